@@ -1,0 +1,58 @@
+# One front door. `make setup` prepares .venv; everything else uses it.
+PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3.14 python3; do \
+	command -v $$p >/dev/null 2>&1 && $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
+	&& echo $$p && break; done)
+VENV := .venv
+BIN := $(VENV)/bin
+UV := $(BIN)/uv
+SHELL := /bin/bash
+
+.PHONY: run test check setup dev format lock messages help
+
+help: ## list these words
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+
+$(UV): requirements/uv.txt
+	@test -n "$(PYTHON)" || { echo "Ottla needs Python 3.11 or newer, and none was found; install it and run make again."; exit 1; }
+	@echo "[1/3] creating $(VENV) with $(PYTHON)"
+	@$(PYTHON) -m venv $(VENV)
+	@echo "[2/3] installing uv"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/uv.txt
+	@touch $(UV)
+
+$(VENV)/.run-ready: $(UV) requirements/run.txt pyproject.toml
+	@echo "[3/3] installing Ottla and its libraries"
+	@$(UV) pip install --python $(BIN)/python --require-hashes -r requirements/run.txt
+	@$(UV) pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(VENV)/.dev-ready: $(UV) requirements/dev.txt pyproject.toml
+	@echo "[3/3] installing Ottla, its libraries and the tools of its tests"
+	@$(UV) pip install --python $(BIN)/python --require-hashes -r requirements/dev.txt
+	@$(UV) pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation -e .
+	@touch $@ $(VENV)/.run-ready
+
+setup: $(VENV)/.run-ready ## prepare .venv with what `make run` needs
+
+dev: $(VENV)/.dev-ready ## prepare .venv with what the tests need, too
+
+test: $(VENV)/.dev-ready ## run the tests
+	@$(BIN)/pytest $(ARGS)
+
+check: $(VENV)/.dev-ready ## format, lint, types, import rules
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+format: $(VENV)/.dev-ready ## format the sources and mend what lint can mend
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+lock: $(UV) ## compile the locked requirements again
+	@$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url --no-emit-find-links --extra all requirements/build.in pyproject.toml -o requirements/run.txt
+	@$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url --no-emit-find-links --group dev --extra all requirements/build.in pyproject.toml -c requirements/run.txt -o requirements/dev.txt
+	@$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url --no-emit-find-links requirements/uv.in -o requirements/uv.txt
+
+messages: $(VENV)/.dev-ready ## write the message classes from kio's schemas again
+	@$(BIN)/python tools/generate_messages.py

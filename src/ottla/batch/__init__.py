@@ -1,0 +1,1 @@
+"""Record batches, old message sets, compression and control records."""

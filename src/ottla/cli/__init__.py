@@ -1,0 +1,1 @@
+"""The command line: the `ottla` verbs and the Kafka-named tools."""

@@ -1,0 +1,1 @@
+"""A small raw Kafka client over `wire/`."""

@@ -1,0 +1,1 @@
+"""Groups, offsets, transactions and cluster metadata: decide, then replay."""

@@ -1,0 +1,1 @@
+"""The programs of the write-ups, as ordinary Kafka clients."""

@@ -1,0 +1,1 @@
+"""The filesystem as a protocol: what is written, and what is durable."""

@@ -1,0 +1,1 @@
+"""Sockets, clock and fsync threads around the core."""

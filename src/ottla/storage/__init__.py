@@ -1,0 +1,1 @@
+"""Segments, indexes, producer state, recovery, retention and cleaning of logs."""

@@ -1,0 +1,1 @@
+"""Frames, headers, error codes and message codecs of Kafka's protocol."""
