@@ -1,0 +1,145 @@
+"""A client's connection as the broker sees it: who, where, and what is in progress.
+
+Responses leave in the order of the requests (the protocol matches them by
+order, correlation ids are only a check), so every request takes a slot when it
+arrives, and a finished slot waits for those before it.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from typing import Final
+
+from ottla.broker.budget import Budget
+from ottla.broker.effects import Effects
+from ottla.wire.message import Buffer
+
+#: Requests of one connection that may be in progress before its reading pauses.
+MAX_IN_PROGRESS: Final = 64
+
+
+class ResponseSlot:
+    """The place of one response in its connection's order."""
+
+    __slots__ = ("buffers",)
+
+    def __init__(self) -> None:
+        self.buffers: Sequence[Buffer] | None = None
+
+
+class Connection:
+    """State of one connection; the driver keeps its socket elsewhere.
+
+    `listener` is the listener's name (`PLAINTEXT`); `local_host` and
+    `local_port` are where the client reached us, hence what it is told to come
+    back to. `driver_state` belongs to the driver alone.
+    """
+
+    __slots__ = (
+        "budget",
+        "client_id",
+        "client_software_name",
+        "client_software_version",
+        "driver_state",
+        "effects",
+        "id",
+        "is_closed",
+        "is_muted",
+        "is_paused",
+        "listener",
+        "local_host",
+        "local_port",
+        "peer_host",
+        "peer_port",
+        "principal",
+        "slots",
+        "unsent_bytes",
+    )
+
+    def __init__(
+        self,
+        id_: int,
+        listener: str,
+        local: tuple[str, int],
+        peer: tuple[str, int],
+        effects: Effects,
+        budget: Budget,
+    ) -> None:
+        self.id = id_
+        self.listener = listener
+        self.local_host, self.local_port = local
+        self.peer_host, self.peer_port = peer
+        self.principal = "User:ANONYMOUS"
+        self.client_id: str | None = None
+        self.client_software_name = "unknown"
+        self.client_software_version = "unknown"
+        self.effects = effects
+        self.budget = budget
+        self.slots: deque[ResponseSlot] = deque()
+        self.unsent_bytes = 0
+        #: Do not dispatch further frames until `Effects.resume` is called.
+        self.is_paused = False
+        #: A barrier (authentication, throttling) holds the connection.
+        self.is_muted = False
+        self.is_closed = False
+        self.driver_state: object = None
+
+    def __repr__(self) -> str:
+        return f"<Connection {self.id} {self.listener} from {self.peer_host}:{self.peer_port}>"
+
+    def take_slot(self) -> ResponseSlot:
+        """The next response's place; pauses the connection when it has enough of them."""
+        slot = ResponseSlot()
+        self.slots.append(slot)
+        if len(self.slots) >= MAX_IN_PROGRESS:
+            self.is_paused = True
+        return slot
+
+    def fill_slot(self, slot: ResponseSlot, buffers: Sequence[Buffer]) -> None:
+        """The response is ready: it leaves when all before it have left.
+
+        Empty `buffers` means that the request has no response.
+        """
+        assert slot.buffers is None, "a request is answered once"
+        slot.buffers = buffers
+        slots = self.slots
+        if self.is_closed or slots[0] is not slot:
+            return
+        out: list[Buffer] = []
+        while slots and slots[0].buffers is not None:
+            out.extend(slots.popleft().buffers or ())
+        if out:
+            self.unsent_changed(self.effects.send(self, out))
+        self._may_resume()
+
+    def mute(self) -> None:
+        """Dispatch nothing more of this connection until `unmute`."""
+        self.is_muted = True
+        self.is_paused = True
+
+    def unmute(self) -> None:
+        self.is_muted = False
+        self._may_resume()
+
+    def _may_resume(self) -> None:
+        if self.is_paused and not self.is_muted and len(self.slots) < MAX_IN_PROGRESS:
+            self.is_paused = False
+            self.effects.resume(self)
+
+    def unsent_changed(self, unsent_bytes: int) -> None:
+        """The driver holds this many bytes for the connection now."""
+        self.budget.change_unsent(unsent_bytes - self.unsent_bytes)
+        self.unsent_bytes = unsent_bytes
+
+    def close(self, reason: str) -> None:
+        """Ask the driver to close; what is in progress is not answered any more."""
+        if not self.is_closed:
+            self.is_closed = True
+            self.effects.close(self, reason)
+
+    def released(self) -> None:
+        """The driver has let go of the connection and of its buffers."""
+        self.is_closed = True
+        self.slots.clear()
+        self.unsent_changed(0)
