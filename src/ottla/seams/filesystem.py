@@ -37,8 +37,11 @@ class File(Protocol):
     def read_at(self, size: int, position: int) -> bytes:
         """Read up to `size` bytes; fewer only at the end of the file."""
 
-    def read_cached_at(self, size: int, position: int) -> bytes | None:
-        """As `read_at`, or None when the answer would have to wait for the disk."""
+    def read_cached_at(self, size: int, position: int) -> Buffer | None:
+        """As `read_at`, or None when the answer would have to wait for the disk.
+
+        Any buffer, not only `bytes`: the system fills a bytearray, and a copy
+        of every fetched byte would cost as much as the read."""
 
     def truncate(self, size: int) -> None:
         """Cut (or extend with zeros) to `size` bytes."""
