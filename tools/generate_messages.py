@@ -14,6 +14,7 @@ from __future__ import annotations
 import dataclasses
 import importlib
 import pkgutil
+import re
 import sys
 import types
 import typing
@@ -86,6 +87,9 @@ OLDER_VERSIONS: dict[tuple[str, str], int] = {
     ("AlterReplicaLogDirsResponse", ""): 0,
 }
 
+#: The keys of OLDER_VERSIONS that were met: one that was not is a slip.
+OVERLAY_USED: set[tuple[str, str]] = set()
+
 #: Fields that only dropped versions have: class -> (after which field, name,
 #: type, first version, last version, default).
 OLDER_FIELDS: dict[str, list[tuple[str, str, str, int, int, str]]] = {
@@ -97,6 +101,7 @@ OLDER_FIELDS: dict[str, list[tuple[str, str, str, int, int, str]]] = {
     "DescribeConfigsResourceResult": [("read_only", "is_default", "bool", 0, 0, "False")],
 }
 
+FIXED_WIDTH = {"bool", "int8", "int16", "uint16", "int32", "uint32", "int64", "float64", "uuid"}
 PYTHON_TYPE = {
     "bool": "bool",
     "int8": "int",
@@ -199,12 +204,14 @@ class Collector:
                 field_name += "_ms"
             else:
                 type_ = kafka_type
-            if type_ == "uuid" and not is_array:
-                nullable = False
+            if type_ in FIXED_WIDTH and not is_array:
+                nullable = False  # kio's None for a zero id or a time of -1
             default = None
             if field.default is not dataclasses.MISSING and not is_array:
                 if kafka_type is None:
                     default = "None" if field.default is None else None
+                elif kafka_type == "datetime_i64" and field.default is None:
+                    default = "-1"
                 else:
                     default = literal(field.default, type_)
             elif is_array and field.default is None and field.default is not dataclasses.MISSING:
@@ -256,6 +263,7 @@ def collect(api: str, kind: str, taken: set[str]) -> tuple[Collector, str, list[
 def extend_downwards(collector: Collector, top: str, versions: list[int]) -> list[int]:
     oldest_known = versions[0]
     oldest = OLDER_VERSIONS.get((top, ""), oldest_known)
+    OVERLAY_USED.add((top, ""))
     if oldest == oldest_known:
         return versions
     for neutral in collector.classes.values():
@@ -263,6 +271,7 @@ def extend_downwards(collector: Collector, top: str, versions: list[int]) -> lis
             if oldest_known not in field.versions:
                 continue
             first = OLDER_VERSIONS.get((neutral.name, field.name), oldest)
+            OVERLAY_USED.add((neutral.name, field.name))
             field.versions |= set(range(first, oldest_known))
             if oldest_known in field.nullable:
                 field.nullable |= set(range(first, oldest_known))
@@ -285,7 +294,7 @@ def extend_downwards(collector: Collector, top: str, versions: list[int]) -> lis
     return list(range(oldest, versions[-1] + 1))
 
 
-def render_class(neutral: NeutralClass, versions: list[int]) -> list[str]:
+def render_class(neutral: NeutralClass, versions: list[int], is_response: bool) -> list[str]:
     newest = versions[-1]
     lines = ["", "", f"class {neutral.name}(Message):"]
     names = [f.name for f in neutral.fields]
@@ -336,6 +345,8 @@ def render_class(neutral: NeutralClass, versions: list[int]) -> list[str]:
                 )
         else:
             default = f.default if f.default is not None else ZERO.get(f.type_, "0")
+            if is_response and f.type_ == "records":
+                element = "Records"
             annotation = element + (" | None" if nullable or default == "None" else "")
             lines.append(f"        {f.name}: {annotation} = {default},")
             body.append(f"        self.{f.name} = {f.name}")
@@ -359,25 +370,22 @@ def in_dependency_order(classes: dict[str, NeutralClass]) -> list[NeutralClass]:
     return list(done.values())
 
 
-def render_api(key: int, api: str) -> str:
+def render_api(key: int, api: str) -> tuple[str, tuple[int, int, int]]:
     request, request_top, versions, flexible_from = collect(api, "request", set())
     versions = extend_downwards(request, request_top, versions)
     response, response_top, response_versions, _ = collect(api, "response", set(request.classes))
     response_versions = extend_downwards(response, response_top, response_versions)
     if versions != response_versions:
         raise SystemExit(f"{api}: request {versions} but response {response_versions}")
-    classes = [
-        *in_dependency_order(request.classes),
-        *in_dependency_order(response.classes),
-    ]
-    body = "\n".join(line for neutral in classes for line in render_class(neutral, versions))
+    classes = [(neutral, False) for neutral in in_dependency_order(request.classes)]
+    classes += [(neutral, True) for neutral in in_dependency_order(response.classes)]
+    body = "\n".join(
+        line for neutral, is_out in classes for line in render_class(neutral, versions, is_out)
+    )
     names = ["FieldSchema", "Message", "Schema"]
-    if "Buffer" in body:
-        names.append("Buffer")
-    if "ZERO_UUID" in body:
-        names.append("ZERO_UUID")
+    names += [n for n in ("Buffer", "Records", "ZERO_UUID") if re.search(rf"\b{n}\b", body)]
     imports = "\n".join(f"    {n}," for n in sorted(names))
-    return (
+    text = (
         f'"""{api} (API key {key}), versions {versions[0]} to {versions[-1]}.\n\n'
         "Generated by tools/generate_messages.py; change that instead.\n"
         '"""\n\n'
@@ -390,6 +398,7 @@ def render_api(key: int, api: str) -> str:
         f"{body}\n"
         f"\n\nREQUEST = {request_top}\nRESPONSE = {response_top}\n"
     )
+    return text, (versions[0], versions[-1], flexible_from)
 
 
 #: Keys that exist between brokers and controllers only, or in Kafka's own
@@ -399,15 +408,19 @@ NOT_OURS = {
 }  # fmt: skip
 
 
-def render_index(apis: dict[int, str]) -> str:
+def render_index(apis: dict[int, str], ranges: dict[int, tuple[int, int, int]]) -> str:
     rows = "\n".join(f'    {key}: "{name}",' for key, name in sorted(apis.items()))
+    range_rows = "\n".join(f"    {key}: {value}," for key, value in sorted(ranges.items()))
     return (
         '"""Message classes, one module per API, each loaded when first used.\n\n'
         "Generated by tools/generate_messages.py; change that instead.\n"
         '"""\n\n'
         "from typing import Final\n\n"
         "#: API key -> name of the module that holds its messages.\n"
-        f"API_NAMES: Final[dict[int, str]] = {{\n{rows}\n}}\n"
+        f"API_NAMES: Final[dict[int, str]] = {{\n{rows}\n}}\n\n"
+        "#: API key -> (oldest version, newest version, first flexible version) of its messages,\n"
+        "#: known without loading them. What a broker serves is the handlers' registry's affair.\n"
+        f"API_VERSIONS: Final[dict[int, tuple[int, int, int]]] = {{\n{range_rows}\n}}\n"
     )
 
 
@@ -415,9 +428,13 @@ def main() -> int:
     target = Path(sys.argv[1]) if len(sys.argv) > 1 else TARGET
     target.mkdir(parents=True, exist_ok=True)
     apis = {key: name for key, name in api_key_map.items() if key not in NOT_OURS}
+    ranges = {}
     for key, api in apis.items():
-        (target / f"{api}.py").write_text(render_api(key, api))
-    (target / "__init__.py").write_text(render_index(apis))
+        text, ranges[key] = render_api(key, api)
+        (target / f"{api}.py").write_text(text)
+    if unused := OLDER_VERSIONS.keys() - OVERLAY_USED:
+        raise SystemExit(f"OLDER_VERSIONS names what does not exist: {sorted(unused)}")
+    (target / "__init__.py").write_text(render_index(apis, ranges))
     print(f"wrote {len(apis)} modules to {target}")
     return 0
 

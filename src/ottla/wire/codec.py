@@ -6,7 +6,10 @@ fields keep their defaults, unknown tagged fields are skipped (KIP-482).
 
 Errors: a decoder raises `ProtocolError`, and nothing else, on any input that
 is not a message: too short, a length below its minimum, an array that claims
-more elements than bytes are left, text that is not UTF-8.
+more elements than bytes are left, or than Kafka allows, text that is not UTF-8.
+
+Records are never copied on the way out if they are large: encoders note where
+they belong (a splice), and `encode_spliced` hands them on as buffers of their own.
 """
 
 from __future__ import annotations
@@ -16,11 +19,20 @@ from collections.abc import Callable
 from typing import Any, Final, TypeAlias, TypeVar
 
 from ottla.wire.errors import ProtocolError
-from ottla.wire.message import Buffer, FieldSchema, Message
+from ottla.wire.message import Buffer, FieldSchema, Message, Records
 
 M = TypeVar("M", bound=Message)
 Decoder: TypeAlias = Callable[[memoryview, int], tuple[Any, int]]
-Encoder: TypeAlias = Callable[[Any, bytearray], None]
+Splices: TypeAlias = list[tuple[int, Buffer]]
+Encoder: TypeAlias = Callable[[Any, bytearray, Splices | None], None]
+
+#: Kafka's own limits (since 4.4) on what one message may hold.
+MAX_ARRAY_ELEMENTS: Final = 1_000_000
+MAX_TAGGED_FIELDS: Final = 10_000
+#: Strings keep the limit of their old two-byte length in flexible versions too.
+MAX_STRING_BYTES: Final = 32_767
+#: Records shorter than this are copied: a buffer more costs a send as much.
+SPLICE_FROM_BYTES: Final = 4_096
 
 FIXED: Final = {
     "bool": ("?", 1),
@@ -62,6 +74,8 @@ def write_unsigned_varint(value: int, out: bytearray) -> None:
 def skip_tagged_fields(buffer: memoryview, position: int) -> int:
     """Step over a tagged-field section; returns the position after it."""
     count, position = read_unsigned_varint(buffer, position)
+    if count > MAX_TAGGED_FIELDS:
+        raise ProtocolError("too many tagged fields")
     for _ in range(count):
         _, position = read_unsigned_varint(buffer, position)
         size, position = read_unsigned_varint(buffer, position)
@@ -105,7 +119,53 @@ def encode(message: Message, version: int, flexible: bool, out: bytearray) -> No
     encoder = _encoders.get((type(message), version, flexible))
     if encoder is None:
         encoder = encoder_for(type(message), version, flexible)
-    encoder(message, out)
+    encoder(message, out, None)
+
+
+def encode_spliced(
+    message: Message, version: int, flexible: bool, out: bytearray
+) -> tuple[list[Buffer], int]:
+    """Encode behind what `out` holds already; returns all buffers to send and their size.
+
+    The first buffer begins with the old content of `out`, which may still be
+    changed in place; large records are the caller's own objects, not copied,
+    and must not change until they are sent. Errors: as `encode`.
+    """
+    encoder = _encoders.get((type(message), version, flexible))
+    if encoder is None:
+        encoder = encoder_for(type(message), version, flexible)
+    splices: Splices = []
+    encoder(message, out, splices)
+    size = len(out)
+    if not splices:
+        return [out], size
+    view = memoryview(out)
+    buffers: list[Buffer] = []
+    start = 0
+    for position, records in splices:
+        if position > start:
+            buffers.append(view[start:position])
+            start = position
+        buffers.append(records)
+        size += len(records)
+    if start < len(view):
+        buffers.append(view[start:])
+    return buffers, size
+
+
+def put_records(records: Records, flexible: bool, out: bytearray, splices: Splices | None) -> None:
+    """Write the length of `records` and then themselves, or where they belong."""
+    parts = [records] if isinstance(records, bytes | bytearray | memoryview) else records
+    size = sum(map(len, parts))
+    if flexible:
+        write_unsigned_varint(size + 1, out)
+    else:
+        out += size.to_bytes(4, "big")
+    for part in parts:
+        if splices is None or len(part) < SPLICE_FROM_BYTES:
+            out += part
+        else:
+            splices.append((len(out), part))
 
 
 def null_error(name: str) -> ValueError:
@@ -122,6 +182,7 @@ class _Source:
             "null_error": null_error,
             "uvarint": read_unsigned_varint,
             "put_uvarint": write_unsigned_varint,
+            "put_records": put_records,
         }
         self.counter = 0
 
@@ -213,7 +274,9 @@ def decoder_for(cls: type[Message], version: int, flexible: bool) -> Decoder:
 def _decode_tags(src: _Source, tagged: list[FieldSchema], version: int) -> None:
     src.add(1, "n = buf[pos]", "pos += 1")
     src.add(1, "if n:")
-    src.add(2, "if n > 127: n, pos = uvarint(buf, pos - 1)", "for _ in range(n):")
+    src.add(2, "if n > 127: n, pos = uvarint(buf, pos - 1)")
+    src.add(2, f"if n > {MAX_TAGGED_FIELDS}: raise ProtocolError('too many tagged fields')")
+    src.add(2, "for _ in range(n):")
     src.add(3, "tag, pos = uvarint(buf, pos)", "length, pos = uvarint(buf, pos)")
     src.add(3, "end = pos + length")
     src.add(3, "if end > size: raise ProtocolError('tagged field runs past the message')")
@@ -242,7 +305,7 @@ def _decode_value(
     if field.is_array:
         _decode_length(src, indent, "int32", flexible)
         least = max(1, _minimum_size(field.type_, version, flexible))
-        src.add(indent, f"if n * {least} > size - pos:")
+        src.add(indent, f"if n * {least} > size - pos or n > {MAX_ARRAY_ELEMENTS}:")
         src.add(indent + 1, "raise ProtocolError(f'array claims {n} elements')")
         src.add(indent, "if n < 0:")
         if nullable:
@@ -278,7 +341,7 @@ def _decode_value(
     inner = src.bind(decoder_for(field.type_, version, flexible))
     if nullable:
         src.add(indent, "n = buf[pos]", "pos += 1")
-        src.add(indent, f"if n == 255: {target} = None")
+        src.add(indent, f"if n > 127: {target} = None")
         src.add(indent, f"else: {target}, pos = {inner}(buf, pos)")
     else:
         src.add(indent, f"{target}, pos = {inner}(buf, pos)")
@@ -300,6 +363,8 @@ def _decode_scalar(
     else:
         src.add(indent + 1, f"raise ProtocolError('{name} is null')")
     src.add(indent, "else:")
+    if flexible and type_ == "string":
+        src.add(indent + 1, f"if n > {MAX_STRING_BYTES}: raise ProtocolError('{name} is too long')")
     src.add(indent + 1, "end = pos + n")
     src.add(indent + 1, f"if end > size: raise ProtocolError('{name} runs past the message')")
     value = "str(buf[pos:end], 'utf-8')" if type_ == "string" else "buf[pos:end]"
@@ -312,7 +377,7 @@ def encoder_for(cls: type[Message], version: int, flexible: bool) -> Encoder:
     if known is not None:
         return known
     src = _Source()
-    src.add(0, "def encode(m, out):")
+    src.add(0, "def encode(m, out, splices):")
     run: list[FieldSchema] = []
 
     def flush_run() -> None:
@@ -344,17 +409,33 @@ def encoder_for(cls: type[Message], version: int, flexible: bool) -> Encoder:
     return encoder
 
 
+def _differs(src: _Source, expression: str, default: object) -> str:
+    """Python source that says whether a value is not its default, field by field."""
+    if default is None:
+        return f"{expression} is not None"
+    if isinstance(default, list):
+        return expression
+    if isinstance(default, Message):
+        return " or ".join(
+            _differs(src, f"{expression}.{f.name}", getattr(default, f.name))
+            for f in default.SCHEMA
+        )
+    return f"{expression} != {src.bind(default)}"
+
+
 def _encode_tags(src: _Source, cls: type[Message], tagged: list[FieldSchema], version: int) -> None:
     if not tagged:
         src.add(1, "out.append(0)")
         return
-    defaults = src.bind(cls())
-    src.add(1, "tags = []")
+    defaults = cls()
+    src.add(1, "tags = ()")
     for field in sorted(tagged, key=lambda f: f.tag):
-        src.add(1, f"if m.{field.name} != {defaults}.{field.name}:")
+        assert field.type_ != "records", "splices count from the start of the message"
+        src.add(1, f"if {_differs(src, f'm.{field.name}', getattr(defaults, field.name))}:")
         src.add(2, "t = bytearray()")
         _encode_value(src, 2, field, version, True, "t")
-        src.add(2, f"tags.append(({field.tag}, t))")
+        src.add(2, f"tags += (({field.tag}, t),)")
+    src.add(1, "if not tags:", "    out.append(0)", "    return")
     src.add(1, "put_uvarint(len(tags), out)", "for tag, t in tags:")
     src.add(2, "put_uvarint(tag, out)", "put_uvarint(len(t), out)", "out += t")
 
@@ -396,20 +477,23 @@ def _encode_value(
         if _nullable(field, version):
             src.add(indent, f"if v is None: {out}.append(255)")
             src.add(indent, "else:")
-            src.add(indent + 1, f"{out}.append(1)", f"{inner}(v, {out})")
+            src.add(indent + 1, f"{out}.append(1)", f"{inner}(v, {out}, splices)")
         else:
-            src.add(indent, f"{inner}(v, {out})")
+            src.add(indent, f"{inner}(v, {out}, splices)")
         return
     src.add(indent, "if v is None:")
     _encode_null(src, indent + 1, field, version, flexible, out)
     src.add(indent, "else:")
+    if type_ == "records":
+        src.add(indent + 1, f"put_records(v, {flexible}, {out}, splices)")
+        return
     if not field.is_array:
         _encode_bytes(src, indent + 1, str(type_), flexible, out)
         return
     _encode_length(src, indent + 1, "int32", flexible, "len(v)", out)
     if not isinstance(type_, str):
         inner = src.bind(encoder_for(type_, version, flexible))
-        src.add(indent + 1, f"for item in v: {inner}(item, {out})")
+        src.add(indent + 1, f"for item in v: {inner}(item, {out}, splices)")
     elif type_ in FIXED:
         if FIXED[type_][1] == 16:
             src.add(indent + 1, f"for item in v: {out} += item")

@@ -8,11 +8,15 @@ that nothing above `wire/` needs to know about versions.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import ClassVar, Final, NamedTuple, TypeAlias
 
 #: Anything that holds bytes. Decoded `bytes` and `records` fields are
 #: zero-copy memoryviews into the frame, valid while the frame is.
 Buffer: TypeAlias = bytes | bytearray | memoryview
+
+#: Record batches to send: one buffer, or several that follow one another.
+Records: TypeAlias = Buffer | Sequence[Buffer]
 
 #: "No topic id": sixteen zero bytes. UUIDs travel as 16 bytes everywhere.
 ZERO_UUID: Final = bytes(16)
