@@ -90,6 +90,9 @@ OLDER_VERSIONS: dict[tuple[str, str], int] = {
 #: The keys of OLDER_VERSIONS that were met: one that was not is a slip.
 OVERLAY_USED: set[tuple[str, str]] = set()
 
+#: APIs whose newest version Kafka 4.3 marks as unstable, and does not offer.
+NEWEST_STABLE = {"init_producer_id": 5}  # v6 is two-phase commit (KIP-939)
+
 #: Fields that only dropped versions have: class -> (after which field, name,
 #: type, first version, last version, default).
 OLDER_FIELDS: dict[str, list[tuple[str, str, str, int, int, str]]] = {
@@ -243,6 +246,7 @@ def contiguous(versions: set[int], newest: int, what: str) -> tuple[int, int]:
 def collect(api: str, kind: str, taken: set[str]) -> tuple[Collector, str, list[int], int]:
     package = importlib.import_module(f"kio.schema.{api}")
     versions = sorted(int(m.name[1:]) for m in pkgutil.iter_modules(package.__path__))
+    versions = [v for v in versions if v <= NEWEST_STABLE.get(api, NO_VERSION)]
     collector = Collector(taken, kind.capitalize())
     flexible_from = NO_VERSION
     top = ""
