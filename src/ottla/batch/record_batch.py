@@ -56,6 +56,8 @@ _LEADER_EPOCH_POSITION: Final = 12
 _CRC_POSITION: Final = 17
 _CRC_START: Final = 21
 _MAX_TIMESTAMP_POSITION: Final = 35
+_MIN_INT64: Final = -(2**63)
+_MAX_INT64: Final = 2**63 - 1
 _MIN_LENGTH: Final = HEADER_BYTES - LOG_OVERHEAD
 
 
@@ -237,6 +239,8 @@ def records(
     end = position + header.size_in_bytes
     if end > len(buffer):
         raise CorruptBatchError(ErrorCode.CORRUPT_MESSAGE, "Truncated batch")
+    if header.last_offset > _MAX_INT64:
+        raise _invalid("Offsets run over the largest offset")
     with memoryview(buffer) as view:
         body = decompress(header.compression, view[position + HEADER_BYTES : end], limit)
     return _decode_records(header, bytes(body))
@@ -268,6 +272,8 @@ def _decode_records(header: BatchHeader, body: bytes) -> Iterator[Record]:
                 raise _invalid(f"Record offsets do not ascend within the batch: {delta}")
             last_delta = delta
             timestamp = base_timestamp + timestamp_delta if append_time is None else append_time
+            if not _MIN_INT64 <= timestamp <= _MAX_INT64:
+                raise _invalid("A timestamp runs over the largest timestamp")
             yield Record(base_offset + delta, timestamp, key, value, record_headers)
     except IndexError:
         raise _invalid("A record runs over the end of its batch") from None

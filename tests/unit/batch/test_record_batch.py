@@ -155,3 +155,59 @@ def test_emptied_batch_still_tells_the_sequence() -> None:
     assert len(rebuilt) == HEADER_BYTES
     assert read_header(rebuilt).last_sequence == 6
     assert list(records(rebuilt)) == []
+
+
+def batch_of(body: bytes, count: int = 1) -> bytes:
+    """A batch whose records are these bytes."""
+    batch = bytearray(build_batch(SOME[:1])[:HEADER_BYTES]) + body
+    batch[8:12] = (len(batch) - 12).to_bytes(4, "big")
+    batch[57:61] = count.to_bytes(4, "big")
+    return bytes(batch)
+
+
+# A record: length, attributes, timestamp delta, offset delta, key, value, header count.
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"\x0c\x00\x00\x00\x01\x01\x00"[:-1],  # ends early
+        b"\x0b\x00\x00\x00\x01\x01\x00",  # negative length
+        b"\xff\xff\xff\xff\x0f",  # negative length of five bytes
+        b"\xff\xff\xff\xff\xff\x0f",  # six bytes
+        b"\x0e\x00\x00\x00\x01\x01\x00\x00",  # longer than its content
+        b"\x0c\x00\x00\x00\x01\x01\x00\x00",  # a byte behind it
+        b"\x0c\x00\x00\x02\x01\x01\x00",  # offset beyond the last
+        b"\x0c\x00\x00\x00\x03\x01\x00",  # key of length -2
+        b"\x0c\x00\x00\x00\x10\x01\x00",  # key runs over the end
+        b"\x0c\x00\x00\x00\x01\x01\x01",  # negative number of headers
+        b"\x0c\x00\x00\x00\x01\x01\x20",  # more headers than bytes
+        b"\x10\x00\x00\x00\x01\x01\x02\x01\x01",  # header without a key
+    ],
+)
+def test_broken_records_are_refused(body: bytes) -> None:
+    with pytest.raises(CorruptBatchError) as caught:
+        list(records(batch_of(body)))
+    assert caught.value.code is ErrorCode.INVALID_RECORD
+
+
+def test_offsets_within_a_batch_must_ascend() -> None:
+    one = b"\x0c\x00\x00\x00\x01\x01\x00"
+    with pytest.raises(CorruptBatchError):
+        list(records(batch_of(one + one, count=2)))
+
+
+def test_numbers_beyond_64_bits_are_refused() -> None:
+    late = build_batch([Record(0, 2**63 - 1, None, None), Record(0, 0, None, None)])
+    late[35 - 8 : 35] = (-5).to_bytes(8, "big", signed=True)
+    with pytest.raises(CorruptBatchError):
+        list(records(late))
+    far = build_batch(SOME)
+    assign(far, 0, 2**63 - 2, 0)
+    with pytest.raises(CorruptBatchError):
+        records(far)
+
+
+def test_truncated_records_are_refused() -> None:
+    with pytest.raises(CorruptBatchError) as caught:
+        records(build_batch(SOME)[:-1])
+    assert caught.value.code is ErrorCode.CORRUPT_MESSAGE
