@@ -298,9 +298,15 @@ def extend_downwards(collector: Collector, top: str, versions: list[int]) -> lis
     return list(range(oldest, versions[-1] + 1))
 
 
-def render_class(neutral: NeutralClass, versions: list[int], is_response: bool) -> list[str]:
+def render_class(
+    neutral: NeutralClass, versions: list[int], is_response: bool, answer: tuple[int, str] | None
+) -> list[str]:
+    """Lines of one class; `answer` is (API key, name of the response) for a whole request."""
     newest = versions[-1]
-    lines = ["", "", f"class {neutral.name}(Message):"]
+    base = f'Request["{answer[1]}"]' if answer else "Message"
+    lines = ["", "", f"class {neutral.name}({base}):"]
+    if answer:
+        lines.append(f"    API_KEY: ClassVar[int] = {answer[0]}")
     names = [f.name for f in neutral.fields]
     if not names:
         lines += ["    __slots__ = ()", "    SCHEMA: ClassVar[Schema] = ()"]
@@ -384,9 +390,16 @@ def render_api(key: int, api: str) -> tuple[str, tuple[int, int, int]]:
     classes = [(neutral, False) for neutral in in_dependency_order(request.classes)]
     classes += [(neutral, True) for neutral in in_dependency_order(response.classes)]
     body = "\n".join(
-        line for neutral, is_out in classes for line in render_class(neutral, versions, is_out)
+        line
+        for neutral, is_response in classes
+        for line in render_class(
+            neutral,
+            versions,
+            is_response,
+            (key, response_top) if neutral.name == request_top else None,
+        )
     )
-    names = ["FieldSchema", "Message", "Schema"]
+    names = ["FieldSchema", "Message", "Request", "Schema"]
     names += [n for n in ("Buffer", "Records", "ZERO_UUID") if re.search(rf"\b{n}\b", body)]
     imports = "\n".join(f"    {n}," for n in sorted(names))
     text = (

@@ -16,11 +16,11 @@ from __future__ import annotations
 
 import importlib
 import struct
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from ottla.wire import codec
 from ottla.wire.errors import ProtocolError
-from ottla.wire.message import Buffer, Message
+from ottla.wire.message import Buffer, Message, Request
 from ottla.wire.messages import API_NAMES, API_VERSIONS
 
 API_VERSIONS_KEY: Final = 18
@@ -29,7 +29,7 @@ _REQUEST_HEAD: Final = struct.Struct(">hhih")
 _SIZE: Final = struct.Struct(">i")
 _SIZE_AND_CORRELATION_ID: Final = struct.Struct(">ii")
 
-_message_classes: dict[int, tuple[type[Message], type[Message]]] = {}
+_message_classes: dict[int, tuple[type[Request[Any]], type[Message]]] = {}
 
 
 class RequestHeader(NamedTuple):
@@ -51,7 +51,7 @@ def is_flexible(api_key: int, version: int) -> bool:
     return known is not None and version >= known[2]
 
 
-def _classes(api_key: int) -> tuple[type[Message], type[Message]]:
+def _classes(api_key: int) -> tuple[type[Request[Any]], type[Message]]:
     try:
         return _message_classes[api_key]
     except KeyError:
@@ -61,7 +61,7 @@ def _classes(api_key: int) -> tuple[type[Message], type[Message]]:
     return _message_classes.setdefault(api_key, (module.REQUEST, module.RESPONSE))
 
 
-def request_class(api_key: int) -> type[Message]:
+def request_class(api_key: int) -> type[Request[Any]]:
     """The class of an API's requests; loads its module at the first call."""
     return _classes(api_key)[0]
 
@@ -103,7 +103,7 @@ def read_request_header(frame: Buffer) -> RequestHeader:
     return RequestHeader(api_key, version, correlation_id, client_id, position)
 
 
-def decode_request(header: RequestHeader, frame: Buffer) -> Message:
+def decode_request(header: RequestHeader, frame: Buffer) -> Request[Any]:
     """Decode the message behind `header`.
 
     Errors: `ProtocolError` for an unknown API or version and for bytes that
@@ -116,9 +116,10 @@ def decode_request(header: RequestHeader, frame: Buffer) -> Message:
 
 
 def encode_request(
-    message: Message, api_key: int, version: int, correlation_id: int, client_id: str | None
+    message: Request[Any], version: int, correlation_id: int, client_id: str | None
 ) -> list[Buffer]:
     """The whole frame of a request, as buffers to be sent one after the other."""
+    api_key = message.API_KEY
     _check_version(api_key, version)
     flexible = is_flexible(api_key, version)
     name = b"" if client_id is None else client_id.encode()

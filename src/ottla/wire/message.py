@@ -9,7 +9,7 @@ that nothing above `wire/` needs to know about versions.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import ClassVar, Final, NamedTuple, TypeAlias
+from typing import ClassVar, Final, Generic, NamedTuple, TypeAlias, TypeVar
 
 #: Anything that holds bytes. Decoded `bytes` and `records` fields are
 #: zero-copy memoryviews into the frame, valid while the frame is.
@@ -60,3 +60,13 @@ class Message:
     def __repr__(self) -> str:
         fields = ", ".join(f"{f.name}={getattr(self, f.name)!r}" for f in self.SCHEMA)
         return f"{type(self).__name__}({fields})"
+
+
+R = TypeVar("R", bound=Message)
+
+
+class Request(Message, Generic[R]):
+    """A whole request; its type names the type of its response."""
+
+    __slots__ = ()
+    API_KEY: ClassVar[int] = -1

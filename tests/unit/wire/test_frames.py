@@ -22,12 +22,12 @@ def joined(buffers: list[bytes]) -> bytes:
 
 
 def test_a_request_carries_size_key_version_correlation_id_and_client_id() -> None:
-    frame = joined(frames.encode_request(MetadataRequest([]), METADATA, 4, 7, "me"))
+    frame = joined(frames.encode_request(MetadataRequest([]), 4, 7, "me"))
     assert frame == struct.pack(">ihhih2si?", len(frame) - 4, 3, 4, 7, 2, b"me", 0, True)
 
 
 def test_the_client_id_of_a_flexible_request_keeps_its_two_byte_length() -> None:
-    frame = joined(frames.encode_request(MetadataRequest([]), METADATA, 9, 7, "me"))
+    frame = joined(frames.encode_request(MetadataRequest([]), 9, 7, "me"))
     assert frame[4:17] == struct.pack(">hhih2sb", 3, 9, 7, 2, b"me", 0)
 
 
@@ -35,7 +35,7 @@ def test_the_client_id_of_a_flexible_request_keeps_its_two_byte_length() -> None
 @pytest.mark.parametrize("version", [1, 12])
 def test_a_request_comes_back_as_it_was_sent(version: int, client_id: str | None) -> None:
     message = MetadataRequest([MetadataRequestTopic(name="t")], True)
-    frame = joined(frames.encode_request(message, METADATA, version, 9, client_id))[4:]
+    frame = joined(frames.encode_request(message, version, 9, client_id))[4:]
     header = frames.read_request_header(frame)
     assert header[:4] == (METADATA, version, 9, client_id)
     assert frames.decode_request(header, frame) == message
@@ -64,12 +64,12 @@ def test_other_flexible_responses_have_tagged_fields_in_their_header() -> None:
 
 def test_sasl_handshake_is_never_flexible() -> None:
     message = SaslHandshakeRequest("PLAIN")
-    frame = joined(frames.encode_request(message, SASL_HANDSHAKE, 1, 0, None))
+    frame = joined(frames.encode_request(message, 1, 0, None))
     assert frame[4:] == struct.pack(">hhihh5s", 17, 1, 0, -1, 5, b"PLAIN")
 
 
 def test_a_newer_api_versions_request_than_ours_has_a_readable_header() -> None:
-    frame = joined(frames.encode_request(ApiVersionsRequest("x", "1"), API_VERSIONS, 4, 3, "c"))[4:]
+    frame = joined(frames.encode_request(ApiVersionsRequest("x", "1"), 4, 3, "c"))[4:]
     newer = frame[:2] + struct.pack(">h", 99) + frame[4:]
     assert frames.read_request_header(newer)[:4] == (API_VERSIONS, 99, 3, "c")
 

@@ -8,6 +8,7 @@ from typing import ClassVar
 from ottla.wire.message import (
     FieldSchema,
     Message,
+    Request,
     Schema,
 )
 
@@ -67,7 +68,8 @@ class AddPartitionsToTxnTransaction(Message):
         self.topics: list[AddPartitionsToTxnTopic] = [] if topics is None else topics
 
 
-class AddPartitionsToTxnRequest(Message):
+class AddPartitionsToTxnRequest(Request["AddPartitionsToTxnResponse"]):
+    API_KEY: ClassVar[int] = 24
     __slots__ = (
         "transactions",
         "v3_and_below_transactional_id",

@@ -8,6 +8,7 @@ from typing import ClassVar
 from ottla.wire.message import (
     FieldSchema,
     Message,
+    Request,
     Schema,
 )
 
@@ -78,7 +79,8 @@ class EntryData(Message):
         self.ops: list[OpData] = [] if ops is None else ops
 
 
-class AlterClientQuotasRequest(Message):
+class AlterClientQuotasRequest(Request["AlterClientQuotasResponse"]):
+    API_KEY: ClassVar[int] = 49
     __slots__ = (
         "entries",
         "validate_only",

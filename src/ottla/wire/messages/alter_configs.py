@@ -8,6 +8,7 @@ from typing import ClassVar
 from ottla.wire.message import (
     FieldSchema,
     Message,
+    Request,
     Schema,
 )
 
@@ -59,7 +60,8 @@ class AlterConfigsResource(Message):
         self.configs: list[AlterableConfig] = [] if configs is None else configs
 
 
-class AlterConfigsRequest(Message):
+class AlterConfigsRequest(Request["AlterConfigsResponse"]):
+    API_KEY: ClassVar[int] = 33
     __slots__ = (
         "resources",
         "validate_only",

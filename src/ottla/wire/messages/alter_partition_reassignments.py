@@ -8,6 +8,7 @@ from typing import ClassVar
 from ottla.wire.message import (
     FieldSchema,
     Message,
+    Request,
     Schema,
 )
 
@@ -55,7 +56,8 @@ class ReassignableTopic(Message):
         self.partitions: list[ReassignablePartition] = [] if partitions is None else partitions
 
 
-class AlterPartitionReassignmentsRequest(Message):
+class AlterPartitionReassignmentsRequest(Request["AlterPartitionReassignmentsResponse"]):
+    API_KEY: ClassVar[int] = 45
     __slots__ = (
         "timeout_ms",
         "allow_replication_factor_change",

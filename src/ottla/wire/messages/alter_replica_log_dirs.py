@@ -8,6 +8,7 @@ from typing import ClassVar
 from ottla.wire.message import (
     FieldSchema,
     Message,
+    Request,
     Schema,
 )
 
@@ -55,7 +56,8 @@ class AlterReplicaLogDir(Message):
         self.topics: list[AlterReplicaLogDirTopic] = [] if topics is None else topics
 
 
-class AlterReplicaLogDirsRequest(Message):
+class AlterReplicaLogDirsRequest(Request["AlterReplicaLogDirsResponse"]):
+    API_KEY: ClassVar[int] = 34
     __slots__ = (
         "dirs",
     )

@@ -8,6 +8,7 @@ from typing import ClassVar
 from ottla.wire.message import (
     FieldSchema,
     Message,
+    Request,
     Schema,
     ZERO_UUID,
 )
@@ -56,7 +57,8 @@ class AlterShareGroupOffsetsRequestTopic(Message):
         self.partitions: list[AlterShareGroupOffsetsRequestPartition] = [] if partitions is None else partitions
 
 
-class AlterShareGroupOffsetsRequest(Message):
+class AlterShareGroupOffsetsRequest(Request["AlterShareGroupOffsetsResponse"]):
+    API_KEY: ClassVar[int] = 91
     __slots__ = (
         "group_id",
         "topics",

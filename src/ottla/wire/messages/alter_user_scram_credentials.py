@@ -9,6 +9,7 @@ from ottla.wire.message import (
     Buffer,
     FieldSchema,
     Message,
+    Request,
     Schema,
 )
 
@@ -68,7 +69,8 @@ class ScramCredentialUpsertion(Message):
         self.salted_password = salted_password
 
 
-class AlterUserScramCredentialsRequest(Message):
+class AlterUserScramCredentialsRequest(Request["AlterUserScramCredentialsResponse"]):
+    API_KEY: ClassVar[int] = 51
     __slots__ = (
         "deletions",
         "upsertions",

@@ -8,6 +8,7 @@ from typing import ClassVar
 from ottla.wire.message import (
     FieldSchema,
     Message,
+    Request,
     Schema,
 )
 
@@ -17,7 +18,8 @@ MAX_VERSION = 4
 FLEXIBLE_FROM = 3
 
 
-class ApiVersionsRequest(Message):
+class ApiVersionsRequest(Request["ApiVersionsResponse"]):
+    API_KEY: ClassVar[int] = 18
     __slots__ = (
         "client_software_name",
         "client_software_version",

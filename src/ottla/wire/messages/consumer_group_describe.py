@@ -8,6 +8,7 @@ from typing import ClassVar
 from ottla.wire.message import (
     FieldSchema,
     Message,
+    Request,
     Schema,
     ZERO_UUID,
 )
@@ -18,7 +19,8 @@ MAX_VERSION = 1
 FLEXIBLE_FROM = 0
 
 
-class ConsumerGroupDescribeRequest(Message):
+class ConsumerGroupDescribeRequest(Request["ConsumerGroupDescribeResponse"]):
+    API_KEY: ClassVar[int] = 69
     __slots__ = (
         "group_ids",
         "include_authorized_operations",

@@ -8,6 +8,7 @@ from typing import ClassVar
 from ottla.wire.message import (
     FieldSchema,
     Message,
+    Request,
     Schema,
     ZERO_UUID,
 )
@@ -37,7 +38,8 @@ class TopicPartitions(Message):
         self.partitions: list[int] = [] if partitions is None else partitions
 
 
-class ConsumerGroupHeartbeatRequest(Message):
+class ConsumerGroupHeartbeatRequest(Request["ConsumerGroupHeartbeatResponse"]):
+    API_KEY: ClassVar[int] = 68
     __slots__ = (
         "group_id",
         "member_id",

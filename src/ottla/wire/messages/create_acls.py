@@ -8,6 +8,7 @@ from typing import ClassVar
 from ottla.wire.message import (
     FieldSchema,
     Message,
+    Request,
     Schema,
 )
 
@@ -56,7 +57,8 @@ class AclCreation(Message):
         self.permission_type = permission_type
 
 
-class CreateAclsRequest(Message):
+class CreateAclsRequest(Request["CreateAclsResponse"]):
+    API_KEY: ClassVar[int] = 30
     __slots__ = (
         "creations",
     )

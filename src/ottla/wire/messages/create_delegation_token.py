@@ -9,6 +9,7 @@ from ottla.wire.message import (
     Buffer,
     FieldSchema,
     Message,
+    Request,
     Schema,
 )
 
@@ -37,7 +38,8 @@ class CreatableRenewers(Message):
         self.principal_name = principal_name
 
 
-class CreateDelegationTokenRequest(Message):
+class CreateDelegationTokenRequest(Request["CreateDelegationTokenResponse"]):
+    API_KEY: ClassVar[int] = 38
     __slots__ = (
         "owner_principal_type",
         "owner_principal_name",

@@ -8,6 +8,7 @@ from typing import ClassVar
 from ottla.wire.message import (
     FieldSchema,
     Message,
+    Request,
     Schema,
 )
 
@@ -55,7 +56,8 @@ class CreatePartitionsTopic(Message):
         self.assignments = assignments
 
 
-class CreatePartitionsRequest(Message):
+class CreatePartitionsRequest(Request["CreatePartitionsResponse"]):
+    API_KEY: ClassVar[int] = 37
     __slots__ = (
         "topics",
         "timeout_ms",

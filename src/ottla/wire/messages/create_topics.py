@@ -8,6 +8,7 @@ from typing import ClassVar
 from ottla.wire.message import (
     FieldSchema,
     Message,
+    Request,
     Schema,
     ZERO_UUID,
 )
@@ -87,7 +88,8 @@ class CreatableTopic(Message):
         self.configs: list[CreatableTopicConfig] = [] if configs is None else configs
 
 
-class CreateTopicsRequest(Message):
+class CreateTopicsRequest(Request["CreateTopicsResponse"]):
+    API_KEY: ClassVar[int] = 19
     __slots__ = (
         "topics",
         "timeout_ms",

@@ -8,6 +8,7 @@ from typing import ClassVar
 from ottla.wire.message import (
     FieldSchema,
     Message,
+    Request,
     Schema,
 )
 
@@ -56,7 +57,8 @@ class DeleteAclsFilter(Message):
         self.permission_type = permission_type
 
 
-class DeleteAclsRequest(Message):
+class DeleteAclsRequest(Request["DeleteAclsResponse"]):
+    API_KEY: ClassVar[int] = 31
     __slots__ = (
         "filters",
     )

@@ -8,6 +8,7 @@ from typing import ClassVar
 from ottla.wire.message import (
     FieldSchema,
     Message,
+    Request,
     Schema,
 )
 
@@ -17,7 +18,8 @@ MAX_VERSION = 2
 FLEXIBLE_FROM = 2
 
 
-class DeleteGroupsRequest(Message):
+class DeleteGroupsRequest(Request["DeleteGroupsResponse"]):
+    API_KEY: ClassVar[int] = 42
     __slots__ = (
         "groups_names",
     )

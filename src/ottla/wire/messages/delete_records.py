@@ -8,6 +8,7 @@ from typing import ClassVar
 from ottla.wire.message import (
     FieldSchema,
     Message,
+    Request,
     Schema,
 )
 
@@ -55,7 +56,8 @@ class DeleteRecordsTopic(Message):
         self.partitions: list[DeleteRecordsPartition] = [] if partitions is None else partitions
 
 
-class DeleteRecordsRequest(Message):
+class DeleteRecordsRequest(Request["DeleteRecordsResponse"]):
+    API_KEY: ClassVar[int] = 21
     __slots__ = (
         "topics",
         "timeout_ms",

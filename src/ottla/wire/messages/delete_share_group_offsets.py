@@ -8,6 +8,7 @@ from typing import ClassVar
 from ottla.wire.message import (
     FieldSchema,
     Message,
+    Request,
     Schema,
     ZERO_UUID,
 )
@@ -33,7 +34,8 @@ class DeleteShareGroupOffsetsRequestTopic(Message):
         self.topic_name = topic_name
 
 
-class DeleteShareGroupOffsetsRequest(Message):
+class DeleteShareGroupOffsetsRequest(Request["DeleteShareGroupOffsetsResponse"]):
+    API_KEY: ClassVar[int] = 92
     __slots__ = (
         "group_id",
         "topics",

@@ -8,6 +8,7 @@ from typing import ClassVar
 from ottla.wire.message import (
     FieldSchema,
     Message,
+    Request,
     Schema,
     ZERO_UUID,
 )
@@ -37,7 +38,8 @@ class DeleteTopicState(Message):
         self.topic_id = topic_id
 
 
-class DeleteTopicsRequest(Message):
+class DeleteTopicsRequest(Request["DeleteTopicsResponse"]):
+    API_KEY: ClassVar[int] = 20
     __slots__ = (
         "topics",
         "topic_names",

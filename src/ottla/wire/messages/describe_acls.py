@@ -8,6 +8,7 @@ from typing import ClassVar
 from ottla.wire.message import (
     FieldSchema,
     Message,
+    Request,
     Schema,
 )
 
@@ -17,7 +18,8 @@ MAX_VERSION = 3
 FLEXIBLE_FROM = 2
 
 
-class DescribeAclsRequest(Message):
+class DescribeAclsRequest(Request["DescribeAclsResponse"]):
+    API_KEY: ClassVar[int] = 29
     __slots__ = (
         "resource_type_filter",
         "resource_name_filter",

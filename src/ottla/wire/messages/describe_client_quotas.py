@@ -8,6 +8,7 @@ from typing import ClassVar
 from ottla.wire.message import (
     FieldSchema,
     Message,
+    Request,
     Schema,
 )
 
@@ -40,7 +41,8 @@ class ComponentData(Message):
         self.match = match
 
 
-class DescribeClientQuotasRequest(Message):
+class DescribeClientQuotasRequest(Request["DescribeClientQuotasResponse"]):
+    API_KEY: ClassVar[int] = 48
     __slots__ = (
         "components",
         "strict",

@@ -8,6 +8,7 @@ from typing import ClassVar
 from ottla.wire.message import (
     FieldSchema,
     Message,
+    Request,
     Schema,
 )
 
@@ -17,7 +18,8 @@ MAX_VERSION = 2
 FLEXIBLE_FROM = 0
 
 
-class DescribeClusterRequest(Message):
+class DescribeClusterRequest(Request["DescribeClusterResponse"]):
+    API_KEY: ClassVar[int] = 60
     __slots__ = (
         "include_cluster_authorized_operations",
         "endpoint_type",

@@ -8,6 +8,7 @@ from typing import ClassVar
 from ottla.wire.message import (
     FieldSchema,
     Message,
+    Request,
     Schema,
 )
 
@@ -40,7 +41,8 @@ class DescribeConfigsResource(Message):
         self.configuration_keys = configuration_keys
 
 
-class DescribeConfigsRequest(Message):
+class DescribeConfigsRequest(Request["DescribeConfigsResponse"]):
+    API_KEY: ClassVar[int] = 32
     __slots__ = (
         "resources",
         "include_synonyms",

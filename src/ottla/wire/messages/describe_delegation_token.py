@@ -9,6 +9,7 @@ from ottla.wire.message import (
     Buffer,
     FieldSchema,
     Message,
+    Request,
     Schema,
 )
 
@@ -37,7 +38,8 @@ class DescribeDelegationTokenOwner(Message):
         self.principal_name = principal_name
 
 
-class DescribeDelegationTokenRequest(Message):
+class DescribeDelegationTokenRequest(Request["DescribeDelegationTokenResponse"]):
+    API_KEY: ClassVar[int] = 41
     __slots__ = (
         "owners",
     )

@@ -9,6 +9,7 @@ from ottla.wire.message import (
     Buffer,
     FieldSchema,
     Message,
+    Request,
     Schema,
 )
 
@@ -18,7 +19,8 @@ MAX_VERSION = 6
 FLEXIBLE_FROM = 5
 
 
-class DescribeGroupsRequest(Message):
+class DescribeGroupsRequest(Request["DescribeGroupsResponse"]):
+    API_KEY: ClassVar[int] = 15
     __slots__ = (
         "groups",
         "include_authorized_operations",

@@ -8,6 +8,7 @@ from typing import ClassVar
 from ottla.wire.message import (
     FieldSchema,
     Message,
+    Request,
     Schema,
 )
 
@@ -36,7 +37,8 @@ class DescribableLogDirTopic(Message):
         self.partitions: list[int] = [] if partitions is None else partitions
 
 
-class DescribeLogDirsRequest(Message):
+class DescribeLogDirsRequest(Request["DescribeLogDirsResponse"]):
+    API_KEY: ClassVar[int] = 35
     __slots__ = (
         "topics",
     )

@@ -8,6 +8,7 @@ from typing import ClassVar
 from ottla.wire.message import (
     FieldSchema,
     Message,
+    Request,
     Schema,
 )
 
@@ -36,7 +37,8 @@ class TopicRequest(Message):
         self.partition_indexes: list[int] = [] if partition_indexes is None else partition_indexes
 
 
-class DescribeProducersRequest(Message):
+class DescribeProducersRequest(Request["DescribeProducersResponse"]):
+    API_KEY: ClassVar[int] = 61
     __slots__ = (
         "topics",
     )

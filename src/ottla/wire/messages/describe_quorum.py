@@ -8,6 +8,7 @@ from typing import ClassVar
 from ottla.wire.message import (
     FieldSchema,
     Message,
+    Request,
     Schema,
     ZERO_UUID,
 )
@@ -52,7 +53,8 @@ class TopicData(Message):
         self.partitions: list[PartitionData] = [] if partitions is None else partitions
 
 
-class DescribeQuorumRequest(Message):
+class DescribeQuorumRequest(Request["DescribeQuorumResponse"]):
+    API_KEY: ClassVar[int] = 55
     __slots__ = (
         "topics",
     )

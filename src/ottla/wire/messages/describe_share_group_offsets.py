@@ -8,6 +8,7 @@ from typing import ClassVar
 from ottla.wire.message import (
     FieldSchema,
     Message,
+    Request,
     Schema,
     ZERO_UUID,
 )
@@ -56,7 +57,8 @@ class DescribeShareGroupOffsetsRequestGroup(Message):
         self.topics = topics
 
 
-class DescribeShareGroupOffsetsRequest(Message):
+class DescribeShareGroupOffsetsRequest(Request["DescribeShareGroupOffsetsResponse"]):
+    API_KEY: ClassVar[int] = 90
     __slots__ = (
         "groups",
     )

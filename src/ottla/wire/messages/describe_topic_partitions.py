@@ -8,6 +8,7 @@ from typing import ClassVar
 from ottla.wire.message import (
     FieldSchema,
     Message,
+    Request,
     Schema,
     ZERO_UUID,
 )
@@ -52,7 +53,8 @@ class Cursor(Message):
         self.partition_index = partition_index
 
 
-class DescribeTopicPartitionsRequest(Message):
+class DescribeTopicPartitionsRequest(Request["DescribeTopicPartitionsResponse"]):
+    API_KEY: ClassVar[int] = 75
     __slots__ = (
         "topics",
         "response_partition_limit",

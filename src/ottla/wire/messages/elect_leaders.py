@@ -8,6 +8,7 @@ from typing import ClassVar
 from ottla.wire.message import (
     FieldSchema,
     Message,
+    Request,
     Schema,
 )
 
@@ -36,7 +37,8 @@ class TopicPartitions(Message):
         self.partitions: list[int] = [] if partitions is None else partitions
 
 
-class ElectLeadersRequest(Message):
+class ElectLeadersRequest(Request["ElectLeadersResponse"]):
+    API_KEY: ClassVar[int] = 43
     __slots__ = (
         "election_type",
         "topic_partitions",

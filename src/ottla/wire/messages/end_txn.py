@@ -8,6 +8,7 @@ from typing import ClassVar
 from ottla.wire.message import (
     FieldSchema,
     Message,
+    Request,
     Schema,
 )
 
@@ -17,7 +18,8 @@ MAX_VERSION = 5
 FLEXIBLE_FROM = 3
 
 
-class EndTxnRequest(Message):
+class EndTxnRequest(Request["EndTxnResponse"]):
+    API_KEY: ClassVar[int] = 26
     __slots__ = (
         "transactional_id",
         "producer_id",

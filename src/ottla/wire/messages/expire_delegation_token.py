@@ -9,6 +9,7 @@ from ottla.wire.message import (
     Buffer,
     FieldSchema,
     Message,
+    Request,
     Schema,
 )
 
@@ -18,7 +19,8 @@ MAX_VERSION = 2
 FLEXIBLE_FROM = 2
 
 
-class ExpireDelegationTokenRequest(Message):
+class ExpireDelegationTokenRequest(Request["ExpireDelegationTokenResponse"]):
+    API_KEY: ClassVar[int] = 40
     __slots__ = (
         "hmac",
         "expiry_time_period_ms",

@@ -9,6 +9,7 @@ from ottla.wire.message import (
     FieldSchema,
     Message,
     Records,
+    Request,
     Schema,
     ZERO_UUID,
 )
@@ -127,7 +128,8 @@ class ForgottenTopic(Message):
         self.partitions: list[int] = [] if partitions is None else partitions
 
 
-class FetchRequest(Message):
+class FetchRequest(Request["FetchResponse"]):
+    API_KEY: ClassVar[int] = 1
     __slots__ = (
         "cluster_id",
         "replica_state",

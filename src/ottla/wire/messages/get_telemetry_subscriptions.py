@@ -8,6 +8,7 @@ from typing import ClassVar
 from ottla.wire.message import (
     FieldSchema,
     Message,
+    Request,
     Schema,
     ZERO_UUID,
 )
@@ -18,7 +19,8 @@ MAX_VERSION = 0
 FLEXIBLE_FROM = 0
 
 
-class GetTelemetrySubscriptionsRequest(Message):
+class GetTelemetrySubscriptionsRequest(Request["GetTelemetrySubscriptionsResponse"]):
+    API_KEY: ClassVar[int] = 71
     __slots__ = (
         "client_instance_id",
     )

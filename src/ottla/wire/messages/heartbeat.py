@@ -8,6 +8,7 @@ from typing import ClassVar
 from ottla.wire.message import (
     FieldSchema,
     Message,
+    Request,
     Schema,
 )
 
@@ -17,7 +18,8 @@ MAX_VERSION = 4
 FLEXIBLE_FROM = 4
 
 
-class HeartbeatRequest(Message):
+class HeartbeatRequest(Request["HeartbeatResponse"]):
+    API_KEY: ClassVar[int] = 12
     __slots__ = (
         "group_id",
         "generation_id",

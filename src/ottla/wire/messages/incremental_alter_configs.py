@@ -8,6 +8,7 @@ from typing import ClassVar
 from ottla.wire.message import (
     FieldSchema,
     Message,
+    Request,
     Schema,
 )
 
@@ -63,7 +64,8 @@ class AlterConfigsResource(Message):
         self.configs: list[AlterableConfig] = [] if configs is None else configs
 
 
-class IncrementalAlterConfigsRequest(Message):
+class IncrementalAlterConfigsRequest(Request["IncrementalAlterConfigsResponse"]):
+    API_KEY: ClassVar[int] = 44
     __slots__ = (
         "resources",
         "validate_only",

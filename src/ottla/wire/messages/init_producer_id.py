@@ -8,6 +8,7 @@ from typing import ClassVar
 from ottla.wire.message import (
     FieldSchema,
     Message,
+    Request,
     Schema,
 )
 
@@ -17,7 +18,8 @@ MAX_VERSION = 5
 FLEXIBLE_FROM = 2
 
 
-class InitProducerIdRequest(Message):
+class InitProducerIdRequest(Request["InitProducerIdResponse"]):
+    API_KEY: ClassVar[int] = 22
     __slots__ = (
         "transactional_id",
         "transaction_timeout_ms",

@@ -9,6 +9,7 @@ from ottla.wire.message import (
     Buffer,
     FieldSchema,
     Message,
+    Request,
     Schema,
 )
 
@@ -37,7 +38,8 @@ class JoinGroupRequestProtocol(Message):
         self.metadata = metadata
 
 
-class JoinGroupRequest(Message):
+class JoinGroupRequest(Request["JoinGroupResponse"]):
+    API_KEY: ClassVar[int] = 11
     __slots__ = (
         "group_id",
         "session_timeout_ms",

@@ -8,6 +8,7 @@ from typing import ClassVar
 from ottla.wire.message import (
     FieldSchema,
     Message,
+    Request,
     Schema,
 )
 
@@ -40,7 +41,8 @@ class MemberIdentity(Message):
         self.reason = reason
 
 
-class LeaveGroupRequest(Message):
+class LeaveGroupRequest(Request["LeaveGroupResponse"]):
+    API_KEY: ClassVar[int] = 13
     __slots__ = (
         "group_id",
         "members",

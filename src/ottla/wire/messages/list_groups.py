@@ -8,6 +8,7 @@ from typing import ClassVar
 from ottla.wire.message import (
     FieldSchema,
     Message,
+    Request,
     Schema,
 )
 
@@ -17,7 +18,8 @@ MAX_VERSION = 5
 FLEXIBLE_FROM = 3
 
 
-class ListGroupsRequest(Message):
+class ListGroupsRequest(Request["ListGroupsResponse"]):
+    API_KEY: ClassVar[int] = 16
     __slots__ = (
         "states_filter",
         "types_filter",

@@ -8,6 +8,7 @@ from typing import ClassVar
 from ottla.wire.message import (
     FieldSchema,
     Message,
+    Request,
     Schema,
 )
 
@@ -63,7 +64,8 @@ class ListOffsetsTopic(Message):
         self.partitions: list[ListOffsetsPartition] = [] if partitions is None else partitions
 
 
-class ListOffsetsRequest(Message):
+class ListOffsetsRequest(Request["ListOffsetsResponse"]):
+    API_KEY: ClassVar[int] = 2
     __slots__ = (
         "replica_id",
         "isolation_level",

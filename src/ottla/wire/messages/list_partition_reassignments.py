@@ -8,6 +8,7 @@ from typing import ClassVar
 from ottla.wire.message import (
     FieldSchema,
     Message,
+    Request,
     Schema,
 )
 
@@ -36,7 +37,8 @@ class ListPartitionReassignmentsTopics(Message):
         self.partition_indexes: list[int] = [] if partition_indexes is None else partition_indexes
 
 
-class ListPartitionReassignmentsRequest(Message):
+class ListPartitionReassignmentsRequest(Request["ListPartitionReassignmentsResponse"]):
+    API_KEY: ClassVar[int] = 46
     __slots__ = (
         "timeout_ms",
         "topics",

@@ -8,6 +8,7 @@ from typing import ClassVar
 from ottla.wire.message import (
     FieldSchema,
     Message,
+    Request,
     Schema,
 )
 
@@ -17,7 +18,8 @@ MAX_VERSION = 2
 FLEXIBLE_FROM = 0
 
 
-class ListTransactionsRequest(Message):
+class ListTransactionsRequest(Request["ListTransactionsResponse"]):
+    API_KEY: ClassVar[int] = 66
     __slots__ = (
         "state_filters",
         "producer_id_filters",

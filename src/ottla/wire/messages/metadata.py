@@ -8,6 +8,7 @@ from typing import ClassVar
 from ottla.wire.message import (
     FieldSchema,
     Message,
+    Request,
     Schema,
     ZERO_UUID,
 )
@@ -37,7 +38,8 @@ class MetadataRequestTopic(Message):
         self.name = name
 
 
-class MetadataRequest(Message):
+class MetadataRequest(Request["MetadataResponse"]):
+    API_KEY: ClassVar[int] = 3
     __slots__ = (
         "topics",
         "allow_auto_topic_creation",

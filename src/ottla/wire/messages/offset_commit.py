@@ -8,6 +8,7 @@ from typing import ClassVar
 from ottla.wire.message import (
     FieldSchema,
     Message,
+    Request,
     Schema,
     ZERO_UUID,
 )
@@ -72,7 +73,8 @@ class OffsetCommitRequestTopic(Message):
         self.partitions: list[OffsetCommitRequestPartition] = [] if partitions is None else partitions
 
 
-class OffsetCommitRequest(Message):
+class OffsetCommitRequest(Request["OffsetCommitResponse"]):
+    API_KEY: ClassVar[int] = 8
     __slots__ = (
         "group_id",
         "generation_id_or_member_epoch",

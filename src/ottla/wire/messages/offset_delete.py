@@ -8,6 +8,7 @@ from typing import ClassVar
 from ottla.wire.message import (
     FieldSchema,
     Message,
+    Request,
     Schema,
 )
 
@@ -51,7 +52,8 @@ class OffsetDeleteRequestTopic(Message):
         self.partitions: list[OffsetDeleteRequestPartition] = [] if partitions is None else partitions
 
 
-class OffsetDeleteRequest(Message):
+class OffsetDeleteRequest(Request["OffsetDeleteResponse"]):
+    API_KEY: ClassVar[int] = 47
     __slots__ = (
         "group_id",
         "topics",

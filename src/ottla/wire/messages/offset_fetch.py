@@ -8,6 +8,7 @@ from typing import ClassVar
 from ottla.wire.message import (
     FieldSchema,
     Message,
+    Request,
     Schema,
     ZERO_UUID,
 )
@@ -87,7 +88,8 @@ class OffsetFetchRequestTopic(Message):
         self.partition_indexes: list[int] = [] if partition_indexes is None else partition_indexes
 
 
-class OffsetFetchRequest(Message):
+class OffsetFetchRequest(Request["OffsetFetchResponse"]):
+    API_KEY: ClassVar[int] = 9
     __slots__ = (
         "groups",
         "group_id",

@@ -8,6 +8,7 @@ from typing import ClassVar
 from ottla.wire.message import (
     FieldSchema,
     Message,
+    Request,
     Schema,
 )
 
@@ -59,7 +60,8 @@ class OffsetForLeaderTopic(Message):
         self.partitions: list[OffsetForLeaderPartition] = [] if partitions is None else partitions
 
 
-class OffsetForLeaderEpochRequest(Message):
+class OffsetForLeaderEpochRequest(Request["OffsetForLeaderEpochResponse"]):
+    API_KEY: ClassVar[int] = 23
     __slots__ = (
         "replica_id",
         "topics",

@@ -9,6 +9,7 @@ from ottla.wire.message import (
     Buffer,
     FieldSchema,
     Message,
+    Request,
     Schema,
     ZERO_UUID,
 )
@@ -61,7 +62,8 @@ class TopicProduceData(Message):
         self.partition_data: list[PartitionProduceData] = [] if partition_data is None else partition_data
 
 
-class ProduceRequest(Message):
+class ProduceRequest(Request["ProduceResponse"]):
+    API_KEY: ClassVar[int] = 0
     __slots__ = (
         "transactional_id",
         "acks",

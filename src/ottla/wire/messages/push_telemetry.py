@@ -9,6 +9,7 @@ from ottla.wire.message import (
     Buffer,
     FieldSchema,
     Message,
+    Request,
     Schema,
     ZERO_UUID,
 )
@@ -19,7 +20,8 @@ MAX_VERSION = 0
 FLEXIBLE_FROM = 0
 
 
-class PushTelemetryRequest(Message):
+class PushTelemetryRequest(Request["PushTelemetryResponse"]):
+    API_KEY: ClassVar[int] = 72
     __slots__ = (
         "client_instance_id",
         "subscription_id",

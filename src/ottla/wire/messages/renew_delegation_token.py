@@ -9,6 +9,7 @@ from ottla.wire.message import (
     Buffer,
     FieldSchema,
     Message,
+    Request,
     Schema,
 )
 
@@ -18,7 +19,8 @@ MAX_VERSION = 2
 FLEXIBLE_FROM = 2
 
 
-class RenewDelegationTokenRequest(Message):
+class RenewDelegationTokenRequest(Request["RenewDelegationTokenResponse"]):
+    API_KEY: ClassVar[int] = 39
     __slots__ = (
         "hmac",
         "renew_period_ms",

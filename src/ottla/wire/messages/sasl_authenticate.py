@@ -9,6 +9,7 @@ from ottla.wire.message import (
     Buffer,
     FieldSchema,
     Message,
+    Request,
     Schema,
 )
 
@@ -18,7 +19,8 @@ MAX_VERSION = 2
 FLEXIBLE_FROM = 2
 
 
-class SaslAuthenticateRequest(Message):
+class SaslAuthenticateRequest(Request["SaslAuthenticateResponse"]):
+    API_KEY: ClassVar[int] = 36
     __slots__ = (
         "auth_bytes",
     )

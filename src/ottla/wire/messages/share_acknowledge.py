@@ -8,6 +8,7 @@ from typing import ClassVar
 from ottla.wire.message import (
     FieldSchema,
     Message,
+    Request,
     Schema,
     ZERO_UUID,
 )
@@ -79,7 +80,8 @@ class AcknowledgeTopic(Message):
         self.partitions: list[AcknowledgePartition] = [] if partitions is None else partitions
 
 
-class ShareAcknowledgeRequest(Message):
+class ShareAcknowledgeRequest(Request["ShareAcknowledgeResponse"]):
+    API_KEY: ClassVar[int] = 79
     __slots__ = (
         "group_id",
         "member_id",

@@ -9,6 +9,7 @@ from ottla.wire.message import (
     FieldSchema,
     Message,
     Records,
+    Request,
     Schema,
     ZERO_UUID,
 )
@@ -99,7 +100,8 @@ class ForgottenTopic(Message):
         self.partitions: list[int] = [] if partitions is None else partitions
 
 
-class ShareFetchRequest(Message):
+class ShareFetchRequest(Request["ShareFetchResponse"]):
+    API_KEY: ClassVar[int] = 78
     __slots__ = (
         "group_id",
         "member_id",

@@ -8,6 +8,7 @@ from typing import ClassVar
 from ottla.wire.message import (
     FieldSchema,
     Message,
+    Request,
     Schema,
     ZERO_UUID,
 )
@@ -18,7 +19,8 @@ MAX_VERSION = 1
 FLEXIBLE_FROM = 1
 
 
-class ShareGroupHeartbeatRequest(Message):
+class ShareGroupHeartbeatRequest(Request["ShareGroupHeartbeatResponse"]):
+    API_KEY: ClassVar[int] = 76
     __slots__ = (
         "group_id",
         "member_id",

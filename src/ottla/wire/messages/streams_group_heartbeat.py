@@ -8,6 +8,7 @@ from typing import ClassVar
 from ottla.wire.message import (
     FieldSchema,
     Message,
+    Request,
     Schema,
 )
 
@@ -205,7 +206,8 @@ class TaskOffset(Message):
         self.offset = offset
 
 
-class StreamsGroupHeartbeatRequest(Message):
+class StreamsGroupHeartbeatRequest(Request["StreamsGroupHeartbeatResponse"]):
+    API_KEY: ClassVar[int] = 88
     __slots__ = (
         "group_id",
         "member_id",

@@ -9,6 +9,7 @@ from ottla.wire.message import (
     Buffer,
     FieldSchema,
     Message,
+    Request,
     Schema,
 )
 
@@ -37,7 +38,8 @@ class SyncGroupRequestAssignment(Message):
         self.assignment = assignment
 
 
-class SyncGroupRequest(Message):
+class SyncGroupRequest(Request["SyncGroupResponse"]):
+    API_KEY: ClassVar[int] = 14
     __slots__ = (
         "group_id",
         "generation_id",

@@ -8,6 +8,7 @@ from typing import ClassVar
 from ottla.wire.message import (
     FieldSchema,
     Message,
+    Request,
     Schema,
 )
 
@@ -63,7 +64,8 @@ class TxnOffsetCommitRequestTopic(Message):
         self.partitions: list[TxnOffsetCommitRequestPartition] = [] if partitions is None else partitions
 
 
-class TxnOffsetCommitRequest(Message):
+class TxnOffsetCommitRequest(Request["TxnOffsetCommitResponse"]):
+    API_KEY: ClassVar[int] = 28
     __slots__ = (
         "transactional_id",
         "group_id",

@@ -8,6 +8,7 @@ from typing import ClassVar
 from ottla.wire.message import (
     FieldSchema,
     Message,
+    Request,
     Schema,
 )
 
@@ -44,7 +45,8 @@ class FeatureUpdateKey(Message):
         self.allow_downgrade = allow_downgrade
 
 
-class UpdateFeaturesRequest(Message):
+class UpdateFeaturesRequest(Request["UpdateFeaturesResponse"]):
+    API_KEY: ClassVar[int] = 57
     __slots__ = (
         "timeout_ms",
         "feature_updates",

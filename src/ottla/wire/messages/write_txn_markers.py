@@ -8,6 +8,7 @@ from typing import ClassVar
 from ottla.wire.message import (
     FieldSchema,
     Message,
+    Request,
     Schema,
 )
 
@@ -71,7 +72,8 @@ class WritableTxnMarker(Message):
         self.transaction_version = transaction_version
 
 
-class WriteTxnMarkersRequest(Message):
+class WriteTxnMarkersRequest(Request["WriteTxnMarkersResponse"]):
+    API_KEY: ClassVar[int] = 27
     __slots__ = (
         "markers",
     )
