@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 UV := $(BIN)/uv
 SHELL := /bin/bash
 
-.PHONY: run test check setup dev format lock messages help
+.PHONY: run test check setup dev format lock messages records help
 
 help: ## list these words
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -56,3 +56,6 @@ lock: $(UV) ## compile the locked requirements again
 
 messages: $(VENV)/.dev-ready ## write the message classes from kio's schemas again
 	@$(BIN)/python tools/generate_messages.py
+
+records: $(VENV)/.dev-ready ## write the classes of the coordinators' records again
+	@$(BIN)/python tools/generate_records.py

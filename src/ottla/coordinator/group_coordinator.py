@@ -1,0 +1,538 @@
+"""The group coordinator: all groups, their members, and committed offsets.
+
+Decide, then replay: the methods that answer a request return an `Outcome` and
+change nothing durable; `replay` does, live and at start alike. How a caller
+uses it:
+
+    at start   `replay` for every record of `__consumer_offsets` in log order
+               (with its offset, and its producer id in transactional batches),
+               `replay_marker` for every commit or abort marker, then `loaded`.
+    requests   call the method; append `outcome.records` as one batch to
+               partition `partition_for(group_id)`; `replay` each at once with
+               its log offset; send `outcome.replies` after the flush.
+    time       when `next_deadline_ms()` is reached, `on_time()`; each outcome
+               as above. It handles a group once a call, so call again while
+               the next deadline is not in the future.
+
+Requests and responses are the neutral messages; `waiter` is whatever the
+caller wants back beside a reply. Topics are addressed by name: handlers
+translate ids, and leave out topics that do not exist or may not be touched.
+
+Deciding (each returns an Outcome):
+    join_group(JoinGroupRequest, client, waiter, wall_ms, mono_ms)
+    sync_group(SyncGroupRequest, client, waiter, wall_ms, mono_ms)
+    heartbeat(HeartbeatRequest, client, waiter, wall_ms, mono_ms)
+    leave_group(LeaveGroupRequest, client, waiter, wall_ms, mono_ms)
+    offset_commit(OffsetCommitRequest, client, waiter, wall_ms, mono_ms)
+    txn_offset_commit(TxnOffsetCommitRequest, client, waiter, wall_ms, mono_ms)
+        (`outcome.producer` is set: append as that producer's transaction)
+    offset_delete(OffsetDeleteRequest, waiter)
+    delete_group(group_id, waiter): the reply is a DeletableGroupResult
+    delete_topics(names): a list of (group id, Outcome) without replies
+    on_time(wall_ms, mono_ms): a list of (group id, Outcome)
+Reading (answers at once; the caller waits for what is not flushed yet):
+    offset_fetch(OffsetFetchRequest, client) -> OffsetFetchResponse
+    describe_group(group_id, client) -> DescribedGroup
+    list_groups(ListGroupsRequest) -> ListGroupsResponse
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Final
+
+from ottla.coordinator import offset_decisions
+from ottla.coordinator.classic_group import ClassicGroup, GroupState, restore
+from ottla.coordinator.classic_protocol import ClassicProtocol, leave_response, leaving_members
+from ottla.coordinator.consumer_protocol import PROTOCOL_TYPE
+from ottla.coordinator.group_config import GroupConfig
+from ottla.coordinator.offset_store import OffsetStore
+from ottla.coordinator.outcome import Client, CoordinatorRecord, Outcome, Producer, Waiter
+from ottla.coordinator.placement import partition_for
+from ottla.coordinator.records.framing import decode_key, decode_value, key_type
+from ottla.coordinator.records.offsets import (
+    GroupMetadataKey,
+    GroupMetadataValue,
+    OffsetCommitKey,
+    OffsetCommitValue,
+)
+from ottla.coordinator.timers import TimerKey, Timers
+from ottla.wire.errors import ErrorCode
+from ottla.wire.messages import describe_groups, list_groups
+from ottla.wire.messages import offset_fetch as fetching
+from ottla.wire.messages.delete_groups import DeletableGroupResult
+from ottla.wire.messages.heartbeat import HeartbeatRequest, HeartbeatResponse
+from ottla.wire.messages.join_group import JoinGroupRequest, JoinGroupResponse
+from ottla.wire.messages.leave_group import LeaveGroupRequest, MemberResponse
+from ottla.wire.messages.offset_commit import OffsetCommitRequest
+from ottla.wire.messages.offset_delete import OffsetDeleteRequest, OffsetDeleteResponse
+from ottla.wire.messages.sync_group import SyncGroupRequest, SyncGroupResponse
+from ottla.wire.messages.txn_offset_commit import TxnOffsetCommitRequest
+
+#: OffsetCommit from this version can say that a group is not there.
+COMMIT_GROUP_NOT_FOUND_FROM: Final = 9
+#: DescribeGroups from this version reports a missing group as an error.
+DESCRIBE_NOT_FOUND_FROM: Final = 6
+#: OffsetFetch from this version asks for several groups.
+FETCH_BATCH_FROM: Final = 8
+
+EXPIRY_CHECK: Final = TimerKey("expiry", "")
+
+
+class GroupCoordinator:
+    """`random_bytes(n)` is where member ids come from."""
+
+    def __init__(
+        self,
+        config: GroupConfig,
+        random_bytes: Callable[[int], bytes],
+        partition_count: int = 1,
+    ) -> None:
+        self._config = config
+        self._partition_count = partition_count
+        self._timers = Timers()
+        self._classic = ClassicProtocol(config, self._timers, random_bytes)
+        self._groups: dict[str, ClassicGroup] = {}
+        self._saved: dict[str, bytes] = {}
+        self._offsets = OffsetStore()
+        self._is_loaded = False
+
+    def partition_for(self, group_id: str) -> int:
+        """The partition of `__consumer_offsets` that holds the group."""
+        return partition_for(group_id, self._partition_count)
+
+    # --- replay
+
+    def replay(self, record: CoordinatorRecord, log_offset: int, producer_id: int = -1) -> None:
+        """Apply a record of the log; kinds of later Kafkas are skipped.
+
+        `producer_id` is that of a transactional batch, -1 otherwise.
+        Errors: `ProtocolError` when the record is damaged.
+        """
+        kind = key_type(record.key)
+        if kind in (0, 1):
+            key = decode_key(OffsetCommitKey, record.key)
+            value = None
+            if record.value is not None:
+                value = decode_value(OffsetCommitValue, record.value)
+            self._offsets.replay(key, value, log_offset, producer_id)
+            if self._is_loaded and value is not None and key.group not in self._groups:
+                self._groups[key.group] = ClassicGroup(key.group)
+        elif kind == GroupMetadataKey.KEY_TYPE:
+            self._replay_classic(decode_key(GroupMetadataKey, record.key).group, record.value)
+
+    def _replay_classic(self, group_id: str, value: bytes | None) -> None:
+        if value is not None:
+            self._saved[group_id] = value
+            return
+        self._saved.pop(group_id, None)
+        self._groups.pop(group_id, None)
+
+    def replay_marker(self, partition: int, producer_id: int, *, committed: bool) -> None:
+        """Apply the end of a producer's transaction in a partition of the topic."""
+        groups = [
+            group_id
+            for group_id in self._offsets.groups_of_producer(producer_id)
+            if self.partition_for(group_id) == partition
+        ]
+        self._offsets.end_transaction(producer_id, groups, committed)
+
+    def loaded(self, mono_ms: int) -> None:
+        """Every record has been replayed: members' sessions start now."""
+        self._is_loaded = True
+        for group_id, value in self._saved.items():
+            group = restore(group_id, decode_value(GroupMetadataValue, value))
+            self._groups[group_id] = group
+            self._classic.expect_heartbeats(group, mono_ms)
+        for group_id in self._offsets.group_ids():
+            if group_id not in self._groups:
+                self._groups[group_id] = ClassicGroup(group_id)
+        self._timers.schedule(
+            EXPIRY_CHECK, mono_ms + self._config.offsets_retention_check_interval_ms
+        )
+
+    # --- the classic protocol
+
+    def join_group(
+        self,
+        request: JoinGroupRequest,
+        client: Client,
+        waiter: Waiter,
+        wall_ms: int,
+        mono_ms: int,
+    ) -> Outcome:
+        error = self._check_join(request)
+        group = self._groups.get(request.group_id)
+        if error is ErrorCode.NONE and group is None:
+            if request.member_id:
+                error = ErrorCode.UNKNOWN_MEMBER_ID
+            else:
+                group = self._groups[request.group_id] = ClassicGroup(request.group_id)
+        if error is not ErrorCode.NONE or group is None:
+            out = Outcome()
+            out.reply(waiter, JoinGroupResponse(error_code=error, member_id=request.member_id))
+            return out
+        return self._classic.join(group, request, client, waiter, wall_ms, mono_ms)
+
+    def _check_join(self, request: JoinGroupRequest) -> ErrorCode:
+        if not request.group_id:
+            return ErrorCode.INVALID_GROUP_ID
+        low = self._config.group_min_session_timeout_ms
+        high = self._config.group_max_session_timeout_ms
+        if not low <= request.session_timeout_ms <= high:
+            return ErrorCode.INVALID_SESSION_TIMEOUT
+        return ErrorCode.NONE
+
+    def sync_group(
+        self,
+        request: SyncGroupRequest,
+        client: Client,
+        waiter: Waiter,
+        wall_ms: int,
+        mono_ms: int,
+    ) -> Outcome:
+        group = self._groups.get(request.group_id)
+        if group is not None and group.members:
+            return self._classic.sync(group, request, waiter, wall_ms, mono_ms)
+        error = ErrorCode.UNKNOWN_MEMBER_ID if request.group_id else ErrorCode.INVALID_GROUP_ID
+        out = Outcome()
+        out.reply(waiter, SyncGroupResponse(error_code=error))
+        return out
+
+    def heartbeat(
+        self,
+        request: HeartbeatRequest,
+        client: Client,
+        waiter: Waiter,
+        wall_ms: int,
+        mono_ms: int,
+    ) -> Outcome:
+        group = self._groups.get(request.group_id)
+        if group is not None:
+            return self._classic.heartbeat(group, request, waiter, mono_ms)
+        error = ErrorCode.UNKNOWN_MEMBER_ID if request.group_id else ErrorCode.INVALID_GROUP_ID
+        out = Outcome()
+        out.reply(waiter, HeartbeatResponse(error_code=error))
+        return out
+
+    def leave_group(
+        self,
+        request: LeaveGroupRequest,
+        client: Client,
+        waiter: Waiter,
+        wall_ms: int,
+        mono_ms: int,
+    ) -> Outcome:
+        group = self._groups.get(request.group_id)
+        if group is not None:
+            return self._classic.leave(group, request, client, waiter, wall_ms, mono_ms)
+        error = ErrorCode.UNKNOWN_MEMBER_ID if request.group_id else ErrorCode.INVALID_GROUP_ID
+        answers = [
+            MemberResponse(member.member_id, member.group_instance_id, error)
+            for member in leaving_members(request, client)
+        ]
+        response = leave_response(answers, client)
+        if error is ErrorCode.INVALID_GROUP_ID:
+            response.error_code = error
+            response.members = []
+        out = Outcome()
+        out.reply(waiter, response)
+        return out
+
+    # --- offsets
+
+    def offset_commit(
+        self,
+        request: OffsetCommitRequest,
+        client: Client,
+        waiter: Waiter,
+        wall_ms: int,
+        mono_ms: int,
+    ) -> Outcome:
+        group = self._groups.get(request.group_id)
+        if group is not None:
+            error = check_commit(
+                group,
+                request.member_id,
+                request.group_instance_id,
+                request.generation_id_or_member_epoch,
+                in_transaction=False,
+            )
+            if error is ErrorCode.NONE:
+                self._classic.keep_alive(group, request.member_id, mono_ms)
+        elif request.generation_id_or_member_epoch < 0:
+            error = ErrorCode.NONE
+        elif client.api_version >= COMMIT_GROUP_NOT_FOUND_FROM:
+            error = ErrorCode.GROUP_ID_NOT_FOUND
+        else:
+            error = ErrorCode.ILLEGAL_GENERATION
+        out = Outcome()
+        out.reply(waiter, offset_decisions.commit(request, error, self._config, wall_ms, out))
+        return out
+
+    def txn_offset_commit(
+        self,
+        request: TxnOffsetCommitRequest,
+        client: Client,
+        waiter: Waiter,
+        wall_ms: int,
+        mono_ms: int,
+    ) -> Outcome:
+        """The producer and its epoch have been checked by the partition's log."""
+        group = self._groups.get(request.group_id)
+        if group is not None:
+            error = check_commit(
+                group,
+                request.member_id,
+                request.group_instance_id,
+                request.generation_id,
+                in_transaction=True,
+            )
+        elif request.generation_id < 0:
+            error = ErrorCode.NONE
+        else:
+            error = ErrorCode.ILLEGAL_GENERATION
+        out = Outcome(producer=Producer(request.producer_id, request.producer_epoch))
+        out.reply(
+            waiter,
+            offset_decisions.commit_in_transaction(request, error, self._config, wall_ms, out),
+        )
+        return out
+
+    def offset_fetch(
+        self, request: fetching.OffsetFetchRequest, client: Client
+    ) -> fetching.OffsetFetchResponse:
+        """The committed offsets of one group (to v7) or of several (from v8)."""
+        if client.api_version >= FETCH_BATCH_FROM:
+            return fetching.OffsetFetchResponse(
+                groups=[self._fetch_group(g, request.require_stable) for g in request.groups]
+            )
+        topics = None
+        if request.topics is not None:
+            topics = [
+                fetching.OffsetFetchRequestTopics(
+                    name=topic.name, partition_indexes=topic.partition_indexes
+                )
+                for topic in request.topics
+            ]
+        asked = fetching.OffsetFetchRequestGroup(group_id=request.group_id, topics=topics)
+        group = self._fetch_group(asked, request.require_stable)
+        return fetching.OffsetFetchResponse(
+            error_code=group.error_code,
+            topics=[
+                fetching.OffsetFetchResponseTopic(
+                    name=topic.name,
+                    partitions=[
+                        fetching.OffsetFetchResponsePartition(
+                            partition_index=p.partition_index,
+                            committed_offset=p.committed_offset,
+                            committed_leader_epoch=p.committed_leader_epoch,
+                            metadata=p.metadata,
+                            error_code=p.error_code,
+                        )
+                        for p in topic.partitions
+                    ],
+                )
+                for topic in group.topics
+            ],
+        )
+
+    def _fetch_group(
+        self, group: fetching.OffsetFetchRequestGroup, require_stable: bool
+    ) -> fetching.OffsetFetchResponseGroup:
+        return fetching.OffsetFetchResponseGroup(
+            group_id=group.group_id,
+            topics=offset_decisions.fetch_topics(group, self._offsets, require_stable),
+        )
+
+    def offset_delete(self, request: OffsetDeleteRequest, waiter: Waiter) -> Outcome:
+        """Erase offsets, partition by partition (KIP-496)."""
+        out = Outcome()
+        group = self._groups.get(request.group_id)
+        error = ErrorCode.NONE
+        if not request.group_id:
+            error = ErrorCode.INVALID_GROUP_ID
+        elif group is None:
+            error = ErrorCode.GROUP_ID_NOT_FOUND
+        elif group.state is not GroupState.EMPTY and group.protocol_type != PROTOCOL_TYPE:
+            error = ErrorCode.NON_EMPTY_GROUP
+        if error is not ErrorCode.NONE or group is None:
+            out.reply(waiter, OffsetDeleteResponse(error_code=error))
+            return out
+        out.reply(
+            waiter,
+            offset_decisions.delete(request, self._offsets, group.is_subscribed_to, out),
+        )
+        return out
+
+    # --- groups as a whole
+
+    def delete_group(self, group_id: str, waiter: Waiter) -> Outcome:
+        """Delete an empty group and its offsets; the reply is one of DeleteGroups' results."""
+        out = Outcome()
+        group = self._groups.get(group_id)
+        error = ErrorCode.NONE
+        if not group_id and group is None:
+            error = ErrorCode.INVALID_GROUP_ID
+        elif group is None:
+            error = ErrorCode.GROUP_ID_NOT_FOUND
+        elif group.state is not GroupState.EMPTY:
+            error = ErrorCode.NON_EMPTY_GROUP
+        else:
+            offset_decisions.delete_all(group_id, self._offsets, out)
+            out.erase(GroupMetadataKey(group_id))
+        out.reply(waiter, DeletableGroupResult(group_id=group_id, error_code=error))
+        return out
+
+    def delete_topics(self, names: Iterable[str]) -> list[tuple[str, Outcome]]:
+        """Erase the offsets that any group has committed for deleted topics."""
+        topics = frozenset(names)
+        outcomes = []
+        for group_id in list(self._offsets.group_ids()):
+            out = Outcome()
+            offset_decisions.delete_of_topics(group_id, topics, self._offsets, out)
+            if out.records:
+                outcomes.append((group_id, out))
+        return outcomes
+
+    def describe_group(self, group_id: str, client: Client) -> describe_groups.DescribedGroup:
+        """A group as DescribeGroups shows it; a missing one is "Dead"."""
+        group = self._groups.get(group_id)
+        if group is None:
+            missing = describe_groups.DescribedGroup(group_id=group_id, group_state="Dead")
+            if client.api_version >= DESCRIBE_NOT_FOUND_FROM:
+                missing.error_code = ErrorCode.GROUP_ID_NOT_FOUND
+                missing.error_message = f"Group {group_id} not found."
+            return missing
+        is_stable = group.state is GroupState.STABLE
+        protocol = group.protocol_name or ""
+        return describe_groups.DescribedGroup(
+            group_id=group_id,
+            group_state=group.state.value,
+            protocol_type=group.protocol_type or "",
+            protocol_data=protocol if is_stable else "",
+            members=[
+                describe_groups.DescribedGroupMember(
+                    member_id=member.member_id,
+                    group_instance_id=member.group_instance_id,
+                    client_id=member.client_id,
+                    client_host=member.client_host,
+                    member_metadata=member.metadata(protocol) if is_stable else b"",
+                    member_assignment=member.assignment,
+                )
+                for member in group.members.values()
+            ],
+        )
+
+    def list_groups(self, request: list_groups.ListGroupsRequest) -> list_groups.ListGroupsResponse:
+        """All groups, or those in the states and of the types asked for (KIP-518)."""
+        states = {state.lower() for state in request.states_filter}
+        types = {type_.lower() for type_ in request.types_filter}
+        response = list_groups.ListGroupsResponse()
+        for group in self._groups.values():
+            if states and group.state.value.lower() not in states:
+                continue
+            if types and "classic" not in types:
+                continue
+            response.groups.append(
+                list_groups.ListedGroup(
+                    group_id=group.group_id,
+                    protocol_type=group.protocol_type or "",
+                    group_state=group.state.value,
+                    group_type="classic",
+                )
+            )
+        return response
+
+    # --- time
+
+    def next_deadline_ms(self) -> int | None:
+        """When `on_time` is next needed, on the monotonic clock."""
+        return self._timers.next_deadline_ms()
+
+    def on_time(self, wall_ms: int, mono_ms: int) -> list[tuple[str, Outcome]]:
+        """Decide what follows from passed deadlines, at most once a group.
+
+        A second deadline of the same group waits for the next call, because
+        it must be decided on what the first one changed.
+        """
+        outcomes: dict[str, Outcome] = {}
+        for key in self._timers.pop_due(mono_ms):
+            if key == EXPIRY_CHECK:
+                self._timers.schedule(
+                    EXPIRY_CHECK, mono_ms + self._config.offsets_retention_check_interval_ms
+                )
+                self._expire_offsets(wall_ms, mono_ms, outcomes)
+            elif key.group_id in outcomes:
+                self._timers.schedule(key, mono_ms)
+            else:
+                group = self._groups.get(key.group_id)
+                if group is not None:
+                    outcomes[key.group_id] = self._classic.on_timer(group, key, wall_ms, mono_ms)
+        return [(g, out) for g, out in outcomes.items() if out.records or out.replies]
+
+    def _expire_offsets(self, wall_ms: int, mono_ms: int, outcomes: dict[str, Outcome]) -> None:
+        for group in list(self._groups.values()):
+            if group.group_id in outcomes:
+                continue
+            out = Outcome()
+            if self._expire_group(group, wall_ms, out):
+                if group.group_id in self._saved or out.records:
+                    out.erase(GroupMetadataKey(group.group_id))
+                else:
+                    del self._groups[group.group_id]
+            if out.records:
+                outcomes[group.group_id] = out
+
+    def _expire_group(self, group: ClassicGroup, wall_ms: int, out: Outcome) -> bool:
+        """Erase what KIP-211 lets go; True if the group itself may go, too."""
+        base_ms: int | None = None
+        if group.protocol_type is not None:
+            if group.state is GroupState.EMPTY:
+                base_ms = group.state_timestamp_ms if group.state_timestamp_ms >= 0 else None
+            elif group.state is not GroupState.STABLE or group.subscribed_topics is None:
+                return False
+        all_gone = offset_decisions.expire(
+            group.group_id,
+            self._offsets,
+            self._config,
+            base_ms,
+            group.is_subscribed_to,
+            wall_ms,
+            out,
+        )
+        return all_gone and group.state is GroupState.EMPTY and not group.pending_members
+
+    # --- for tests and tools
+
+    def durable_state(self) -> dict[str, object]:
+        """What the log alone determines."""
+        return {"classic": self._saved, "offsets": self._offsets.state()}
+
+
+def check_commit(
+    group: ClassicGroup,
+    member_id: str,
+    group_instance_id: str | None,
+    generation_id: int,
+    *,
+    in_transaction: bool,
+) -> ErrorCode:
+    """Whether a commit fits the state of a classic group.
+
+    Without a member and a generation it comes from an administrator, a consumer
+    that assigns itself, or an old transactional producer.
+    """
+    if generation_id < 0 and group.state is GroupState.EMPTY:
+        return ErrorCode.NONE
+    if generation_id >= 0 or member_id or group_instance_id is not None:
+        error = group.check_member(member_id, group_instance_id)
+        if error is not ErrorCode.NONE:
+            return error
+        if generation_id != group.generation_id:
+            return ErrorCode.ILLEGAL_GENERATION
+    elif not in_transaction and group.state is not GroupState.EMPTY:
+        return ErrorCode.UNKNOWN_MEMBER_ID
+    if not in_transaction and group.state is GroupState.COMPLETING_REBALANCE:
+        return ErrorCode.REBALANCE_IN_PROGRESS
+    return ErrorCode.NONE
