@@ -16,6 +16,7 @@ from ottla.coordinator.offset_store import CommittedOffset, OffsetStore
 from ottla.coordinator.outcome import Outcome
 from ottla.coordinator.records.offsets import OffsetCommitKey, OffsetCommitValue
 from ottla.wire.errors import ErrorCode
+from ottla.wire.message import ZERO_UUID
 from ottla.wire.messages import offset_commit, offset_delete, offset_fetch, txn_offset_commit
 
 NO_OFFSET: Final = -1
@@ -106,15 +107,8 @@ def fetch_topics(
     """The committed offsets asked for, or all of them where `topics` is null."""
     answers = []
     if group.topics is None:
-        wanted: dict[str, list[int]] = {
-            topic: list(partitions) for topic, partitions in store.of_group(group.group_id).items()
-        }
-        if require_stable:
-            for topic, partition in store.pending_partitions(group.group_id):
-                known = wanted.setdefault(topic, [])
-                if partition not in known:
-                    known.append(partition)
-        asked = [(topic, bytes(16), partitions) for topic, partitions in wanted.items()]
+        all_offsets = store.of_group(group.group_id)
+        asked = [(topic, ZERO_UUID, list(offsets)) for topic, offsets in all_offsets.items()]
     else:
         asked = [(t.name, t.topic_id, t.partition_indexes) for t in group.topics]
     for name, topic_id, partitions in asked:
