@@ -1,0 +1,1 @@
+"""Consumer lag by Burrow's rules and over Burrow's HTTP API."""

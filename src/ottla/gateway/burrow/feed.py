@@ -1,0 +1,169 @@
+"""Keeps a `LagStore` up to date from a Kafka cluster.
+
+A thread follows `__consumer_offsets` from its beginning, so that commits made
+before the monitor started are known, too; another asks for the ends of all
+partitions every `offset_refresh_s`. Offsets that the topic no longer holds
+record by record are asked for once per group through the admin API.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from typing import Any
+
+from confluent_kafka import (
+    OFFSET_BEGINNING,
+    Consumer,
+    KafkaError,
+    KafkaException,
+    TopicPartition,
+)
+
+from ottla.gateway.burrow.offsets_topic import parse_key, parse_value
+from ottla.gateway.burrow.store import LagStore
+from ottla.gateway.kafka_access import LATEST, quiet_logger
+from ottla.gateway.settings import GatewaySettings
+
+log = logging.getLogger("ottla.burrow")
+OFFSETS_TOPIC = "__consumer_offsets"
+
+
+def now_ms() -> int:
+    return int(time.time() * 1000)
+
+
+class LagFeed:
+    """Two threads that feed one store; `lock` guards it for readers."""
+
+    def __init__(
+        self, settings: GatewaySettings, store: LagStore, offset_refresh_s: float = 10.0
+    ) -> None:
+        self.settings = settings
+        self.store = store
+        self.offset_refresh_s = offset_refresh_s
+        self.lock = threading.Lock()
+        self.is_ready = threading.Event()
+        self._stop = threading.Event()
+        self._threads = [
+            threading.Thread(target=self._run, args=(work,), name=name, daemon=True)
+            for name, work in (
+                ("burrow-ends", self._follow_ends),
+                ("burrow-commits", self._follow_commits),
+            )
+        ]
+        self._has_ends = threading.Event()
+
+    def start(self) -> None:
+        for thread in self._threads:
+            thread.start()
+
+    def stop(self) -> None:
+        self._stop.set()
+        for thread in self._threads:
+            thread.join(3)
+
+    def _run(self, work: Any) -> None:
+        """Do the work until stopped; after an error of Kafka wait a little and go on."""
+        while not self._stop.is_set():
+            try:
+                work()
+            except KafkaException as error:
+                log.warning("Kafka at %s: %s", self.settings.bootstrap_servers, error.args[0])
+                self._stop.wait(2)
+
+    def _follow_ends(self) -> None:
+        from confluent_kafka.admin import AdminClient
+
+        admin = AdminClient(self.settings.client(), logger=quiet_logger)
+        while not self._stop.is_set():
+            self._refresh_ends(admin)
+            self._has_ends.set()
+            self._stop.wait(self.offset_refresh_s)
+
+    def _refresh_ends(self, admin: Any) -> None:
+        metadata = admin.list_topics(timeout=self.settings.call_timeout_ms / 1000)
+        wanted = {
+            TopicPartition(name, number): LATEST
+            for name, topic in metadata.topics.items()
+            if topic.error is None
+            for number in topic.partitions
+        }
+        ends: dict[tuple[str, int], int] = {}
+        for where, future in (admin.list_offsets(wanted) if wanted else {}).items():
+            try:
+                ends[where.topic, where.partition] = future.result(10).offset
+            except KafkaException as error:
+                log.warning("end of %s-%d: %s", where.topic, where.partition, error.args[0])
+        moment = now_ms()
+        with self.lock:
+            self.store.keep_topics(set(metadata.topics))
+            for (topic, number), end in ends.items():
+                self.store.set_end(topic, number, end, moment)
+            self.store.expire(moment)
+
+    def _follow_commits(self) -> None:
+        # The first commits need ends to have a lag.
+        while not self._has_ends.wait(0.2):
+            if self._stop.is_set():
+                return
+        consumer = Consumer(
+            self.settings.client(
+                {
+                    "group.id": "ottla-lag-monitor",
+                    "enable.auto.commit": False,
+                    "auto.offset.reset": "earliest",
+                    "enable.partition.eof": True,
+                    "isolation.level": "read_committed",
+                    "topic.metadata.refresh.interval.ms": 10_000,
+                }
+            ),
+            logger=quiet_logger,
+        )
+        try:
+            self._consume(consumer)
+        finally:
+            consumer.close()
+
+    def _consume(self, consumer: Consumer) -> None:
+        assigned = self._assign(consumer)
+        at_end: set[int] = set()
+        while not self._stop.is_set():
+            if not assigned:
+                # No group has ever committed: the topic appears with the first that does.
+                self.is_ready.set()
+                self._stop.wait(0.5)
+                assigned = self._assign(consumer)
+                continue
+            messages = consumer.consume(1000, 0.25)
+            with self.lock:
+                for message in messages:
+                    error = message.error()
+                    if error is None:
+                        self._apply(message)
+                    elif error.code() == KafkaError._PARTITION_EOF:
+                        at_end.add(message.partition() or 0)
+            if len(at_end) >= assigned:
+                self.is_ready.set()
+
+    def _assign(self, consumer: Consumer) -> int:
+        metadata = consumer.list_topics(OFFSETS_TOPIC, timeout=self.settings.call_timeout_ms / 1000)
+        topic = metadata.topics[OFFSETS_TOPIC]
+        if topic.error is not None or not topic.partitions:
+            return 0
+        consumer.assign(
+            [TopicPartition(OFFSETS_TOPIC, p, OFFSET_BEGINNING) for p in sorted(topic.partitions)]
+        )
+        return len(topic.partitions)
+
+    def _apply(self, message: Any) -> None:
+        key = parse_key(message.key())
+        if key is None:
+            return
+        if message.value() is None:
+            self.store.remove_commit(*key)
+            return
+        value = parse_value(message.value())
+        if value is not None:
+            self.store.add_commit(*key, value.offset, value.timestamp_ms, now_ms())

@@ -1,0 +1,40 @@
+"""The Burrow door as an ASGI application."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator
+
+from starlette.applications import Starlette
+
+from ottla.gateway.burrow.config import BurrowConfig
+from ottla.gateway.burrow.monitor import LagMonitor
+from ottla.gateway.burrow.routes import BurrowRoutes
+from ottla.gateway.door import build_door
+from ottla.gateway.kafka_access import KafkaAccess
+
+
+def load_monitor(kafka: KafkaAccess) -> LagMonitor:
+    """A monitor by the settings' burrow.toml, or with Burrow's defaults."""
+    settings = kafka.settings
+    config = BurrowConfig.load(
+        settings.burrow_config_file,
+        settings.cluster_name,
+        settings.bootstrap_servers.split(","),
+    )
+    config.configure_logging()
+    return LagMonitor(settings, config)
+
+
+def burrow_application(kafka: KafkaAccess, monitor: LagMonitor) -> Starlette:
+    """Burrow's API over a monitor that runs as long as the door is open."""
+
+    @contextlib.asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        monitor.start()
+        try:
+            yield
+        finally:
+            await kafka.call(monitor.stop)
+
+    return build_door(kafka, BurrowRoutes(monitor).routes(), lifespan)

@@ -1,0 +1,123 @@
+"""The verb `ottla gateway`: the HTTP doors for any Kafka."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import signal
+import sys
+
+from ottla.gateway.settings import GatewaySettings
+
+DESCRIPTION = "Serve REST Proxy, Burrow, metrics and admin commands for a Kafka cluster."
+
+
+def port(text: str) -> int | None:
+    if text.lower() in ("off", "none", "no"):
+        return None
+    number = int(text)
+    if not 0 <= number <= 65535:
+        raise ValueError(text)
+    return number
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--bootstrap-servers",
+        "--bootstrap-server",
+        default=os.environ.get("KAFKA_BOOTSTRAP_SERVERS", "localhost:9092"),
+        metavar="HOST:PORT",
+        help="the Kafka to serve (default: KAFKA_BOOTSTRAP_SERVERS or localhost:9092)",
+    )
+    parser.add_argument(
+        "--client-config",
+        metavar="FILE",
+        help="a properties file with security settings of the Kafka client",
+    )
+    parser.add_argument(
+        "--host", default="127.0.0.1", help="address to listen on (default: %(default)s)"
+    )
+    for door, default in (("rest", "8082"), ("burrow", "8000"), ("metrics", "9308")):
+        parser.add_argument(
+            f"--{door}-port",
+            type=port,
+            default=default,
+            metavar="PORT",
+            help=f"port of the {door} door, 0 for any, off for none (default: {default})",
+        )
+    parser.add_argument(
+        "--admin-ports",
+        default="8080,8081",
+        metavar="PORTS",
+        help="ports of the admin commands, off for none (default: %(default)s)",
+    )
+    parser.add_argument("--burrow-config", metavar="FILE", help="a burrow.toml to follow")
+    parser.add_argument("--broker-metrics", metavar="URL", help="the embedded broker's /metrics")
+    parser.add_argument("--basic-auth", metavar="USER:PASSWORD", help="ask for these credentials")
+    parser.add_argument("--bearer-token", metavar="TOKEN", help="ask for this bearer token")
+    parser.add_argument("--tls-certificate", metavar="FILE", help="serve https with this PEM file")
+    parser.add_argument("--tls-key", metavar="FILE", help="the certificate's private key")
+    parser.add_argument("--cors-origin", action="append", default=[], metavar="ORIGIN")
+    parser.add_argument(
+        "--announce-json", action="store_true", help="print the addresses as one JSON line"
+    )
+
+
+def properties(path: str) -> dict[str, str]:
+    """Key-value lines of a .properties file."""
+    found: dict[str, str] = {}
+    with open(path, encoding="utf-8") as lines:
+        for line in lines:
+            text = line.strip()
+            if text and text[0] not in "#!":
+                key, _, value = text.partition("=")
+                found[key.strip()] = value.strip()
+    return found
+
+
+def settings_from(args: argparse.Namespace) -> GatewaySettings:
+    admin = args.admin_ports.lower()
+    return GatewaySettings(
+        bootstrap_servers=args.bootstrap_servers,
+        client_config=properties(args.client_config) if args.client_config else {},
+        host=args.host,
+        rest_port=args.rest_port,
+        burrow_port=args.burrow_port,
+        metrics_port=args.metrics_port,
+        admin_ports=() if admin == "off" else tuple(int(p) for p in admin.split(",") if p),
+        broker_metrics_url=args.broker_metrics,
+        burrow_config_file=args.burrow_config,
+        basic_auth=args.basic_auth,
+        bearer_token=args.bearer_token,
+        tls_certificate=args.tls_certificate,
+        tls_key=args.tls_key,
+        cors_origins=tuple(args.cors_origin),
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Serve until a signal ends it; 1 with one sentence when a door cannot be opened."""
+    from ottla.gateway.serve import Door, DoorError, serve
+
+    def announce(doors: list[Door]) -> None:
+        if args.announce_json:
+            print(json.dumps({door.name: door.address for door in doors}), flush=True)
+            return
+        width = max(len(door.name) for door in doors)
+        for door in doors:
+            print(f"{door.name:<{width}}  {door.address}", flush=True)
+
+    async def serve_until_signalled() -> None:
+        stop = asyncio.Event()
+        for name in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().add_signal_handler(name, stop.set)
+        await serve(settings_from(args), announce, stop)
+
+    try:
+        asyncio.run(serve_until_signalled())
+    except (DoorError, OSError) as error:
+        print(f"ottla gateway: {error}", file=sys.stderr)
+        return 1
+    return 0

@@ -1,0 +1,171 @@
+"""What every door has in common: health, errors, limits, access control, log.
+
+A door answers errors as `{"error_code": …, "message": …}` and never shows a
+stack trace; an unexpected failure is logged with its trace and answered as
+500. `/health/live` says that the process runs, `/health/ready` that Kafka
+answers, too.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hmac
+import json
+import logging
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import BaseRoute, Route
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from ottla.gateway.errors import RestError
+from ottla.gateway.kafka_access import KafkaAccess
+from ottla.gateway.settings import GatewaySettings
+
+access_log = logging.getLogger("ottla.gateway.access")
+log = logging.getLogger("ottla.gateway")
+
+REASONS = {
+    401: "HTTP 401 Unauthorized",
+    404: "HTTP 404 Not Found",
+    405: "HTTP 405 Method Not Allowed",
+    406: "HTTP 406 Not Acceptable",
+    415: "HTTP 415 Unsupported Media Type",
+}
+
+
+async def rest_error(_: Request, error: Exception) -> Response:
+    assert isinstance(error, RestError)
+    return error.response()
+
+
+async def http_error(_: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    message = REASONS.get(error.status_code, error.detail)
+    response = RestError(error.status_code, error.status_code, message).response()
+    response.headers.update(error.headers or {})
+    return response
+
+
+async def unexpected_error(request: Request, error: Exception) -> Response:
+    log.error("request failed: %s %s", request.method, request.url.path, exc_info=error)
+    return RestError(500, 500, "Internal error of the gateway; its log has the details.").response()
+
+
+class AccessControl:
+    """Asks for the basic or bearer credentials in the settings, if there are any."""
+
+    def __init__(self, app: ASGIApp, settings: GatewaySettings) -> None:
+        self.app = app
+        self.settings = settings
+
+    def _allows(self, header: str) -> bool:
+        scheme, _, credentials = header.partition(" ")
+        given: str | None = None
+        expected: str | None = None
+        if scheme.lower() == "bearer":
+            given, expected = credentials.strip(), self.settings.bearer_token
+        elif scheme.lower() == "basic":
+            try:
+                given = base64.b64decode(credentials, validate=True).decode()
+            except (binascii.Error, UnicodeDecodeError):
+                return False
+            expected = self.settings.basic_auth
+        if given is None or expected is None:
+            return False
+        return hmac.compare_digest(given.encode(), expected.encode())
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        wanted = self.settings.basic_auth or self.settings.bearer_token
+        if scope["type"] == "http" and wanted and not scope["path"].startswith("/health/"):
+            headers = dict(scope["headers"])
+            if not self._allows(headers.get(b"authorization", b"").decode("latin-1")):
+                response = RestError(401, 40101, "Authentication is required.").response()
+                if self.settings.basic_auth:
+                    response.headers["www-authenticate"] = 'Basic realm="ottla"'
+                await response(scope, receive, send)
+                return
+        await self.app(scope, receive, send)
+
+
+class AccessLog:
+    """One JSON line per request on the logger `ottla.gateway.access`."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or not access_log.isEnabledFor(logging.INFO):
+            await self.app(scope, receive, send)
+            return
+        started = time.perf_counter()
+        status = 0
+
+        async def remember(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            await send(message)
+
+        try:
+            await self.app(scope, receive, remember)
+        finally:
+            client = scope.get("client") or ("", 0)
+            access_log.info(
+                json.dumps(
+                    {
+                        "client": client[0],
+                        "method": scope["method"],
+                        "path": scope["path"],
+                        "status": status,
+                        "ms": round((time.perf_counter() - started) * 1000, 1),
+                    }
+                )
+            )
+
+
+def build_door(
+    kafka: KafkaAccess,
+    routes: Sequence[BaseRoute],
+    lifespan: Callable[[Starlette], Any] | None = None,
+) -> Starlette:
+    """An application with the given routes and the manners every door has."""
+    settings = kafka.settings
+
+    async def live(_: Request) -> Response:
+        return JSONResponse({"status": "live"})
+
+    async def ready(_: Request) -> Response:
+        cluster = await kafka.cluster_id()
+        await kafka.metadata()
+        return JSONResponse({"status": "ready", "cluster_id": cluster})
+
+    middleware = [Middleware(AccessLog)]
+    if settings.cors_origins:
+        middleware.append(
+            Middleware(
+                CORSMiddleware,
+                allow_origins=list(settings.cors_origins),
+                allow_methods=["*"],
+                allow_headers=["*"],
+            )
+        )
+    middleware.append(Middleware(AccessControl, settings=settings))
+    return Starlette(
+        routes=[Route("/health/live", live), Route("/health/ready", ready), *routes],
+        middleware=middleware,
+        exception_handlers={
+            RestError: rest_error,
+            HTTPException: http_error,
+            Exception: unexpected_error,
+        },
+        lifespan=lifespan,
+    )

@@ -1,0 +1,167 @@
+"""Producing many records and learning what became of each, from asyncio.
+
+All requests share one librdkafka producer; a thread of ours serves its
+delivery reports. A request waits for the reports of all its records; none is
+dropped silently: at shutdown the producer is flushed, and what could not be
+delivered by then is reported as failed to its request.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from confluent_kafka import KafkaError, KafkaException, Message, Producer
+
+from ottla.gateway.errors import from_kafka
+from ottla.gateway.kafka_access import quiet_logger
+from ottla.gateway.settings import GatewaySettings
+
+DELIVERY_TIMEOUT_MS = 30_000
+SHUTDOWN_FLUSH_S = 5.0
+
+
+@dataclass(slots=True)
+class OutgoingRecord:
+    """A record on its way to Kafka; `timestamp_ms` 0 means now."""
+
+    key: bytes | None
+    value: bytes | None
+    partition: int | None = None
+    headers: list[tuple[str, bytes | None]] | None = None
+    timestamp_ms: int = 0
+
+
+@dataclass(slots=True)
+class Delivery:
+    """What became of a record: its place in the log, or an error."""
+
+    partition: int | None = None
+    offset: int | None = None
+    timestamp_ms: int | None = None
+    error: KafkaError | None = None
+
+
+class _Batch:
+    """The records of one request; done when the last report is in."""
+
+    def __init__(self, size: int, loop: asyncio.AbstractEventLoop) -> None:
+        self.deliveries = [Delivery() for _ in range(size)]
+        self.missing = size
+        self.loop = loop
+        self.future: asyncio.Future[list[Delivery]] = loop.create_future()
+
+    def report(self, index: int, error: KafkaError | None, message: Message | None) -> None:
+        delivery = self.deliveries[index]
+        if error is not None:
+            delivery.error = error
+        elif message is not None:
+            delivery.partition = message.partition()
+            delivery.offset = message.offset()
+            delivery.timestamp_ms = message.timestamp()[1]
+        self.missing -= 1
+        if self.missing == 0:
+            self.loop.call_soon_threadsafe(self._finish)
+
+    def _finish(self) -> None:
+        if not self.future.done():
+            self.future.set_result(self.deliveries)
+
+
+class RecordProducer:
+    """Sends records and answers with their deliveries, in the order given."""
+
+    def __init__(self, settings: GatewaySettings) -> None:
+        self._settings = settings
+        self._producer: Producer | None = None
+        self._stop = threading.Event()
+        self._thread: threading.Thread | None = None
+        self._lock = threading.Lock()
+
+    def _start(self) -> Producer:
+        with self._lock:
+            if self._producer is None:
+                self._producer = Producer(
+                    self._settings.client(
+                        {
+                            "acks": "all",
+                            "enable.idempotence": True,
+                            "linger.ms": 2,
+                            "delivery.timeout.ms": DELIVERY_TIMEOUT_MS,
+                            "allow.auto.create.topics": True,
+                            "topic.metadata.propagation.max.ms": 5000,
+                            "queue.buffering.max.messages": 1_000_000,
+                        }
+                    ),
+                    logger=quiet_logger,
+                )
+                self._thread = threading.Thread(
+                    target=self._serve_reports, name="gateway-deliveries", daemon=True
+                )
+                self._thread.start()
+            return self._producer
+
+    def _serve_reports(self) -> None:
+        assert self._producer is not None
+        while not self._stop.is_set():
+            self._producer.poll(0.2)
+
+    async def send(self, topic: str, records: Sequence[OutgoingRecord]) -> list[Delivery]:
+        """Send all records and wait for every delivery report.
+
+        Errors: none is raised for a record; each `Delivery` carries its own.
+        """
+        producer = self._start()
+        batch = _Batch(len(records), asyncio.get_running_loop())
+        if not records:
+            return []
+        for index, record in enumerate(records):
+            await self._enqueue(producer, topic, record, batch, index)
+        return await batch.future
+
+    async def _enqueue(
+        self, producer: Producer, topic: str, record: OutgoingRecord, batch: _Batch, index: int
+    ) -> None:
+        def delivered(error: KafkaError | None, message: Message) -> None:
+            batch.report(index, error, message)
+
+        arguments: dict[str, Any] = {"on_delivery": delivered}
+        if record.partition is not None:
+            arguments["partition"] = record.partition
+        if record.headers:
+            arguments["headers"] = record.headers
+        if record.timestamp_ms:
+            arguments["timestamp"] = record.timestamp_ms
+        while True:
+            try:
+                producer.produce(topic, record.value, record.key, **arguments)
+                return
+            except BufferError:
+                # The shared queue is full: wait for reports to make room.
+                await asyncio.sleep(0.01)
+            except KafkaException as error:
+                batch.report(index, error.args[0], None)
+                return
+
+    def close(self) -> None:
+        """Deliver what is queued, or report it as failed, within five seconds."""
+        with self._lock:
+            producer, self._producer = self._producer, None
+        if producer is None:
+            return
+        producer.flush(SHUTDOWN_FLUSH_S)
+        self._stop.set()
+        if len(producer):
+            producer.purge()
+            producer.flush(1)
+        if self._thread is not None:
+            self._thread.join(1)
+
+
+def describe_failure(error: KafkaError) -> tuple[int, str]:
+    """(REST error code, sentence) of a record that was not delivered."""
+    rest = from_kafka(error)
+    return rest.error_code, rest.message

@@ -1,0 +1,1 @@
+"""REST Proxy API v2: topics, partitions, produce, consumer instances."""

@@ -1,0 +1,149 @@
+"""One gateway process: binds the doors' ports, serves them, stops in order."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import socket
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import uvicorn
+from starlette.applications import Starlette
+
+from ottla.gateway.admin_commands import AdminCommands
+from ottla.gateway.burrow_app import burrow_application, load_monitor
+from ottla.gateway.door import build_door
+from ottla.gateway.kafka_access import KafkaAccess
+from ottla.gateway.rest_app import rest_application
+from ottla.gateway.settings import GatewaySettings
+
+SHUTDOWN_GRACE_S = 3
+
+
+class DoorError(Exception):
+    """A door cannot be opened; the text is one sentence for a person."""
+
+
+@dataclass(slots=True)
+class Door:
+    """An application and the socket it is served on."""
+
+    name: str
+    application: Starlette
+    socket: socket.socket
+    scheme: str
+
+    @property
+    def address(self) -> str:
+        host, port = self.socket.getsockname()[:2]
+        shown = f"[{host}]" if ":" in host else host
+        return f"{self.scheme}://{shown}:{port}"
+
+
+class DoorServer(uvicorn.Server):
+    """A uvicorn server that leaves signals to the process that runs several."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.has_started = asyncio.Event()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.has_started.set()
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+def bind(name: str, host: str, port: int, warn: Callable[[str], None]) -> socket.socket:
+    """A listening socket; on another free port, with a warning, when `port` is taken.
+
+    Errors: `DoorError` when the host is not ours or the port may not be used.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    sock = socket.socket(family, socket.SOCK_STREAM)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        sock.bind((host, port))
+    except OSError as error:
+        if error.errno != errno.EADDRINUSE:
+            sock.close()
+            raise DoorError(
+                f"{name} cannot listen on {host}:{port}: {error.strerror}; choose another host"
+                " or port."
+            ) from None
+        sock.bind((host, 0))
+        warn(f"port {port} is taken, so {name} moved to port {sock.getsockname()[1]}")
+    sock.listen(256)
+    sock.setblocking(False)
+    return sock
+
+
+def open_doors(
+    settings: GatewaySettings, kafka: KafkaAccess, warn: Callable[[str], None]
+) -> list[Door]:
+    """Bind every port in the settings. Errors: `DoorError`."""
+    scheme = "https" if settings.tls_certificate else "http"
+    doors: list[Door] = []
+    commands = AdminCommands(kafka)
+
+    def add(name: str, application: Starlette, port: int) -> None:
+        doors.append(Door(name, application, bind(name, settings.host, port, warn), scheme))
+
+    if settings.rest_port is not None:
+        add("REST Proxy", rest_application(kafka, commands), settings.rest_port)
+    if settings.burrow_port is not None:
+        monitor = load_monitor(kafka)
+        add("Burrow", burrow_application(kafka, monitor), settings.burrow_port)
+    for number, port in enumerate(settings.admin_ports, 1):
+        suffix = f" {number}" if len(settings.admin_ports) > 1 else ""
+        add(f"Admin commands{suffix}", build_door(kafka, commands.routes()), port)
+    return doors
+
+
+async def serve(
+    settings: GatewaySettings,
+    on_ready: Callable[[list[Door]], None],
+    stop: asyncio.Event,
+    warn: Callable[[str], None] = lambda text: print(f"gateway: {text}", file=sys.stderr),
+) -> None:
+    """Serve all doors until `stop` is set; running requests are finished first."""
+    kafka = KafkaAccess(settings)
+    doors = open_doors(settings, kafka, warn)
+    servers = [
+        DoorServer(
+            uvicorn.Config(
+                door.application,
+                log_level="warning",
+                access_log=False,
+                server_header=False,
+                lifespan="on",
+                timeout_graceful_shutdown=SHUTDOWN_GRACE_S,
+                ssl_certfile=settings.tls_certificate,
+                ssl_keyfile=settings.tls_key,
+                h11_max_incomplete_event_size=64 * 1024,
+            )
+        )
+        for door in doors
+    ]
+    stopped = asyncio.gather(
+        *(server.serve(sockets=[door.socket]) for server, door in zip(servers, doors, strict=True))
+    )
+    started = asyncio.gather(*(server.has_started.wait() for server in servers))
+    waiting: set[asyncio.Future[Any]] = {started, stopped}
+    await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+    on_ready(doors)
+    asked_to_stop = asyncio.ensure_future(stop.wait())
+    try:
+        await asyncio.wait({asked_to_stop, stopped}, return_when=asyncio.FIRST_COMPLETED)
+        for server in servers:
+            server.should_exit = True
+        await stopped
+    finally:
+        asked_to_stop.cancel()
+        kafka.close()
