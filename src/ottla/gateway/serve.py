@@ -135,12 +135,13 @@ async def serve(
         *(server.serve(sockets=[door.socket]) for server, door in zip(servers, doors, strict=True))
     )
     started = asyncio.gather(*(server.has_started.wait() for server in servers))
-    waiting: set[asyncio.Future[Any]] = {started, stopped}
-    await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+    started_or_failed: set[asyncio.Future[Any]] = {started, stopped}
+    await asyncio.wait(started_or_failed, return_when=asyncio.FIRST_COMPLETED)
     on_ready(doors)
     asked_to_stop = asyncio.ensure_future(stop.wait())
+    until: set[asyncio.Future[Any]] = {asked_to_stop, stopped}
     try:
-        await asyncio.wait({asked_to_stop, stopped}, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait(until, return_when=asyncio.FIRST_COMPLETED)
         for server in servers:
             server.should_exit = True
         await stopped
