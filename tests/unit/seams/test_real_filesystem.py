@@ -96,7 +96,7 @@ def test_short_writes_are_continued(
 
 def test_a_full_disk_is_an_error_and_not_a_part_of_a_write() -> None:
     if not os.path.exists("/dev/full"):
-        pytest.skip("this system has no /dev/full")
+        pytest.skip("[not-on-this-platform] this system has no /dev/full")
     for plain in (False, True):
         file = RealFileSystem(plain=plain).open("/dev/full")
         with pytest.raises(OSError) as caught:
@@ -107,7 +107,7 @@ def test_a_full_disk_is_an_error_and_not_a_part_of_a_write() -> None:
 
 def test_tmpfs_gets_plain_files() -> None:
     if not os.path.isdir("/dev/shm"):
-        pytest.skip("this system has no /dev/shm")
+        pytest.skip("[not-on-this-platform] this system has no /dev/shm")
     path = f"/dev/shm/ottla-test-{os.getpid()}"
     filesystem = RealFileSystem()
     file = filesystem.open(path, create=True)
@@ -129,7 +129,7 @@ def test_cold_data_is_not_waited_for(tmp_path: Path) -> None:
     file = filesystem.open(path, create=True)
     if not isinstance(file, PositionedFile):
         file.close()
-        pytest.skip("this filesystem does not know RWF_NOWAIT")
+        pytest.skip("[not-on-this-platform] this filesystem does not know RWF_NOWAIT")
     file.write_at([b"x" * 100_000], 0)
     file.sync()
     descriptor = os.open(path, os.O_RDONLY)
@@ -138,7 +138,7 @@ def test_cold_data_is_not_waited_for(tmp_path: Path) -> None:
     cold = file.read_cached_at(100_000, 0)
     if cold is not None:
         file.close()
-        pytest.skip("the system kept the pages cached")
+        pytest.skip("[not-on-this-platform] the system kept the pages cached")
     assert len(file.read_at(100_000, 0)) == 100_000
     assert file.read_cached_at(100_000, 0) is not None
     file.close()
