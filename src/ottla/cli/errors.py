@@ -1,0 +1,51 @@
+"""What a command says when it cannot do what it was asked: one sentence.
+
+The boundary of every command line is `exit_status_of`: whatever ends a tool
+becomes a sentence on stderr and an exit status, never a traceback.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from typing import Final
+
+#: What a shell expects of a program ended by Ctrl-C.
+INTERRUPTED: Final = 130
+
+
+class CommandError(Exception):
+    """The command failed; the text is one sentence: what, where, what to do.
+
+    `on_stdout` is for the sentences that Kafka's own tools print there, and
+    that scripts look for there.
+    """
+
+    def __init__(self, sentence: str, *, status: int = 1, on_stdout: bool = False) -> None:
+        super().__init__(sentence)
+        self.status = status
+        self.on_stdout = on_stdout
+
+
+def note(text: str) -> None:
+    """Tell the person at the terminal something that is not output."""
+    print(f"note: {text}", file=sys.stderr)
+
+
+def exit_status_of(run: Callable[[], int]) -> int:
+    """Run a command; returns its exit status, having said why where it failed."""
+    try:
+        status = run()
+        sys.stdout.flush()
+        return status
+    except CommandError as error:
+        print(error, file=sys.stdout if error.on_stdout else sys.stderr)
+        return error.status
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:
+        # The reader of our output is gone: nobody to tell, and Python's own
+        # flush at exit must not complain either.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0

@@ -1,0 +1,1 @@
+"""The tools that answer to the names of Apache Kafka's own."""

@@ -1,0 +1,212 @@
+"""How kafka-console-consumer writes a record: Kafka's formatters, by name."""
+
+from __future__ import annotations
+
+import struct
+import sys
+import uuid
+from collections.abc import Callable
+from typing import Protocol
+
+from confluent_kafka import (
+    TIMESTAMP_CREATE_TIME,
+    TIMESTAMP_LOG_APPEND_TIME,
+    TIMESTAMP_NOT_AVAILABLE,
+    Message,
+)
+
+from ottla.cli.errors import CommandError
+
+#: What a timestamp is, as Kafka writes it.
+TIMESTAMP_TYPES = {
+    TIMESTAMP_CREATE_TIME: "CreateTime",
+    TIMESTAMP_LOG_APPEND_TIME: "LogAppendTime",
+}
+
+
+class MessageFormatter(Protocol):
+    """Turns one record into the bytes to print."""
+
+    def format(self, message: Message) -> bytes:
+        """The bytes for one record, its line end included; may be empty."""
+
+
+def _fixed(code: str) -> Callable[[bytes], str]:
+    reader = struct.Struct(code)
+
+    def deserialize(data: bytes) -> str:
+        if len(data) != reader.size:
+            raise CommandError(f"Size of data received by the deserializer is not {reader.size}")
+        return str(reader.unpack(data)[0])
+
+    return deserialize
+
+
+def _java_float(data: bytes) -> str:
+    return repr(struct.unpack(">d", data)[0])
+
+
+#: Short class name → text of a key or value.
+DESERIALIZERS: dict[str, Callable[[bytes], str]] = {
+    "IntegerDeserializer": _fixed(">i"),
+    "LongDeserializer": _fixed(">q"),
+    "ShortDeserializer": _fixed(">h"),
+    "DoubleDeserializer": _java_float,
+    "FloatDeserializer": _fixed(">f"),
+    "BooleanDeserializer": lambda data: str(data == b"\x01").lower(),
+    "UUIDDeserializer": lambda data: str(uuid.UUID(data.decode())),
+    "VoidDeserializer": lambda _: "null",
+}
+#: Those that print the bytes as they are.
+TEXT_DESERIALIZERS = frozenset(
+    {"StringDeserializer", "ByteArrayDeserializer", "BytesDeserializer", "ByteBufferDeserializer"}
+)
+
+
+class DefaultFormatter:
+    """Kafka's DefaultMessageFormatter: what to print is a matter of properties."""
+
+    def __init__(self, properties: dict[str, str]) -> None:
+        def is_on(name: str, default: str = "false") -> bool:
+            return properties.get(name, default).strip().lower() == "true"
+
+        self.timestamp = is_on("print.timestamp")
+        self.partition = is_on("print.partition")
+        self.offset = is_on("print.offset")
+        self.delivery = is_on("print.delivery")
+        self.epoch = is_on("print.epoch")
+        self.headers = is_on("print.headers")
+        self.key = is_on("print.key")
+        self.value = is_on("print.value", "true")
+        self.key_separator = properties.get("key.separator", "\t").encode()
+        self.line_separator = properties.get("line.separator", "\n").encode()
+        self.headers_separator = properties.get("headers.separator", ",").encode()
+        self.null_literal = properties.get("null.literal", "null").encode()
+        self._key_text = _deserializer(properties.get("key.deserializer"))
+        self._value_text = _deserializer(properties.get("value.deserializer"))
+        self._header_text = _deserializer(properties.get("headers.deserializer"))
+        self._value_only = self.value and not (
+            self.timestamp
+            or self.partition
+            or self.offset
+            or self.delivery
+            or self.epoch
+            or self.headers
+            or self.key
+        )
+
+    def format(self, message: Message) -> bytes:
+        """The columns that are switched on, in Kafka's order."""
+        if self._value_only and self._value_text is None:
+            value = message.value()
+            return (self.null_literal if value is None else value) + self.line_separator
+        columns: list[bytes] = []
+        if self.timestamp:
+            kind, timestamp = message.timestamp()
+            columns.append(
+                b"NO_TIMESTAMP"
+                if kind == TIMESTAMP_NOT_AVAILABLE
+                else f"{TIMESTAMP_TYPES[kind]}:{timestamp}".encode()
+            )
+        if self.partition:
+            columns.append(f"Partition:{message.partition()}".encode())
+        if self.offset:
+            columns.append(f"Offset:{message.offset()}".encode())
+        if self.delivery:
+            columns.append(b"Delivery:NOT_PRESENT")
+        if self.epoch:
+            # Kafka's consumer hands its formatter a copy without the epoch.
+            columns.append(b"Epoch:NOT_PRESENT")
+        if self.headers:
+            columns.append(self._headers_of(message))
+        if self.key:
+            columns.append(self._text(message.key(), self._key_text))
+        if self.value:
+            columns.append(self._text(message.value(), self._value_text))
+        return self.key_separator.join(columns) + self.line_separator
+
+    def _headers_of(self, message: Message) -> bytes:
+        headers = message.headers()
+        if not headers:
+            return b"NO_HEADERS"
+        assert isinstance(headers, list)
+        return self.headers_separator.join(
+            name.encode() + b":" + self._text(_as_bytes(value), self._header_text)
+            for name, value in headers
+        )
+
+    def _text(self, data: bytes | None, deserialize: Callable[[bytes], str] | None) -> bytes:
+        if data is None:
+            return self.null_literal
+        return data if deserialize is None else deserialize(data).encode()
+
+
+def _as_bytes(value: str | bytes | None) -> bytes | None:
+    return value.encode() if isinstance(value, str) else value
+
+
+def _deserializer(name: str | None) -> Callable[[bytes], str] | None:
+    if not name:
+        return None
+    short = name.rpartition(".")[2]
+    if short in TEXT_DESERIALIZERS:
+        return None
+    try:
+        return DESERIALIZERS[short]
+    except KeyError:
+        raise CommandError(
+            f"The deserializer {name} is a Java class that cannot be loaded here; "
+            f"known are {', '.join(sorted(TEXT_DESERIALIZERS | set(DESERIALIZERS)))}."
+        ) from None
+
+
+class LoggingFormatter:
+    """Kafka's LoggingMessageFormatter: prints as the default does, and logs to stderr."""
+
+    def __init__(self, properties: dict[str, str]) -> None:
+        self._default = DefaultFormatter(properties)
+
+    def format(self, message: Message) -> bytes:
+        """As `DefaultFormatter`, with one line on stderr as well."""
+        kind, timestamp = message.timestamp()
+        when = "" if kind == TIMESTAMP_NOT_AVAILABLE else f"{TIMESTAMP_TYPES[kind]}:{timestamp}, "
+        key, value = message.key(), message.value()
+        print(
+            f"{when}key:{'null ' if key is None else key.decode(errors='replace') + ', '}"
+            f"value:{'null' if value is None else value.decode(errors='replace')}",
+            file=sys.stderr,
+        )
+        return self._default.format(message)
+
+
+class NoOpFormatter:
+    """Kafka's NoOpMessageFormatter: prints nothing, for measuring."""
+
+    def __init__(self, properties: dict[str, str]) -> None:
+        del properties
+
+    def format(self, message: Message) -> bytes:
+        """Nothing."""
+        del message
+        return b""
+
+
+FORMATTERS: dict[str, Callable[[dict[str, str]], MessageFormatter]] = {
+    "DefaultMessageFormatter": DefaultFormatter,
+    "LoggingMessageFormatter": LoggingFormatter,
+    "NoOpMessageFormatter": NoOpFormatter,
+}
+
+
+def formatter_named(name: str, properties: dict[str, str]) -> MessageFormatter:
+    """The formatter of a Java class name, package or not.
+
+    Errors: `CommandError` for a class that is none of Kafka's.
+    """
+    try:
+        return FORMATTERS[name.rpartition(".")[2]](properties)
+    except KeyError:
+        raise CommandError(
+            f"The formatter {name} is a Java class that cannot be loaded here; "
+            f"known are {', '.join(sorted(FORMATTERS))}."
+        ) from None

@@ -1,0 +1,1 @@
+"""The verbs of `ottla` that look at a cluster or change it."""

@@ -1,0 +1,99 @@
+"""Sending records, with every refusal reported and counted."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from types import TracebackType
+from typing import Any, Final
+
+from confluent_kafka import KafkaError, KafkaException, Message
+
+from ottla.cli.errors import CommandError
+from ottla.cli.workers.record_clients import open_producer
+
+#: Refusals printed one by one; the rest is only counted.
+MAX_REPORTS: Final = 10
+#: How often waiting looks whether there is still hope, in seconds.
+TICK_S: Final = 0.1
+
+
+class RecordSender:
+    """Sends records in the background; leaving it waits until all have an answer."""
+
+    def __init__(self, servers: str, properties: dict[str, str], defaults: dict[str, Any]) -> None:
+        self.producer, self._watch = open_producer(servers, properties, defaults)
+        self.sent = 0
+        self.failures = 0
+
+    def send(
+        self,
+        topic: str,
+        value: bytes | None,
+        *,
+        key: bytes | None = None,
+        headers: Sequence[tuple[str, bytes | None]] = (),
+        partition: int = -1,
+        timestamp_ms: int = 0,
+    ) -> None:
+        """Queue one record; waits while the queue is full.
+
+        Errors: `CommandError` when no broker can be reached or the record
+        cannot be sent at all.
+        """
+        while True:
+            try:
+                self.producer.produce(
+                    topic,
+                    value,
+                    key,
+                    partition,
+                    self._on_delivery,
+                    timestamp=timestamp_ms,
+                    headers=list(headers),
+                )
+            except BufferError:
+                self.producer.poll(TICK_S)
+                self._watch.check()
+                continue
+            except KafkaException as error:
+                raise CommandError(f"Cannot send to {topic}: {error.args[0].str()}.") from None
+            break
+        self.producer.poll(0)
+        self._watch.check()
+
+    def flush(self) -> None:
+        """Wait until every queued record has an answer."""
+        while self.producer.flush(TICK_S):
+            self._watch.check()
+
+    def _on_delivery(self, error: KafkaError | None, message: Message) -> None:
+        self._watch.was_reached = True
+        if error is None:
+            self.sent += 1
+            return
+        self.failures += 1
+        if self.failures <= MAX_REPORTS:
+            size = len(message.value() or b"")
+            print(
+                f"Error when sending a message of {size} bytes to topic {message.topic()}: "
+                f"{error.str()}.",
+                file=sys.stderr,
+            )
+
+    def __enter__(self) -> RecordSender:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if kind is not None:
+            # Records queued before the mistake, or before Ctrl-C, still count.
+            self.producer.flush(5)
+            return
+        self.flush()
+        if self.failures > MAX_REPORTS:
+            print(f"{self.failures} messages could not be sent.", file=sys.stderr)

@@ -1,0 +1,97 @@
+"""Producers and consumers that say at once when no broker can be reached.
+
+librdkafka retries for ever and logs to stderr; a person who mistyped a port
+wants one sentence within a second or two instead.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Any, Final
+
+from confluent_kafka import Consumer, KafkaError, Producer
+
+from ottla.cli.errors import CommandError
+from ottla.cli.librdkafka_settings import PRODUCER_ONLY, librdkafka_settings
+from ottla.cli.workers.failures import unreachable
+
+#: How long the first connection may fail before the command gives up. More
+#: than one attempt, since `localhost` has two addresses and one may be deaf.
+PATIENCE_S: Final = 1.2
+
+
+class Reachability:
+    """Watches a client's errors; `check` raises once no broker was ever reached."""
+
+    def __init__(self, servers: str) -> None:
+        self.servers = servers
+        self.was_reached = False
+        self.reason = ""
+        self.unreachable = False
+        self.fatal: KafkaError | None = None
+        self._started = time.monotonic()
+
+    def on_error(self, error: KafkaError) -> None:
+        """Take note of an error event of the client."""
+        code = error.code()
+        if error.fatal() or code in (KafkaError._AUTHENTICATION, KafkaError._SSL):
+            self.fatal = error
+        elif code in (KafkaError._TRANSPORT, KafkaError._RESOLVE):
+            self.reason = error.str()
+        elif code == KafkaError._ALL_BROKERS_DOWN and not self.was_reached:
+            self.unreachable = time.monotonic() - self._started > PATIENCE_S
+
+    def check(self) -> None:
+        """Raise `CommandError` when there is no point in waiting any longer."""
+        if self.fatal is not None:
+            raise CommandError(f"The client gave up on {self.servers}: {self.fatal.str()}.")
+        if self.unreachable and not self.was_reached:
+            raise unreachable(self.servers, self.reason)
+
+
+def open_producer(
+    servers: str, properties: dict[str, str], defaults: dict[str, Any]
+) -> tuple[Producer, Reachability]:
+    """A producer; `properties` are Kafka's and win over `defaults`, librdkafka's."""
+    watch = Reachability(servers)
+    settings: dict[str, Any] = {
+        "client.id": "console-producer",
+        **_common(servers, watch),
+        **defaults,
+        **librdkafka_settings(properties),
+    }
+    return _open(Producer, settings), watch
+
+
+def open_consumer(
+    servers: str, properties: dict[str, str], defaults: dict[str, Any]
+) -> tuple[Consumer, Reachability]:
+    """A consumer; `properties` are Kafka's and win over `defaults`, librdkafka's."""
+    watch = Reachability(servers)
+    known = {key: value for key, value in properties.items() if key not in PRODUCER_ONLY}
+    settings: dict[str, Any] = {
+        "client.id": "console-consumer",
+        **_common(servers, watch),
+        **defaults,
+        **librdkafka_settings(known),
+    }
+    return _open(Consumer, settings), watch
+
+
+def _common(servers: str, watch: Reachability) -> dict[str, Any]:
+    return {
+        "bootstrap.servers": servers,
+        "error_cb": watch.on_error,
+        "log_level": 0,
+        "reconnect.backoff.ms": 50,
+        "reconnect.backoff.max.ms": 1000,
+    }
+
+
+def _open(kind: type[Any], settings: dict[str, Any]) -> Any:
+    from confluent_kafka import KafkaException
+
+    try:
+        return kind(settings)
+    except KafkaException as error:
+        raise CommandError(f"A client property is not usable: {error.args[0].str()}.") from None
