@@ -1,0 +1,222 @@
+"""The real filesystem, with a side directory that knows what of it is durable.
+
+Killing a process tests no sync: the page cache survives it. A broker on this
+filesystem keeps beside its data directory, for every file, the bytes that a
+returned sync covered (a shadow file, by number) and the names in the order of
+their changes and directory syncs (`names.jsonl`). `simulation.reverting`
+turns the data directory back into what a power cut would have left.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import threading
+from collections.abc import Sequence
+from typing import Final
+
+from ottla.seams.filesystem import Buffer, DirectoryLock, File, FileSystem
+
+NAMES_FILE: Final = "names.jsonl"
+
+
+class _Unsynced:
+    """What of one file no returned sync covers. Shared by all who have it open."""
+
+    def __init__(self, number: int, *, is_unknown: bool) -> None:
+        self.number = number
+        self.ranges: list[tuple[int, int]] = [(0, 1 << 62)] if is_unknown else []
+        self.shortest: int | None = 0 if is_unknown else None
+        self.lock = threading.Lock()
+        self.sync_lock = threading.Lock()
+
+    def note_write(self, start: int, end: int) -> None:
+        with self.lock:
+            if self.ranges and self.ranges[-1][1] == start:
+                self.ranges[-1] = (self.ranges[-1][0], end)
+            else:
+                self.ranges.append((start, end))
+
+    def note_truncate(self, size: int) -> None:
+        with self.lock:
+            self.shortest = size if self.shortest is None else min(size, self.shortest)
+
+    def take(self, file: File) -> tuple[list[tuple[int, bytes]], int | None, int]:
+        """The bytes to become durable, the shortest the file has been, and its size."""
+        with self.lock:
+            size = file.size()
+            parts = [
+                (start, file.read_at(min(end, size) - start, start))
+                for start, end in self.ranges
+                if start < size
+            ]
+            shortest = self.shortest
+            self.ranges = []
+            self.shortest = None
+        return parts, shortest, size
+
+
+class RecordingFile:
+    """A real file whose syncs are also done to its shadow."""
+
+    def __init__(self, inner: File, unsynced: _Unsynced, side: str) -> None:
+        self._inner = inner
+        self._unsynced = unsynced
+        self._shadow = f"{side}/{unsynced.number}"
+
+    @property
+    def path(self) -> str:
+        return self._inner.path
+
+    def size(self) -> int:
+        return self._inner.size()
+
+    def write_at(self, buffers: Sequence[Buffer], position: int) -> None:
+        self._inner.write_at(buffers, position)
+        self._unsynced.note_write(position, position + sum(len(buffer) for buffer in buffers))
+
+    def read_at(self, size: int, position: int) -> bytes:
+        return self._inner.read_at(size, position)
+
+    def read_cached_at(self, size: int, position: int) -> Buffer | None:
+        return self._inner.read_cached_at(size, position)
+
+    def truncate(self, size: int) -> None:
+        self._inner.truncate(size)
+        self._unsynced.note_truncate(size)
+
+    def sync(self) -> None:
+        with self._unsynced.sync_lock:
+            parts, shortest, size = self._unsynced.take(self._inner)
+            self._inner.sync()
+            descriptor = os.open(self._shadow, os.O_RDWR | os.O_CREAT, 0o644)
+            try:
+                if shortest is not None and shortest < os.fstat(descriptor).st_size:
+                    os.ftruncate(descriptor, shortest)
+                for position, data in parts:
+                    os.pwrite(descriptor, data, position)
+                os.ftruncate(descriptor, size)
+            finally:
+                os.close(descriptor)
+
+    def close(self) -> None:
+        self._inner.close()
+
+
+class RecordingFileSystem:
+    """Implements `FileSystem` over another one, recording everything below `root`.
+
+    A side directory without names takes everything that is there as durable;
+    one that has them goes on where it stopped, as after a kill.
+    """
+
+    def __init__(self, inner: FileSystem, root: str, side: str) -> None:
+        self._inner = inner
+        self._root = root
+        self._side = side
+        self._numbers: dict[str, int] = {}
+        self._unsynced: dict[int, _Unsynced] = {}
+        self._lock = threading.Lock()
+        os.makedirs(side, exist_ok=True)
+        is_new = not os.path.exists(f"{side}/{NAMES_FILE}")
+        self._next_number = 1
+        if not is_new:
+            self._resume()
+        self._names = os.open(f"{side}/{NAMES_FILE}", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+        if is_new and inner.is_directory(root):
+            self._take_as_durable(root)
+
+    def _resume(self) -> None:
+        from simulation.reverting import replay_names
+
+        _, self._numbers = replay_names(self._side, self._root)
+        self._next_number = max([0, *self._numbers.values()]) + 1
+        for number in self._numbers.values():
+            self._unsynced[number] = _Unsynced(number, is_unknown=True)
+
+    def _take_as_durable(self, directory: str) -> None:
+        self._record("make_directory", directory)
+        for name in self._inner.list_directory(directory):
+            path = f"{directory}/{name}"
+            if self._inner.is_directory(path):
+                self._take_as_durable(path)
+            else:
+                number = self._number_new_file(path)
+                shutil.copyfile(path, f"{self._side}/{number}")
+        self._record("sync_directory", directory)
+
+    def _record(self, *change: str | int) -> None:
+        os.write(self._names, json.dumps(change).encode() + b"\n")
+
+    def _is_inside(self, path: str) -> bool:
+        return path == self._root or path.startswith(f"{self._root}/")
+
+    def _number_new_file(self, path: str) -> int:
+        with self._lock:
+            number = self._next_number
+            self._next_number += 1
+            self._numbers[path] = number
+            self._unsynced[number] = _Unsynced(number, is_unknown=False)
+            self._record("create", path, number)
+        return number
+
+    def open(self, path: str, *, create: bool = False, read_only: bool = False) -> File:
+        is_new = create and not self._inner.exists(path)
+        file = self._inner.open(path, create=create, read_only=read_only)
+        if not self._is_inside(path):
+            return file
+        number = self._number_new_file(path) if is_new else self._numbers[path]
+        return RecordingFile(file, self._unsynced[number], self._side)
+
+    def exists(self, path: str) -> bool:
+        return self._inner.exists(path)
+
+    def is_directory(self, path: str) -> bool:
+        return self._inner.is_directory(path)
+
+    def file_size(self, path: str) -> int:
+        return self._inner.file_size(path)
+
+    def list_directory(self, path: str) -> list[str]:
+        return self._inner.list_directory(path)
+
+    def make_directory(self, path: str) -> None:
+        self._inner.make_directory(path)
+        if self._is_inside(path):
+            self._record("make_directory", path)
+
+    def rename(self, old: str, new: str) -> None:
+        with self._lock:
+            self._inner.rename(old, new)
+            for path in [p for p in self._numbers if p == old or p.startswith(f"{old}/")]:
+                self._numbers[new + path[len(old) :]] = self._numbers.pop(path)
+            self._record("rename", old, new)
+
+    def remove(self, path: str) -> None:
+        with self._lock:
+            self._inner.remove(path)
+            self._numbers.pop(path, None)
+            self._record("remove", path)
+
+    def remove_tree(self, path: str) -> None:
+        with self._lock:
+            self._record("remove_tree", path)
+            self._inner.remove_tree(path)
+            for gone in [p for p in self._numbers if p.startswith(f"{path}/")]:
+                del self._numbers[gone]
+
+    def sync_directory(self, path: str) -> None:
+        self._inner.sync_directory(path)
+        if self._is_inside(path):
+            self._record("sync_directory", path)
+
+    def free_bytes(self, path: str) -> int:
+        return self._inner.free_bytes(path)
+
+    def lock(self, path: str) -> DirectoryLock | None:
+        is_new = not self._inner.exists(path)
+        lock = self._inner.lock(path)
+        if is_new and lock is not None and self._is_inside(path):
+            self._number_new_file(path)
+        return lock
