@@ -1,0 +1,399 @@
+"""One client's socket: cuts frames out of the stream and sends responses.
+
+Small frames arrive in one receive buffer shared by all connections, and each
+is copied out of it; the broker then owns the copy. A frame of LARGE_FRAME or
+more is received straight into memory of its own, which counts against the
+broker's budget as it arrives and is let go as soon as the frame is handled.
+
+Reading pauses while the broker has enough of this connection's requests in
+progress, while the client does not take its responses, and while the budget
+has no room for a large frame.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import mmap
+import os
+import socket
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Final, cast
+
+from ottla.broker.connection import Connection
+from ottla.server.clock import mono_ms, wall_ms
+from ottla.wire.message import Buffer
+
+if TYPE_CHECKING:
+    from ottla.server.driver import Driver
+    from ottla.server.listeners import BoundListener
+
+RECEIVE_BUFFER_SIZE: Final = 256 * 1024
+LARGE_FRAME: Final = 60 * 1024
+
+#: Larger frames live in mapped memory: pages cost nothing until bytes arrive.
+MAPPED_FRAME: Final = 256 * 1024
+
+#: A large frame is admitted to the budget in steps, as it arrives: who announces
+#: much and sends little holds little.
+ADMISSION_STEP: Final = 1024 * 1024
+
+#: Responses of one entry are gathered up to this size before they are written.
+GATHER_LIMIT: Final = 64 * 1024
+
+#: Nothing more is read from a client that has left this much unread.
+UNSENT_LIMIT: Final = 1024 * 1024
+
+#: Buffers per system call; IOV_MAX is 1024 wherever we run.
+_MAX_BUFFERS: Final = 512
+
+_HAS_WRITEV: Final = hasattr(os, "writev")
+
+_HTTP_VERBS: Final = (b"GET ", b"POST", b"HEAD", b"PUT ")
+_HTTP_ANSWER: Final = (
+    b"HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain\r\nConnection: close\r\n\r\n"
+    b"This port speaks Kafka's protocol, not HTTP.\n"
+)
+
+
+class ClientConnection(asyncio.BufferedProtocol):
+    """The protocol object of one accepted socket."""
+
+    __slots__ = (
+        "_admitted",
+        "_driver",
+        "_filled",
+        "_frame",
+        "_gathered",
+        "_gathered_bytes",
+        "_is_budget_short",
+        "_is_gathering",
+        "_is_reading",
+        "_is_resume_scheduled",
+        "_listener",
+        "_max_frame",
+        "_peer_host",
+        "_shared",
+        "_tail",
+        "_transport",
+        "_unsent",
+        "_writev_fd",
+        "connection",
+        "last_active_ms",
+    )
+
+    def __init__(
+        self, driver: Driver, listener: BoundListener, shared: memoryview, max_frame: int
+    ) -> None:
+        self._driver = driver
+        self._listener = listener
+        self._shared = shared
+        self._max_frame = max_frame
+        self._tail = b""
+        self._frame: memoryview | None = None
+        self._filled = 0
+        self._admitted = 0
+        self._is_budget_short = False
+        self._is_reading = True
+        self._is_resume_scheduled = False
+        self._gathered: list[Buffer] = []
+        self._gathered_bytes = 0
+        self._is_gathering = False
+        self._unsent = 0
+        self._writev_fd = -1
+        self.connection: Connection | None = None
+        self.last_active_ms = 0
+
+    # -- the socket comes and goes ------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)
+        peer = address_of(transport.get_extra_info("peername"))
+        self._peer_host = peer[0]
+        if not self._listener.limits.admit(peer[0]):
+            self._driver.connections_refused += 1
+            self._transport.abort()
+            return
+        self._transport.set_write_buffer_limits(high=0)
+        if _HAS_WRITEV and transport.get_extra_info("sslcontext") is None:
+            sock: socket.socket = transport.get_extra_info("socket")
+            self._writev_fd = sock.fileno()
+        local = self._listener.advertise(address_of(transport.get_extra_info("sockname")))
+        self.last_active_ms = mono_ms()
+        self.connection = self._driver.core.open_connection(self._listener.name, local, peer)
+        self.connection.driver_state = self
+        self._driver.connections.add(self)
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        connection, self.connection = self.connection, None
+        if connection is None:
+            return
+        self._driver.connections.discard(self)
+        self._listener.limits.release(self._peer_host)
+        self._driver.forget(self)
+        self._drop_frame()
+        self._gathered.clear()
+        self._tail = b""
+        connection.driver_state = None
+        self._driver.core.connection_lost(connection)
+        self._driver.settle()
+
+    def eof_received(self) -> bool:
+        """The client has nothing more to say; what is not answered yet is not waited for."""
+        return False
+
+    # -- bytes come in ------------------------------------------------------------------
+
+    def get_buffer(self, sizehint: int) -> memoryview:
+        frame = self._frame
+        if frame is not None:
+            return frame[self._filled : min(self._admitted, len(frame))]
+        tail = self._tail
+        if not tail:
+            return self._shared
+        # The event loop fills the buffer and reports at once, with nothing in between.
+        size = len(tail)
+        self._shared[:size] = tail
+        return self._shared[size:]
+
+    def buffer_updated(self, nbytes: int) -> None:
+        if self.connection is None:
+            return
+        now = self.last_active_ms = mono_ms()
+        frame = self._frame
+        if frame is None:
+            size = len(self._tail) + nbytes
+            self._tail = b""
+            self._consume(self._shared[:size], now)
+        else:
+            self._filled += nbytes
+            if self._filled == len(frame):
+                self._dispatch_large(frame, now)
+            elif self._filled == self._admitted:
+                self._admit_more()
+        self._driver.settle()
+
+    def _consume(self, data: memoryview, now: int) -> None:
+        """Dispatch the whole frames in `data`; keep what is left over."""
+        connection = self.connection
+        assert connection is not None
+        dispatch = self._driver.dispatch
+        wall = wall_ms()
+        position, end = 0, len(data)
+        while end - position >= 4:
+            size = int.from_bytes(data[position : position + 4], "big", signed=True)
+            if not 0 < size <= self._max_frame:
+                self._refuse(bytes(data[position : position + 4]), size)
+                return
+            frame_end = position + 4 + size
+            if frame_end > end:
+                if size >= LARGE_FRAME:
+                    self._begin_large(size, data[position + 4 :])
+                    return
+                break
+            if connection.is_paused:
+                break
+            dispatch(connection, bytearray(data[position + 4 : frame_end]), wall, now)
+            if connection.is_closed:
+                return
+            position = frame_end
+        if position < end:
+            self._tail = bytes(data[position:])
+        self._update_reading()
+
+    def _begin_large(self, size: int, start: memoryview) -> None:
+        if size > MAPPED_FRAME:
+            frame = memoryview(mmap.mmap(-1, size))
+        else:
+            frame = memoryview(bytearray(size))
+        filled = len(start)
+        frame[:filled] = start
+        self._frame = frame
+        self._filled = filled
+        self._admitted = 0
+        self._admit_more()
+
+    def _admit_more(self) -> None:
+        assert self._frame is not None
+        wanted = min(len(self._frame), self._filled + ADMISSION_STEP) - self._admitted
+        if self._driver.admit(self, wanted):
+            self._admitted += wanted
+        else:
+            self._is_budget_short = True
+        self._update_reading()
+
+    def budget_freed(self) -> None:
+        """Ask again for room for the large frame."""
+        self._is_budget_short = False
+        self._admit_more()
+
+    def _dispatch_large(self, frame: memoryview, now: int) -> None:
+        connection = self.connection
+        assert connection is not None
+        self._frame = None
+        if connection.is_paused:
+            # Paused by a timer or another connection's request while this frame arrived.
+            self._frame = frame
+            self._update_reading()
+            return
+        try:
+            self._driver.dispatch(connection, frame, wall_ms(), now)
+        finally:
+            self._release_frame()
+        self._update_reading()
+
+    def _release_frame(self) -> None:
+        admitted, self._admitted, self._filled = self._admitted, 0, 0
+        self._driver.release(self, admitted)
+
+    def _drop_frame(self) -> None:
+        if self._frame is not None:
+            self._frame = None
+            self._release_frame()
+
+    def _refuse(self, start: bytes, size: int) -> None:
+        self._driver.frames_refused += 1
+        if start in _HTTP_VERBS:
+            self._transport.write(_HTTP_ANSWER)
+        self.close(f"a frame of {size} bytes; allowed are 1 to {self._max_frame}")
+
+    # -- reading stops and goes on ------------------------------------------------------
+
+    def _update_reading(self) -> None:
+        connection = self.connection
+        if connection is None or self._transport.is_closing():
+            return
+        wanted = not (connection.is_paused or self._is_budget_short or self._unsent > UNSENT_LIMIT)
+        if wanted is not self._is_reading:
+            self._is_reading = wanted
+            if wanted:
+                self._transport.resume_reading()
+            else:
+                self._transport.pause_reading()
+
+    def resume(self) -> None:
+        """The broker takes requests again: handle what has been read already, then read on."""
+        if not self._is_resume_scheduled:
+            self._is_resume_scheduled = True
+            self._driver.loop.call_soon(self._go_on)
+
+    def _go_on(self) -> None:
+        self._is_resume_scheduled = False
+        connection = self.connection
+        if connection is None or connection.is_closed or connection.is_paused:
+            return
+        now = mono_ms()
+        frame = self._frame
+        if frame is not None and self._filled == len(frame):
+            self._dispatch_large(frame, now)
+        elif self._tail:
+            tail, self._tail = self._tail, b""
+            self._consume(memoryview(tail), now)
+        self._update_reading()
+        self._driver.settle()
+
+    # -- bytes go out ---------------------------------------------------------------------
+
+    def send(self, buffers: Sequence[Buffer]) -> int:
+        """Send the buffers in order; returns the bytes not handed to the system yet.
+
+        Small responses wait for the end of the entry and count as handed over.
+        """
+        gathered = self._gathered
+        for buffer in buffers:
+            gathered.append(buffer)
+            self._gathered_bytes += len(buffer)
+        if self._gathered_bytes >= GATHER_LIMIT:
+            self._write()
+        elif not self._is_gathering:
+            self._is_gathering = True
+            self._driver.mark_dirty(self)
+        return self._unsent
+
+    def write_gathered(self) -> None:
+        """The entry has ended: write what it has gathered."""
+        self._is_gathering = False
+        if not self._gathered:
+            return
+        before = self._unsent
+        self._write()
+        if self._unsent != before and self.connection is not None:
+            self._driver.core.unsent_changed(self.connection, self._unsent)
+        self._update_reading()
+
+    def _write(self) -> None:
+        buffers, self._gathered = self._gathered, []
+        size, self._gathered_bytes = self._gathered_bytes, 0
+        transport = self._transport
+        if transport.is_closing():
+            return
+        if self._unsent == 0 and self._writev_fd >= 0:
+            try:
+                while buffers:
+                    sent = os.writev(self._writev_fd, buffers[:_MAX_BUFFERS])
+                    size -= sent
+                    if not size:
+                        return
+                    buffers = _rest(buffers, sent)
+            except BlockingIOError:
+                pass
+            except OSError:
+                transport.abort()
+                return
+        for buffer in buffers:
+            transport.write(buffer)
+        self._unsent = transport.get_write_buffer_size()
+
+    def resume_writing(self) -> None:
+        """The system has taken everything."""
+        self._report_unsent()
+
+    def _report_unsent(self) -> None:
+        unsent = self._transport.get_write_buffer_size()
+        if unsent == self._unsent or self.connection is None:
+            return
+        self._unsent = unsent
+        self.last_active_ms = mono_ms()
+        self._driver.core.unsent_changed(self.connection, unsent)
+        self._driver.budget_changed()
+        self._update_reading()
+        self._driver.settle()
+
+    # -- the end ------------------------------------------------------------------------
+
+    def close(self, reason: str) -> None:
+        """Close when what is gathered and unsent has left."""
+        if self.connection is not None:
+            self.connection.is_closed = True
+        if self._gathered:
+            self._write()
+        self._transport.close()
+
+    def abort(self) -> None:
+        """Close at once."""
+        self._transport.abort()
+
+    def sweep(self, now_ms: int, max_idle_ms: int, stall_limit_ms: int) -> None:
+        """Report progress in sending; close the connection if it is idle or has stalled."""
+        if self._unsent:
+            self._report_unsent()
+        silence = now_ms - self.last_active_ms
+        may_stall = self._transport.is_closing() or (self._frame is not None and self._is_reading)
+        if silence > (stall_limit_ms if may_stall else max_idle_ms) and max_idle_ms >= 0:
+            self._transport.abort()
+
+
+def _rest(buffers: list[Buffer], sent: int) -> list[Buffer]:
+    """What is left of `buffers` after the first `sent` bytes."""
+    for i, buffer in enumerate(buffers):
+        if sent < len(buffer):
+            return [memoryview(buffer)[sent:], *buffers[i + 1 :]] if sent else buffers[i:]
+        sent -= len(buffer)
+    return []
+
+
+def address_of(name: object) -> tuple[str, int]:
+    """(host, port) of a socket name; an IPv4 address seen through IPv6 is shown as IPv4."""
+    if not isinstance(name, tuple):
+        return ("", 0)  # gone already
+    host, port = str(name[0]), int(name[1])
+    return (host.removeprefix("::ffff:").partition("%")[0], port)

@@ -1,0 +1,365 @@
+"""Where the broker listens, and what clients are told to come back to.
+
+`listeners` is Kafka's key, with one difference: an address without a host
+means this machine only (both loopback addresses), not every interface.
+Clients are told the very address they came in on, unless
+`advertised.listeners` says otherwise for their listener.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import socket
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+from ottla.broker.config import BrokerConfig
+from ottla.broker.config_types import ConfigError
+from ottla.server.errors import StartError
+
+#: Listening queue of each socket, at least; a burst of clients must not be refused.
+MIN_BACKLOG: Final = 511
+
+#: Attempts to find one free port for both loopback addresses.
+_FREE_PORT_ATTEMPTS: Final = 20
+
+_ENDPOINT: Final = re.compile(r"([A-Za-z0-9_.-]+)://(\[[0-9a-fA-F:.%]+\]|[^:/\s]*):(-?\d+)")
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """One `NAME://host:port` of a configuration; host "" is not given."""
+
+    name: str
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{self.name}://{host}:{self.port}"
+
+
+class ConnectionLimits:
+    """How many connections are open, and how many may be."""
+
+    def __init__(self, config: BrokerConfig) -> None:
+        self._most = config.number("max.connections")
+        self._most_per_host = config.number("max.connections.per.ip")
+        self._overrides = _host_limits(config.text("max.connections.per.ip.overrides"))
+        self._open = 0
+        self._by_host: dict[str, int] = {}
+
+    def admit(self, host: str) -> bool:
+        """Count one more connection from `host`, or refuse it."""
+        here = self._by_host.get(host, 0)
+        if self._open >= self._most or here >= self._overrides.get(host, self._most_per_host):
+            return False
+        self._open += 1
+        self._by_host[host] = here + 1
+        return True
+
+    def release(self, host: str) -> None:
+        """An admitted connection is gone."""
+        self._open -= 1
+        left = self._by_host[host] - 1
+        if left:
+            self._by_host[host] = left
+        else:
+            del self._by_host[host]
+
+
+@dataclass(slots=True)
+class BoundListener:
+    """A listener with its bound sockets, which do not accept yet."""
+
+    name: str
+    limits: ConnectionLimits
+    advertised_host: str = ""
+    advertised_port: int = 0
+    sockets: list[socket.socket] = field(default_factory=list)
+
+    def advertise(self, local: tuple[str, int]) -> tuple[str, int]:
+        """What a client that reached us at `local` is told."""
+        return (self.advertised_host or local[0], self.advertised_port or local[1])
+
+    @property
+    def addresses(self) -> list[tuple[str, int]]:
+        """(host, port) of each socket."""
+        return [tuple(s.getsockname()[:2]) for s in self.sockets]
+
+
+@dataclass(slots=True)
+class Listeners:
+    """Everything bound for one broker, and what its owner should be told."""
+
+    bound: list[BoundListener]
+    warnings: list[str]
+    #: host:port for clients in containers on this machine; "" without `--containers`.
+    container_address: str = ""
+
+    @property
+    def bootstrap_servers(self) -> str:
+        """One host:port by which a client on this machine finds the broker."""
+        hosts = [(a, b) for b in self.bound for a in b.addresses]
+        (host, port), bound = min(hosts, key=lambda pair: _preference(pair[0][0]))
+        host, port = bound.advertise((_reachable(host), port))
+        return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+    def close(self) -> None:
+        for bound in self.bound:
+            for sock in bound.sockets:
+                sock.close()
+
+
+def _preference(host: str) -> int:
+    order = ("127.0.0.1", "0.0.0.0", "::", "::1")
+    return order.index(host) if host in order else 1
+
+
+def _reachable(host: str) -> str:
+    return {"0.0.0.0": "127.0.0.1", "::": "127.0.0.1"}.get(host, host)
+
+
+def parse_endpoints(key: str, text: str) -> list[Endpoint]:
+    """The endpoints of a `listeners` value; raises ConfigError."""
+    endpoints = []
+    for part in (p.strip() for p in text.split(",")):
+        if not part:
+            continue
+        match = _ENDPOINT.fullmatch(part)
+        if match is None or not 0 <= int(match[3]) <= 65535:
+            raise ConfigError(
+                f"Invalid value {part} for configuration {key}: allowed is NAME://host:port, "
+                "as PLAINTEXT://127.0.0.1:9092 (host may be left out, port 0 takes a free one)"
+            )
+        endpoints.append(Endpoint(match[1].upper(), match[2].strip("[]"), int(match[3])))
+    return endpoints
+
+
+def bind(config: BrokerConfig, *, containers: bool = False) -> Listeners:
+    """Bind every listener of the configuration.
+
+    Raises ConfigError for values that make no sense and StartError, in one
+    sentence, when an address cannot be had. On an error nothing stays bound.
+    """
+    endpoints = _wanted(config)
+    advertised = _advertised(config, endpoints)
+    limits = ConnectionLimits(config)
+    result = Listeners([], [])
+    try:
+        for endpoint in endpoints:
+            bound = BoundListener(endpoint.name, limits)
+            result.bound.append(bound)
+            bound.sockets = _bind_endpoint(endpoint)
+            told = advertised.get(endpoint.name)
+            if told is not None:
+                bound.advertised_host, bound.advertised_port = told.host, told.port
+        _warn_of_missing_hosts(config, endpoints, result)
+        if containers:
+            _add_containers(result, limits)
+    except BaseException:
+        result.close()
+        raise
+    return result
+
+
+def _wanted(config: BrokerConfig) -> list[Endpoint]:
+    """The client listeners of the configuration; those of controllers are left out."""
+    key = "listeners"
+    text = config.text(key)
+    controllers = {name.upper() for name in config.words("controller.listener.names")}
+    endpoints = [e for e in parse_endpoints(key, text) if e.name not in controllers]
+    if not endpoints:
+        raise ConfigError(
+            f"Invalid value {text!r} for configuration {key}: allowed is at least one "
+            "NAME://host:port for clients"
+        )
+    protocols = _protocols(config)
+    for endpoint in endpoints:
+        protocol = protocols.get(endpoint.name)
+        if protocol is None:
+            raise ConfigError(
+                f"Invalid value {text} for configuration {key}: no security protocol is defined "
+                f"for {endpoint.name}; add it to listener.security.protocol.map"
+            )
+        if protocol != "PLAINTEXT":
+            raise ConfigError(
+                f"Invalid value {text} for configuration {key}: {endpoint.name} speaks "
+                f"{protocol}; allowed is PLAINTEXT, as TLS and SASL are not available yet"
+            )
+    return endpoints
+
+
+def _protocols(config: BrokerConfig) -> dict[str, str]:
+    pairs = config.text("listener.security.protocol.map").split(",")
+    named = (pair.partition(":") for pair in pairs)
+    return {name.strip().upper(): protocol.strip().upper() for name, _, protocol in named}
+
+
+def _advertised(config: BrokerConfig, endpoints: list[Endpoint]) -> dict[str, Endpoint]:
+    key = "advertised.listeners"
+    known = {e.name for e in endpoints}
+    told: dict[str, Endpoint] = {}
+    for endpoint in parse_endpoints(key, config.text(key)):
+        if endpoint.host in ("0.0.0.0", "::"):
+            raise ConfigError(
+                f"Invalid value {endpoint} for configuration {key}: allowed is an address "
+                "that clients can connect to"
+            )
+        if endpoint.name not in known:
+            raise ConfigError(
+                f"Invalid value {endpoint} for configuration {key}: allowed are the names in "
+                f"listeners, which are {', '.join(sorted(known))}"
+            )
+        told[endpoint.name] = endpoint
+    return told
+
+
+def _warn_of_missing_hosts(
+    config: BrokerConfig, endpoints: list[Endpoint], result: Listeners
+) -> None:
+    missing = [e for e in endpoints if not e.host]
+    if missing and config.is_set("listeners"):
+        opened = ",".join(str(replace(e, host=e.host or "0.0.0.0")) for e in endpoints)
+        result.warnings.append(
+            f"{', '.join(map(str, missing))}: without a host, only this machine can connect. "
+            f"To open it to others: --set listeners={opened}"
+        )
+
+
+def _bind_endpoint(endpoint: Endpoint) -> list[socket.socket]:
+    if endpoint.host in ("", "localhost"):
+        return _bind_loopback(endpoint)
+    try:
+        found = socket.getaddrinfo(
+            endpoint.host, endpoint.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )
+    except socket.gaierror as error:
+        raise StartError(
+            f"cannot listen on {endpoint}: the host name is not known here ({error.strerror})"
+        ) from None
+    family, _, _, _, address = found[0]
+    try:
+        return [_bind_socket(family, address)]
+    except OSError as error:
+        raise _cannot_bind(endpoint, error) from None
+
+
+def _bind_loopback(endpoint: Endpoint) -> list[socket.socket]:
+    """Both loopback addresses on the same port; only IPv4 where there is no IPv6."""
+    for attempt in range(_FREE_PORT_ATTEMPTS):
+        try:
+            first = _bind_socket(socket.AF_INET, ("127.0.0.1", endpoint.port))
+        except OSError as error:
+            raise _cannot_bind(endpoint, error) from None
+        port = first.getsockname()[1]
+        try:
+            return [first, _bind_socket(socket.AF_INET6, ("::1", port))]
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE:
+                return [first]
+            first.close()
+            if endpoint.port or attempt == _FREE_PORT_ATTEMPTS - 1:
+                raise _cannot_bind(endpoint, error) from None
+    raise AssertionError("the loop returns or raises")
+
+
+def _bind_socket(family: int, address: object) -> socket.socket:
+    sock = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        if os.name == "posix":
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            dual = isinstance(address, tuple) and address[0] == "::"
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0 if dual else 1)
+        sock.setblocking(False)
+        sock.bind(address)  # type: ignore[arg-type]
+        # Bound is not enough: with SO_REUSEADDR two may bind, and only one may listen.
+        sock.listen(MIN_BACKLOG)
+    except OSError:
+        sock.close()
+        raise
+    return sock
+
+
+def _cannot_bind(endpoint: Endpoint, error: OSError) -> StartError:
+    if error.errno == errno.EADDRINUSE:
+        return StartError(
+            f"port {endpoint.port} is in use by another program; stop it, or take another port "
+            "with --port (0 picks a free one)"
+        )
+    if error.errno == errno.EACCES:
+        return StartError(f"no permission to listen on {endpoint}; ports below 1024 need root")
+    if error.errno == errno.EADDRNOTAVAIL:
+        return StartError(f"cannot listen on {endpoint}: this machine has no such address")
+    return StartError(f"cannot listen on {endpoint}: {error.strerror}")
+
+
+# -- containers on this machine -------------------------------------------------------
+
+
+def _add_containers(result: Listeners, limits: ConnectionLimits) -> None:
+    """Listen where containers on this machine can reach us.
+
+    With Docker on Linux, containers reach the host at its bridges' addresses.
+    With Docker Desktop they reach its loopback under the name
+    host.docker.internal, which then has to be what they are told.
+    """
+    port = result.bound[0].addresses[0][1]
+    hosts = _bridge_addresses()
+    if hosts:
+        taken = {host for b in result.bound for host, _ in b.addresses}
+        bound = BoundListener("CONTAINERS", limits)
+        result.bound.append(bound)
+        if "0.0.0.0" not in taken and "::" not in taken:
+            for host in hosts:
+                bound.sockets += _bind_endpoint(Endpoint("CONTAINERS", host, port))
+        result.container_address = f"{hosts[0]}:{port}"
+    elif os.name == "posix" and os.uname().sysname == "Linux":
+        result.warnings.append(
+            "--containers: no container bridge (docker0, podman0, …) has an address on this "
+            "machine; start the container engine first."
+        )
+    else:
+        bound = BoundListener("CONTAINERS", limits, advertised_host="host.docker.internal")
+        result.bound.append(bound)
+        bound.sockets = _bind_loopback(Endpoint("CONTAINERS", "", 0))
+        result.container_address = f"host.docker.internal:{bound.addresses[0][1]}"
+
+
+def _bridge_addresses() -> list[str]:
+    """IPv4 addresses of the container bridges of a Linux machine."""
+    try:
+        import fcntl
+    except ImportError:
+        return []
+    hosts = []
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        for _, name in socket.if_nameindex():
+            if not re.match(r"(docker|podman|cni|br-|nerdctl)", name):
+                continue
+            request = name.encode()[:15].ljust(256, b"\0")
+            try:
+                answer = fcntl.ioctl(probe.fileno(), _SIOCGIFADDR, request)
+            except OSError:
+                continue
+            hosts.append(socket.inet_ntoa(answer[20:24]))
+    return sorted(hosts)
+
+
+_SIOCGIFADDR: Final = 0x8915
+
+
+def _host_limits(text: str) -> dict[str, int]:
+    limits = {}
+    for pair in filter(None, (p.strip() for p in text.split(","))):
+        host, _, count = pair.rpartition(":")
+        if not host or not count.isdigit():
+            raise ConfigError(
+                f"Invalid value {pair} for configuration max.connections.per.ip.overrides: "
+                "allowed is host:count"
+            )
+        limits[host] = int(count)
+    return limits

@@ -1,0 +1,76 @@
+"""A tiny HTTP endpoint on loopback: /metrics (Prometheus text) and /health.
+
+One request per connection, GET only, a few hundred bytes at most: anything
+else is answered with an error and closed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Final
+
+from ottla.server.errors import StartError
+
+MAX_REQUEST_SIZE: Final = 8192
+REQUEST_TIMEOUT_S: Final = 5.0
+
+Page = Callable[[], tuple[str, str]]
+
+
+class MetricsEndpoint:
+    """Serves pages by path; each is a function returning (content type, text)."""
+
+    def __init__(self, pages: dict[str, Page]) -> None:
+        self._pages = pages
+        self._server: asyncio.Server | None = None
+        self.port = 0
+
+    async def start(self, port: int) -> None:
+        """Listen on 127.0.0.1; port 0 takes a free one."""
+        try:
+            self._server = await asyncio.start_server(
+                self._serve, "127.0.0.1", port, limit=MAX_REQUEST_SIZE
+            )
+        except OSError as error:
+            raise StartError(
+                f"metrics port {port} cannot be had ({error.strerror}); "
+                "--set ottla.metrics.port=0 takes a free one"
+            ) from None
+        self.port = self._server.sockets[0].getsockname()[1]
+
+    async def stop(self) -> None:
+        if self._server is not None:
+            self._server.close()
+            self._server = None
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            async with asyncio.timeout(REQUEST_TIMEOUT_S):
+                request = await reader.readuntil(b"\r\n\r\n")
+                writer.write(self._answer(request))
+                await writer.drain()
+        except (OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
+            pass
+        finally:
+            writer.close()
+
+    def _answer(self, request: bytes) -> bytes:
+        words = request.split(b"\r\n", 1)[0].decode("latin-1").split(" ")
+        if len(words) != 3 or words[0] not in ("GET", "HEAD"):
+            return _response("405 Method Not Allowed", "text/plain", "only GET\n")
+        page = self._pages.get(words[1].partition("?")[0])
+        if page is None:
+            known = " ".join(sorted(self._pages))
+            return _response("404 Not Found", "text/plain", f"not here; try {known}\n")
+        kind, text = page()
+        return _response("200 OK", kind, text)
+
+
+def _response(status: str, kind: str, text: str) -> bytes:
+    body = text.encode()
+    head = (
+        f"HTTP/1.1 {status}\r\nContent-Type: {kind}; charset=utf-8\r\n"
+        f"Content-Length: {len(body)}\r\nConnection: close\r\n\r\n"
+    )
+    return head.encode() + body

@@ -1,0 +1,87 @@
+"""The broker's counters as Prometheus text.
+
+Names that dashboards know (those the usual JMX exporter gives) where the
+meaning is the same, `ottla_` for the rest. Times are in seconds.
+"""
+
+from __future__ import annotations
+
+import resource
+from collections.abc import Iterator
+from typing import Final
+
+from ottla.broker.metrics import Histogram, Metrics
+from ottla.server.driver import Driver
+
+CONTENT_TYPE: Final = "text/plain; version=0.0.4"
+
+#: Histogram buckets shown: one in two powers of two, to keep the page short.
+_SHOWN_BUCKETS: Final = range(0, 24, 2)
+
+
+def render(driver: Driver, api_names: dict[int, str]) -> str:
+    """The whole page."""
+    return "\n".join(_lines(driver, api_names)) + "\n"
+
+
+def _lines(driver: Driver, api_names: dict[int, str]) -> Iterator[str]:
+    metrics, budget = driver.core.metrics, driver.core.budget
+    for name, kind, value in (
+        ("kafka_server_brokertopicmetrics_bytesin_total", "counter", metrics.bytes_in),
+        ("kafka_server_brokertopicmetrics_bytesout_total", "counter", metrics.bytes_out),
+        ("kafka_server_socket_server_metrics_connection_count", "gauge", len(driver.connections)),
+        ("ottla_connections_opened_total", "counter", metrics.connections_opened),
+        ("ottla_connections_refused_total", "counter", driver.connections_refused),
+        ("ottla_connections_bad_input_total", "counter", metrics.connections_closed_by_error),
+        ("ottla_frames_refused_total", "counter", driver.frames_refused),
+        ("ottla_batches_in_total", "counter", metrics.batches_in),
+        ("ottla_produces_refused_total", "counter", metrics.produces_refused),
+        ("ottla_fetches_parked_total", "counter", metrics.fetches_parked),
+        ("ottla_flush_rounds_total", "counter", metrics.flush_rounds),
+        ("ottla_flushes_total", "counter", metrics.flushes),
+        ("ottla_flush_failures_total", "counter", metrics.flush_failures),
+        ("ottla_unsent_bytes", "gauge", budget.unsent_bytes),
+        ("ottla_request_bytes", "gauge", budget.request_bytes),
+        ("ottla_budget_bytes", "gauge", budget.limit_bytes),
+        ("process_resident_memory_bytes", "gauge", resident_bytes()),
+    ):
+        yield f"# TYPE {name} {kind}"
+        yield f"{name} {value}"
+    yield from _api_lines(metrics, api_names)
+
+
+def _api_lines(metrics: Metrics, api_names: dict[int, str]) -> Iterator[str]:
+    apis = sorted(metrics.apis.items())
+    yield "# TYPE ottla_requests_total counter"
+    for key, api in apis:
+        yield f'ottla_requests_total{{api="{api_names.get(key, key)}"}} {api.requests}'
+    yield "# TYPE ottla_request_errors_total counter"
+    for key, api in apis:
+        for code, count in sorted(api.errors.items()):
+            name = api_names.get(key, key)
+            yield f'ottla_request_errors_total{{api="{name}",code="{code}"}} {count}'
+    yield "# TYPE ottla_request_seconds histogram"
+    for key, api in apis:
+        yield from _histogram(
+            "ottla_request_seconds", f'api="{api_names.get(key, key)}"', api.time_ms
+        )
+
+
+def _histogram(name: str, label: str, histogram: Histogram) -> Iterator[str]:
+    total = histogram.count
+    for i in _SHOWN_BUCKETS:
+        below = sum(histogram.counts[: i + 1])
+        bound = ((1 << i) - 1) / 1000
+        yield f'{name}_bucket{{{label},le="{bound:g}"}} {below}'
+    yield f'{name}_bucket{{{label},le="+Inf"}} {total}'
+    yield f"{name}_sum{{{label}}} {histogram.total / 1000:g}"
+    yield f"{name}_count{{{label}}} {total}"
+
+
+def resident_bytes() -> int:
+    """Memory this process holds now (its peak, where the system tells no more)."""
+    try:
+        with open("/proc/self/statm", "rb") as statm:
+            return int(statm.read().split()[1]) * resource.getpagesize()
+    except OSError:
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024

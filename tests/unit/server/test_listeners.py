@@ -1,0 +1,87 @@
+"""Where the broker listens and what clients are told."""
+
+from __future__ import annotations
+
+import socket
+
+import pytest
+
+from ottla.broker.config import BrokerConfig
+from ottla.broker.config_types import ConfigError
+from ottla.server.errors import StartError
+from ottla.server.listeners import Endpoint, Listeners, bind, parse_endpoints
+
+
+def bound(**settings: str) -> Listeners:
+    return bind(BrokerConfig({key.replace("_", "."): value for key, value in settings.items()}))
+
+
+def test_endpoints_are_read_as_kafka_writes_them() -> None:
+    text = "PLAINTEXT://:9092, ssl://[::1]:9093,A_B-1://broker.local:0"
+    assert parse_endpoints("listeners", text) == [
+        Endpoint("PLAINTEXT", "", 9092),
+        Endpoint("SSL", "::1", 9093),
+        Endpoint("A_B-1", "broker.local", 0),
+    ]
+
+
+@pytest.mark.parametrize(
+    "text", ["", "localhost:9092", "PLAINTEXT://x:70000", "SSL://:0", "NOBODY://:0", "CONTROLLER:"]
+)
+def test_senseless_listeners_are_refused_by_key(text: str) -> None:
+    with pytest.raises(ConfigError, match="listeners"):
+        bound(listeners=text)
+
+
+def test_without_a_host_both_loopback_addresses_share_a_port_and_one_warning_tells() -> None:
+    listeners = bound(listeners="PLAINTEXT://:0")
+    addresses = listeners.bound[0].addresses
+    assert {host for host, _ in addresses} <= {"127.0.0.1", "::1"}
+    assert len({port for _, port in addresses}) == 1
+    assert listeners.bootstrap_servers == f"127.0.0.1:{addresses[0][1]}"
+    assert len(listeners.warnings) == 1
+    assert "--set listeners=PLAINTEXT://0.0.0.0:0" in listeners.warnings[0]
+    listeners.close()
+
+
+def test_a_file_for_kraft_keeps_its_controller_port_to_itself() -> None:
+    listeners = bound(
+        listeners="PLAINTEXT://127.0.0.1:0,CONTROLLER://127.0.0.1:1",
+        controller_listener_names="CONTROLLER",
+        advertised_listeners="PLAINTEXT://example.org:1234",
+    )
+    (only,) = listeners.bound
+    assert only.advertise(("127.0.0.1", 5)) == ("example.org", 1234)
+    assert listeners.bootstrap_servers == "example.org:1234"
+    listeners.close()
+
+
+def test_clients_are_told_the_address_they_came_in_on() -> None:
+    listeners = bound(listeners="PLAINTEXT://0.0.0.0:0")
+    assert listeners.bound[0].advertise(("192.0.2.7", 9092)) == ("192.0.2.7", 9092)
+    assert listeners.bootstrap_servers.startswith("127.0.0.1:")
+    listeners.close()
+
+
+@pytest.mark.parametrize("told", ["PLAINTEXT://0.0.0.0:1", "OTHER://example.org:1"])
+def test_senseless_advertised_listeners_are_refused(told: str) -> None:
+    with pytest.raises(ConfigError, match=r"advertised\.listeners"):
+        bound(listeners="PLAINTEXT://127.0.0.1:0", advertised_listeners=told)
+
+
+def test_a_port_in_use_and_a_foreign_address_are_told_in_a_sentence() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(StartError, match=f"port {port} is in use"):
+            bound(listeners=f"PLAINTEXT://127.0.0.1:{port}")
+        with pytest.raises(StartError, match=f"port {port} is in use"):
+            bound(listeners=f"PLAINTEXT://:{port}")
+    with pytest.raises(StartError, match="no such address"):
+        bound(listeners="PLAINTEXT://192.0.2.1:0")
+    with pytest.raises(StartError, match="not known here"):
+        bound(listeners="PLAINTEXT://no-such-host.invalid:0")
+
+
+def test_limits_per_address_are_read() -> None:
+    with pytest.raises(ConfigError, match="host:count"):
+        bound(listeners="PLAINTEXT://:0", max_connections_per_ip_overrides="nonsense")
