@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import AsyncIterator
-
 from starlette.applications import Starlette
 
 from ottla.gateway.burrow.config import BurrowConfig
@@ -12,6 +9,7 @@ from ottla.gateway.burrow.monitor import LagMonitor
 from ottla.gateway.burrow.routes import BurrowRoutes
 from ottla.gateway.door import build_door
 from ottla.gateway.kafka_access import KafkaAccess
+from ottla.gateway.metrics_app import MetricsRoutes
 
 
 def load_monitor(kafka: KafkaAccess) -> LagMonitor:
@@ -27,14 +25,6 @@ def load_monitor(kafka: KafkaAccess) -> LagMonitor:
 
 
 def burrow_application(kafka: KafkaAccess, monitor: LagMonitor) -> Starlette:
-    """Burrow's API over a monitor that runs as long as the door is open."""
-
-    @contextlib.asynccontextmanager
-    async def lifespan(_: Starlette) -> AsyncIterator[None]:
-        monitor.start()
-        try:
-            yield
-        finally:
-            await kafka.call(monitor.stop)
-
-    return build_door(kafka, BurrowRoutes(monitor).routes(), lifespan)
+    """Burrow's API, and its metrics beside it, over a running monitor."""
+    routes = [*MetricsRoutes(kafka, monitor).routes(), *BurrowRoutes(monitor).routes()]
+    return build_door(kafka, routes)

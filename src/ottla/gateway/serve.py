@@ -15,9 +15,12 @@ import uvicorn
 from starlette.applications import Starlette
 
 from ottla.gateway.admin_commands import AdminCommands
+from ottla.gateway.burrow.config import BurrowConfigError
+from ottla.gateway.burrow.monitor import LagMonitor
 from ottla.gateway.burrow_app import burrow_application, load_monitor
 from ottla.gateway.door import build_door
 from ottla.gateway.kafka_access import KafkaAccess
+from ottla.gateway.metrics_app import metrics_application
 from ottla.gateway.rest_app import rest_application
 from ottla.gateway.settings import GatewaySettings
 
@@ -85,7 +88,10 @@ def bind(name: str, host: str, port: int, warn: Callable[[str], None]) -> socket
 
 
 def open_doors(
-    settings: GatewaySettings, kafka: KafkaAccess, warn: Callable[[str], None]
+    settings: GatewaySettings,
+    kafka: KafkaAccess,
+    monitor: LagMonitor,
+    warn: Callable[[str], None],
 ) -> list[Door]:
     """Bind every port in the settings. Errors: `DoorError`."""
     scheme = "https" if settings.tls_certificate else "http"
@@ -98,8 +104,9 @@ def open_doors(
     if settings.rest_port is not None:
         add("REST Proxy", rest_application(kafka, commands), settings.rest_port)
     if settings.burrow_port is not None:
-        monitor = load_monitor(kafka)
         add("Burrow", burrow_application(kafka, monitor), settings.burrow_port)
+    if settings.metrics_port is not None:
+        add("Metrics", metrics_application(kafka, monitor), settings.metrics_port)
     for number, port in enumerate(settings.admin_ports, 1):
         suffix = f" {number}" if len(settings.admin_ports) > 1 else ""
         add(f"Admin commands{suffix}", build_door(kafka, commands.routes()), port)
@@ -114,7 +121,13 @@ async def serve(
 ) -> None:
     """Serve all doors until `stop` is set; running requests are finished first."""
     kafka = KafkaAccess(settings)
-    doors = open_doors(settings, kafka, warn)
+    try:
+        monitor = load_monitor(kafka)
+    except BurrowConfigError as error:
+        raise DoorError(str(error)) from None
+    doors = open_doors(settings, kafka, monitor, warn)
+    if settings.burrow_port is not None or settings.metrics_port is not None:
+        monitor.start()
     servers = [
         DoorServer(
             uvicorn.Config(
@@ -147,4 +160,5 @@ async def serve(
         await stopped
     finally:
         asked_to_stop.cancel()
+        await kafka.call(monitor.stop)
         kafka.close()

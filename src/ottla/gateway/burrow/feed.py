@@ -11,6 +11,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections.abc import Iterable
 from typing import Any
 
 from confluent_kafka import (
@@ -20,14 +21,17 @@ from confluent_kafka import (
     KafkaException,
     TopicPartition,
 )
+from confluent_kafka.admin import AdminClient, OffsetSpec
 
 from ottla.gateway.burrow.offsets_topic import parse_key, parse_value
-from ottla.gateway.burrow.store import LagStore
-from ottla.gateway.kafka_access import LATEST, quiet_logger
+from ottla.gateway.burrow.store import LagStore, PartitionView
+from ottla.gateway.kafka_access import EARLIEST, LATEST, quiet_logger
 from ottla.gateway.settings import GatewaySettings
 
 log = logging.getLogger("ottla.burrow")
 OFFSETS_TOPIC = "__consumer_offsets"
+#: Members are asked for once in so many refreshes of the ends.
+MEMBER_REFRESHES = 3
 
 
 def now_ms() -> int:
@@ -35,7 +39,7 @@ def now_ms() -> int:
 
 
 class LagFeed:
-    """Two threads that feed one store; `lock` guards it for readers."""
+    """Three threads that feed one store; `lock` guards it for readers."""
 
     def __init__(
         self, settings: GatewaySettings, store: LagStore, offset_refresh_s: float = 10.0
@@ -51,6 +55,7 @@ class LagFeed:
             for name, work in (
                 ("burrow-ends", self._follow_ends),
                 ("burrow-commits", self._follow_commits),
+                ("burrow-members", self._follow_members),
             )
         ]
         self._has_ends = threading.Event()
@@ -62,7 +67,8 @@ class LagFeed:
     def stop(self) -> None:
         self._stop.set()
         for thread in self._threads:
-            thread.join(3)
+            if thread.is_alive():
+                thread.join(3)
 
     def _run(self, work: Any) -> None:
         """Do the work until stopped; after an error of Kafka wait a little and go on."""
@@ -74,34 +80,77 @@ class LagFeed:
                 self._stop.wait(2)
 
     def _follow_ends(self) -> None:
-        from confluent_kafka.admin import AdminClient
-
         admin = AdminClient(self.settings.client(), logger=quiet_logger)
         while not self._stop.is_set():
             self._refresh_ends(admin)
             self._has_ends.set()
             self._stop.wait(self.offset_refresh_s)
 
-    def _refresh_ends(self, admin: Any) -> None:
+    def _refresh_ends(self, admin: AdminClient) -> None:
         metadata = admin.list_topics(timeout=self.settings.call_timeout_ms / 1000)
-        wanted = {
-            TopicPartition(name, number): LATEST
+        partitions = {
+            (name, number): partition
             for name, topic in metadata.topics.items()
             if topic.error is None
-            for number in topic.partitions
+            for number, partition in topic.partitions.items()
         }
-        ends: dict[tuple[str, int], int] = {}
-        for where, future in (admin.list_offsets(wanted) if wanted else {}).items():
-            try:
-                ends[where.topic, where.partition] = future.result(10).offset
-            except KafkaException as error:
-                log.warning("end of %s-%d: %s", where.topic, where.partition, error.args[0])
+        ends = self._offsets(admin, partitions, LATEST)
+        starts = self._offsets(admin, partitions, EARLIEST)
         moment = now_ms()
         with self.lock:
             self.store.keep_topics(set(metadata.topics))
             for (topic, number), end in ends.items():
                 self.store.set_end(topic, number, end, moment)
+            self.store.views = {
+                where: PartitionView(
+                    partition.leader,
+                    tuple(partition.replicas),
+                    tuple(partition.isrs),
+                    starts.get(where, 0),
+                )
+                for where, partition in partitions.items()
+            }
+            self.store.brokers = {b.id: f"{b.host}:{b.port}" for b in metadata.brokers.values()}
             self.store.expire(moment)
+
+    def _offsets(
+        self, admin: AdminClient, partitions: Iterable[tuple[str, int]], spec: OffsetSpec
+    ) -> dict[tuple[str, int], int]:
+        wanted = {TopicPartition(name, number): spec for name, number in partitions}
+        found: dict[tuple[str, int], int] = {}
+        for where, future in (admin.list_offsets(wanted) if wanted else {}).items():
+            try:
+                found[where.topic, where.partition] = future.result(10).offset
+            except KafkaException as error:
+                log.warning("offset of %s-%d: %s", where.topic, where.partition, error.args[0])
+        return found
+
+    def _follow_members(self) -> None:
+        """Who owns which partition; asked for seldom, because it is a call per group."""
+        admin = AdminClient(self.settings.client(), logger=quiet_logger)
+        while not self._stop.is_set():
+            with self.lock:
+                groups = sorted(self.store.groups)
+            for group in groups:
+                if self._stop.is_set():
+                    return
+                self._refresh_members(admin, group)
+            self._stop.wait(self.offset_refresh_s * MEMBER_REFRESHES)
+
+    def _refresh_members(self, admin: AdminClient, group: str) -> None:
+        try:
+            described = admin.describe_consumer_groups([group])[group].result(10)
+        except (KafkaException, TimeoutError) as error:
+            log.info("members of %s are not known: %s", group, error)
+            return
+        with self.lock:
+            self.store.members[group] = len(described.members)
+            for member in described.members:
+                assigned = member.assignment.topic_partitions if member.assignment else []
+                for where in assigned:
+                    self.store.set_owner(
+                        group, where.topic, where.partition, member.host, member.client_id
+                    )
 
     def _follow_commits(self) -> None:
         # The first commits need ends to have a lag.

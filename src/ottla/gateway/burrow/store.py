@@ -64,6 +64,16 @@ class TopicPartitionEnds:
         return None
 
 
+@dataclass(frozen=True, slots=True)
+class PartitionView:
+    """A partition's leader and replicas, as the cluster's metadata shows them."""
+
+    leader: int
+    replicas: tuple[int, ...]
+    in_sync: tuple[int, ...]
+    start: int
+
+
 class GroupPartition:
     """The recent commits of one group on one partition."""
 
@@ -113,6 +123,9 @@ class LagStore:
         self.settings = settings
         self.topics: dict[str, dict[int, TopicPartitionEnds]] = {}
         self.groups: dict[str, dict[tuple[str, int], GroupPartition]] = {}
+        self.views: dict[tuple[str, int], PartitionView] = {}
+        self.brokers: dict[int, str] = {}
+        self.members: dict[str, int] = {}
         self._allow = re.compile(settings.group_allowlist) if settings.group_allowlist else None
         self._deny = re.compile(settings.group_denylist) if settings.group_denylist else None
 

@@ -1,0 +1,1 @@
+"""Metrics for Prometheus under the names that existing dashboards expect."""
