@@ -12,7 +12,7 @@ import os
 import tomllib
 from typing import Any
 
-from ottla.gateway.burrow.store import StoreSettings
+from ottla.lag.store import StoreSettings
 
 LEVELS = {
     "trace": logging.DEBUG,

@@ -6,10 +6,10 @@ import time
 from typing import Any
 
 from ottla.gateway.burrow.config import BurrowConfig
-from ottla.gateway.burrow.evaluation import Commit
-from ottla.gateway.burrow.feed import LagFeed, now_ms
-from ottla.gateway.burrow.store import GroupStatus, LagStore, PartitionStatus
 from ottla.gateway.settings import GatewaySettings
+from ottla.lag.evaluation import Commit
+from ottla.lag.feed import LagFeed, now_ms
+from ottla.lag.store import GroupStatus, LagStore, PartitionStatus
 
 
 class LagMonitor:
@@ -20,13 +20,12 @@ class LagMonitor:
         self.feeds: dict[str, LagFeed] = {}
         self._cache: dict[tuple[str, str], tuple[float, GroupStatus]] = {}
         for name in config.clusters:
-            own = GatewaySettings(
-                bootstrap_servers=",".join(config.servers_of(name)) or settings.bootstrap_servers,
-                client_config=settings.client_config,
-                call_timeout_ms=settings.call_timeout_ms,
-            )
+            servers = ",".join(config.servers_of(name)) or settings.bootstrap_servers
+            client = settings.client({"bootstrap.servers": servers})
             store = LagStore(config.store_settings(name))
-            self.feeds[name] = LagFeed(own, store, config.offset_refresh_s(name))
+            self.feeds[name] = LagFeed(
+                client, store, config.offset_refresh_s(name), settings.call_timeout_ms / 1000
+            )
 
     def start(self) -> None:
         for feed in self.feeds.values():

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from ottla.gateway.burrow.feed import LagFeed, now_ms
-from ottla.gateway.burrow.store import GroupStatus, LagStore
+from ottla.lag.feed import LagFeed, now_ms
+from ottla.lag.store import GroupStatus, LagStore
 
 Sample = tuple[Mapping[str, object], float]
 

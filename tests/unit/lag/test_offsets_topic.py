@@ -7,7 +7,7 @@ import struct
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ottla.gateway.burrow.offsets_topic import OffsetKey, OffsetValue, parse_key, parse_value
+from ottla.lag.offsets_topic import OffsetKey, OffsetValue, parse_key, parse_value
 
 
 def key(version: int, group: str, topic: str, partition: int) -> bytes:

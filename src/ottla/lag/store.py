@@ -12,7 +12,7 @@ import re
 from collections import deque
 from dataclasses import dataclass, field
 
-from ottla.gateway.burrow.evaluation import Commit, Status, evaluate
+from ottla.lag.evaluation import Commit, Status, evaluate
 
 #: Ends kept for lag in seconds: an hour at Burrow's ten-second refresh.
 END_HISTORY = 360

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from ottla.gateway.burrow.evaluation import Commit, Status, evaluate
-from ottla.gateway.burrow.store import LagStore, StoreSettings
+from ottla.lag.evaluation import Commit, Status, evaluate
+from ottla.lag.store import LagStore, StoreSettings
 
 MINUTE = 60_000
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from confluent_kafka import (
@@ -23,12 +23,18 @@ from confluent_kafka import (
 )
 from confluent_kafka.admin import AdminClient, OffsetSpec
 
-from ottla.gateway.burrow.offsets_topic import parse_key, parse_value
-from ottla.gateway.burrow.store import LagStore, PartitionView
-from ottla.gateway.kafka_access import EARLIEST, LATEST, quiet_logger
-from ottla.gateway.settings import GatewaySettings
+from ottla.lag.offsets_topic import parse_key, parse_value
+from ottla.lag.store import LagStore, PartitionView
 
 log = logging.getLogger("ottla.burrow")
+
+#: librdkafka logs a line for each refused connection; once per retry is enough.
+quiet_logger = logging.getLogger("ottla.lag.librdkafka")
+quiet_logger.addHandler(logging.NullHandler())
+quiet_logger.propagate = False
+
+EARLIEST: OffsetSpec = OffsetSpec.earliest()  # type: ignore[no-untyped-call]
+LATEST: OffsetSpec = OffsetSpec.latest()  # type: ignore[no-untyped-call]
 OFFSETS_TOPIC = "__consumer_offsets"
 #: Members are asked for once in so many refreshes of the ends.
 MEMBER_REFRESHES = 3
@@ -42,9 +48,14 @@ class LagFeed:
     """Three threads that feed one store; `lock` guards it for readers."""
 
     def __init__(
-        self, settings: GatewaySettings, store: LagStore, offset_refresh_s: float = 10.0
+        self,
+        client_config: Mapping[str, Any],
+        store: LagStore,
+        offset_refresh_s: float = 10.0,
+        call_timeout_s: float = 10.0,
     ) -> None:
-        self.settings = settings
+        self.client_config = dict(client_config)
+        self.call_timeout_s = call_timeout_s
         self.store = store
         self.offset_refresh_s = offset_refresh_s
         self.lock = threading.Lock()
@@ -76,18 +87,20 @@ class LagFeed:
             try:
                 work()
             except KafkaException as error:
-                log.warning("Kafka at %s: %s", self.settings.bootstrap_servers, error.args[0])
+                log.warning(
+                    "Kafka at %s: %s", self.client_config["bootstrap.servers"], error.args[0]
+                )
                 self._stop.wait(2)
 
     def _follow_ends(self) -> None:
-        admin = AdminClient(self.settings.client(), logger=quiet_logger)
+        admin = AdminClient(self.client_config, logger=quiet_logger)
         while not self._stop.is_set():
             self._refresh_ends(admin)
             self._has_ends.set()
             self._stop.wait(self.offset_refresh_s)
 
     def _refresh_ends(self, admin: AdminClient) -> None:
-        metadata = admin.list_topics(timeout=self.settings.call_timeout_ms / 1000)
+        metadata = admin.list_topics(timeout=self.call_timeout_s)
         partitions = {
             (name, number): partition
             for name, topic in metadata.topics.items()
@@ -127,7 +140,7 @@ class LagFeed:
 
     def _follow_members(self) -> None:
         """Who owns which partition; asked for seldom, because it is a call per group."""
-        admin = AdminClient(self.settings.client(), logger=quiet_logger)
+        admin = AdminClient(self.client_config, logger=quiet_logger)
         while not self._stop.is_set():
             with self.lock:
                 groups = sorted(self.store.groups)
@@ -158,16 +171,15 @@ class LagFeed:
             if self._stop.is_set():
                 return
         consumer = Consumer(
-            self.settings.client(
-                {
-                    "group.id": "ottla-lag-monitor",
-                    "enable.auto.commit": False,
-                    "auto.offset.reset": "earliest",
-                    "enable.partition.eof": True,
-                    "isolation.level": "read_committed",
-                    "topic.metadata.refresh.interval.ms": 10_000,
-                }
-            ),
+            {
+                **self.client_config,
+                "group.id": "ottla-lag-monitor",
+                "enable.auto.commit": False,
+                "auto.offset.reset": "earliest",
+                "enable.partition.eof": True,
+                "isolation.level": "read_committed",
+                "topic.metadata.refresh.interval.ms": 10_000,
+            },
             logger=quiet_logger,
         )
         try:
@@ -197,7 +209,7 @@ class LagFeed:
                 self.is_ready.set()
 
     def _assign(self, consumer: Consumer) -> int:
-        metadata = consumer.list_topics(OFFSETS_TOPIC, timeout=self.settings.call_timeout_ms / 1000)
+        metadata = consumer.list_topics(OFFSETS_TOPIC, timeout=self.call_timeout_s)
         topic = metadata.topics[OFFSETS_TOPIC]
         if topic.error is not None or not topic.partitions:
             return 0
