@@ -1,0 +1,66 @@
+"""`ottla demo NAME`: the programs of the write-ups."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import sys
+
+from ottla.cli.connection_options import bootstrap_servers, merged_properties
+from ottla.cli.librdkafka_settings import librdkafka_settings
+
+DEMOS = {
+    "analytics": ("ottla.demos.analytics.program", "users of a shop, their events in one topic"),
+    "hello": ("ottla.demos.hello", "2 partitions, 25 messages, 2 consumers"),
+    "uuid": ("ottla.demos.uuid_log", "a producer with UUID keys and a group that logs them"),
+}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    demos = parser.add_subparsers(dest="demo", required=True, metavar="NAME")
+    for name, (module, summary) in DEMOS.items():
+        demo = demos.add_parser(name, help=summary, description=f"{summary}.")
+        add_connection_arguments(demo)
+        importlib.import_module(module).add_arguments(demo)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run the chosen demo; returns its exit status."""
+    from ottla.demos.kafka_clients import DemoError
+
+    demo = importlib.import_module(DEMOS[args.demo][0])
+    try:
+        status: int = demo.run(args, connection_settings(args))
+    except DemoError as error:
+        print(error, file=sys.stderr)
+        return 1
+    return status
+
+
+def add_connection_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--bootstrap-servers",
+        "--bootstrap-server",
+        metavar="HOST:PORT,…",
+        help="the brokers to ask first (default: $KAFKA_BOOTSTRAP_SERVERS or localhost:9092)",
+    )
+    parser.add_argument(
+        "--command-config",
+        metavar="FILE",
+        help="properties file for the client, such as its TLS and SASL settings",
+    )
+    parser.add_argument(
+        "--command-property",
+        metavar="KEY=VALUE",
+        action="append",
+        default=[],
+        help="one property for the client; may be given again",
+    )
+
+
+def connection_settings(args: argparse.Namespace) -> dict[str, str]:
+    """Settings of a confluent-kafka client. Errors: CommandError."""
+    properties = merged_properties(args.command_config, args.command_property)
+    named = properties.pop("bootstrap.servers", None)
+    servers = bootstrap_servers(args.bootstrap_servers, [named])
+    return {**librdkafka_settings(properties), "bootstrap.servers": servers}

@@ -1,0 +1,244 @@
+"""The dashboard on the terminal: takes a snapshot twice a second and shows it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+from textual.app import App, ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Grid, Horizontal, VerticalScroll
+from textual.events import Resize
+from textual.geometry import Size
+from textual.screen import ModalScreen
+from textual.widgets import Static
+
+from ottla.dashboard.chart import short_number
+from ottla.dashboard.panels import (
+    AMBER,
+    MUTED,
+    ORDER,
+    PLOTTED_SECONDS,
+    TEAL,
+    CatchUp,
+    Header,
+    ListPanel,
+    RatePlot,
+    Tiles,
+    UsersPlot,
+)
+from ottla.dashboard.plain import shop_time
+from ottla.dashboard.reader import Reader
+
+REFRESH_S = 0.5
+MIN_LIST_HEIGHT = 8
+MIN_LIST_WIDTH = 26
+
+KEYS = "[b]q[/] quit   [b]?[/] help   [b]← →[/] lists   [b]↑ ↓[/] rows   [b]Enter[/] enlarge"
+
+HELP = f"""\
+[b {TEAL}]Shop analytics[/]
+
+The dashboard reads every partition of the topic from its first record and then
+live. It joins no group and commits nothing: close it, open it, and it has it all
+again, out of the log. That is event sourcing.
+
+[b]q[/], [b]Ctrl-C[/]   quit                    [b]?[/]     this page
+[b]←[/] [b]→[/]         choose a list           [b]↑[/] [b]↓[/]   its rows
+[b]Enter[/]       enlarge a list          [b]Esc[/]   back
+
+[b]Events per second[/]  by the timestamps of the records: real time.
+[b]Users online[/]       as the dispatcher tells, by the shop's time of day; the
+                   dots are the traffic pattern, the darker part is yesterday.
+[b]recurring[/]          sessions of users who had one before, among all sessions.
+[b]anonymous[/]          sessions without a userId.
+[b]users, ~[/]           with ~ from a sample of 65,536 or more sessions: the number
+                   within 0.4 % (standard error), the shares within 0.2 points.
+[b]lists[/]              exact up to 2,000 different names each; beyond, the lower
+                   edge says by how much a number may be too low.
+[b]malformed[/]          what is not an event of the shop: counted, and skipped.
+"""
+
+
+class HelpScreen(ModalScreen[None]):
+    """What the keys do and what the numbers mean."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape,question_mark,q,enter", "dismiss", "back"),
+    ]
+
+    def compose(self) -> ComposeResult:
+        with VerticalScroll(id="help"):
+            yield Static(HELP)
+
+
+class Dashboard(App[None]):
+    """Shows what a reader has counted. Quitting closes the reader, too."""
+
+    ENABLE_COMMAND_PALETTE = False
+    TITLE = "ottla: shop analytics"
+    CSS = f"""
+    Screen {{ background: #0b1220; color: #e2e8f0; layout: vertical; }}
+    Header {{ height: 1; background: #111c33; }}
+    Tiles {{ height: 2; margin: 0 0; background: #0f182c; }}
+    CatchUp {{ height: 1; display: none; }}
+    CatchUp.active {{ display: block; }}
+    #plots {{ height: 9; }}
+    RatePlot, UsersPlot {{ width: 1fr; border: round #334155; border-title-color: #e2e8f0; }}
+    #lists {{ height: 1fr; grid-size: 3; grid-gutter: 0; }}
+    .list {{ border: round #334155; border-subtitle-color: {AMBER}; }}
+    .list:focus {{ border: round {TEAL}; }}
+    .hidden {{ display: none; }}
+    #status {{ height: auto; max-height: 2; color: {AMBER}; padding: 0 1; display: none; }}
+    #status.active {{ display: block; }}
+    #footer {{ height: auto; max-height: 4; color: #94a3b8; padding: 0 1; }}
+    #keys {{ height: 1; color: {MUTED}; padding: 0 1; background: #111c33; }}
+    Screen.tall #plots {{ height: 13; }}
+    Screen.short #plots {{ height: 7; }}
+    HelpScreen {{ align: center middle; background: #0b1220 70%; }}
+    #help {{ width: 84; max-width: 100%; height: auto; max-height: 100%;
+             border: round {TEAL}; background: #0f182c; padding: 1 2; }}
+    """
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("q,ctrl+c,ctrl+q", "quit", "quit", priority=True),
+        Binding("question_mark,f1,h", "help", "help"),
+        Binding("left", "choose(-1)", "previous list"),
+        Binding("right", "choose(1)", "next list"),
+        Binding("enter", "enlarge", "enlarge"),
+        Binding("escape", "shrink", "back"),
+    ]
+
+    def __init__(self, reader: Reader, footer: Sequence[str] = ()) -> None:
+        super().__init__()
+        self._reader = reader
+        self._footer = footer
+        self._chosen = 0
+        self._enlarged = False
+        self._dimensions = self.size
+
+    def compose(self) -> ComposeResult:
+        yield Header()
+        yield Tiles()
+        yield CatchUp()
+        with Horizontal(id="plots"):
+            yield RatePlot()
+            yield UsersPlot()
+        with Grid(id="lists"):
+            for name in ORDER:
+                yield ListPanel(name)
+        yield Static(id="status", markup=False)
+        if self._footer:
+            yield Static("\n".join(self._footer), id="footer", markup=False)
+        yield Static(KEYS, id="keys")
+
+    def on_mount(self) -> None:
+        self._reader.start()
+        self._choose(0)
+        self._show()
+        self.set_interval(REFRESH_S, self._show)
+
+    def on_unmount(self) -> None:
+        self._reader.close()
+
+    def on_resize(self, event: Resize) -> None:
+        self._arrange(event.size)
+
+    def on_descendant_focus(self) -> None:
+        focused = self.focused
+        if isinstance(focused, ListPanel):
+            self._chosen = ORDER.index(focused.list_name)
+
+    def action_help(self) -> None:
+        if not isinstance(self.screen, HelpScreen):
+            self.push_screen(HelpScreen())
+
+    def action_choose(self, by: int) -> None:
+        self._choose((self._chosen + by) % len(ORDER))
+
+    def action_enlarge(self) -> None:
+        self._enlarged = not self._enlarged
+        self._arrange()
+
+    def action_shrink(self) -> None:
+        self._enlarged = False
+        self._arrange()
+
+    def _choose(self, index: int) -> None:
+        self._chosen = index
+        self._arrange()
+        self.query_one(f"#list-{ORDER[index]}", ListPanel).focus()
+
+    def _arrange(self, size: Size | None = None) -> None:
+        """Show as many lists as fit; the chosen one is among them."""
+        width, height = self._dimensions = size or self._dimensions
+        screen = self.screen_stack[0]
+        screen.set_class(height >= 38, "tall")
+        screen.set_class(height < 22, "short")
+        plots = 13 if height >= 38 else 7 if height < 22 else 9
+        room = height - 4 - plots - (2 if self._footer else 0)
+        columns = max(1, min(3, width // MIN_LIST_WIDTH))
+        rows = max(1, min(3, room // MIN_LIST_HEIGHT))
+        if self._enlarged:
+            columns = rows = 1
+        grid = screen.query_one("#lists", Grid)
+        grid.styles.grid_size_columns = columns
+        grid.styles.grid_size_rows = rows
+        per_page = columns * rows
+        page = self._chosen // per_page
+        for index, name in enumerate(ORDER):
+            panel = screen.query_one(f"#list-{name}", ListPanel)
+            panel.set_class(index // per_page != page, "hidden")
+
+    def _show(self) -> None:
+        reader = self._reader
+        snapshot = reader.snapshot(PLOTTED_SECONDS)
+        screen = self.screen_stack[0]
+        with reader.lock:
+            progress = reader.progress
+            bar = screen.query_one(CatchUp)
+            bar.share, bar.done, bar.total = progress.share, progress.done, progress.total
+            bar.rate, bar.left_s = progress.rate, progress.left_s
+            is_reading = progress.partitions > 0
+        bar.set_class(is_reading and not reader.is_caught_up, "active")
+        bar.refresh()
+        header = screen.query_one(Header)
+        header.topic = reader.topic
+        header.clock = shop_time(snapshot.time_s)
+        header.state, header.state_color = self._state(is_reading)
+        header.refresh()
+        tiles = screen.query_one(Tiles)
+        tiles.snapshot = snapshot
+        tiles.refresh()
+        rate_plot = screen.query_one(RatePlot)
+        rate_plot.snapshot, rate_plot.last_second = snapshot, snapshot.last_second
+        rate_plot.refresh()
+        users_plot = screen.query_one(UsersPlot)
+        users_plot.snapshot = snapshot
+        users_plot.refresh()
+        for panel in screen.query(ListPanel):
+            panel.show(snapshot)
+        status = screen.query_one("#status", Static)
+        bad = snapshot.last_malformed
+        message = ""
+        if bad is not None:
+            message = (
+                f"{short_number(snapshot.malformed)} malformed, the last in partition "
+                f"{bad.partition} at offset {bad.offset}: {bad.reason}"
+            )
+        status.set_class(bool(message), "active")
+        status.update(message)
+
+    def _state(self, is_reading: bool) -> tuple[str, str]:
+        trouble = self._reader.trouble
+        if trouble:
+            return f"waiting: {trouble}", "#f87171"
+        if not is_reading:
+            return "connecting", MUTED
+        if not self._reader.is_caught_up:
+            return "catching up", AMBER
+        return "live", TEAL
+
+
+def run_dashboard(reader: Reader, footer: Sequence[str]) -> None:
+    """Returns once the user has quit; the reader is closed then."""
+    Dashboard(reader, footer).run()
