@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 UV := $(BIN)/uv
 SHELL := /bin/bash
 
-.PHONY: run test check setup dev format lock messages records help
+.PHONY: run test conformance check setup dev format lock messages records help
 
 help: ## list these words
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -38,6 +38,9 @@ dev: $(VENV)/.dev-ready ## prepare .venv with what the tests need, too
 
 test: $(VENV)/.dev-ready ## run the tests
 	@$(BIN)/pytest $(ARGS)
+
+conformance: $(VENV)/.dev-ready ## compare with real Apache Kafka (needs Java 17 and Maven)
+	@OTTLA_CONFORMANCE=1 $(BIN)/pytest tests/conformance $(ARGS)
 
 check: $(VENV)/.dev-ready ## format, lint, types, import rules
 	@$(BIN)/ruff format --check .
