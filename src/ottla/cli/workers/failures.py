@@ -12,6 +12,8 @@ from ottla.wire.errors import ErrorCode
 MEANINGS: Final = {
     ErrorCode.UNKNOWN_TOPIC_OR_PARTITION: "This server does not host this topic-partition.",
     ErrorCode.GROUP_ID_NOT_FOUND: "The group id does not exist.",
+    ErrorCode.GROUP_SUBSCRIBED_TO_TOPIC: "Deleting offsets of a topic is forbidden while the "
+    "consumer group is actively subscribed to it.",
     ErrorCode.NON_EMPTY_GROUP: "The group is not empty.",
     ErrorCode.INVALID_GROUP_ID: "The group id is invalid.",
     ErrorCode.INVALID_TOPIC_EXCEPTION: "The topic name is not allowed.",
@@ -33,12 +35,35 @@ SYMPTOMS: Final = {
 }
 
 
+#: Error codes whose exception in Kafka's Java client is not called after them.
+JAVA_EXCEPTIONS: Final = {
+    ErrorCode.INVALID_TOPIC_EXCEPTION: "InvalidTopicException",
+    ErrorCode.MESSAGE_TOO_LARGE: "RecordTooLargeException",
+    ErrorCode.NON_EMPTY_GROUP: "GroupNotEmptyException",
+    ErrorCode.REQUEST_TIMED_OUT: "TimeoutException",
+    ErrorCode.TOPIC_ALREADY_EXISTS: "TopicExistsException",
+}
+
+
+def java_text(code: int, message: str | None = None) -> str:
+    """An error code as Kafka's tools print the exception it becomes in Java."""
+    try:
+        known = ErrorCode(code)
+    except ValueError:
+        known = ErrorCode.UNKNOWN_SERVER_ERROR
+    name = JAVA_EXCEPTIONS.get(known)
+    if name is None:
+        name = "".join(word.capitalize() for word in known.name.split("_")) + "Exception"
+    return f"org.apache.kafka.common.errors.{name}: {sentence(code, message)}"
+
+
 class RefusedError(CommandError):
     """A broker answered with an error code; the text is its meaning."""
 
     def __init__(self, code: int, message: str | None = None) -> None:
         super().__init__(sentence(code, message))
         self.code = code
+        self.message = message
 
 
 def sentence(code: int, message: str | None = None) -> str:
