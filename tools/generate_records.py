@@ -118,6 +118,27 @@ ConsumerGroupRegularExpressionValue value writes 0, flexible 0
     timestamp_ms int64
 """,
     ),
+    "transactions": (
+        "Transactional producers in `__transaction_state` (key type 0).",
+        """
+TransactionLogKey key 0
+    transactional_id string
+TransactionPartitions part of TransactionLogValue
+    topic string
+    partition_ids []int32
+TransactionLogValue value writes 1, flexible 1
+    producer_id int64
+    previous_producer_id int64 1+ = -1 tag 0
+    next_producer_id int64 1+ = -1 tag 1
+    producer_epoch int16
+    transaction_timeout_ms int32
+    transaction_status int8
+    transaction_partitions []TransactionPartitions?
+    transaction_last_update_timestamp_ms int64
+    transaction_start_timestamp_ms int64
+    client_transaction_version int16 1+ tag 2
+""",
+    ),
 }
 
 PYTHON = {

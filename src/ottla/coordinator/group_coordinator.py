@@ -89,7 +89,7 @@ class GroupCoordinator:
         partition_count: int = 1,
     ) -> None:
         self._config = config
-        self._partition_count = partition_count
+        self.partition_count = partition_count
         self._timers = Timers()
         self._classic = ClassicProtocol(config, self._timers, random_bytes)
         self._groups: dict[str, ClassicGroup] = {}
@@ -99,7 +99,7 @@ class GroupCoordinator:
 
     def partition_for(self, group_id: str) -> int:
         """The partition of `__consumer_offsets` that holds the group."""
-        return partition_for(group_id, self._partition_count)
+        return partition_for(group_id, self.partition_count)
 
     # --- replay
 

@@ -32,6 +32,22 @@ class Producer(NamedTuple):
     producer_epoch: int
 
 
+class Markers(NamedTuple):
+    """The end of a transaction, to be written to each partition it touched.
+
+    Order matters: first the outcome's records become durable, then a control
+    record with these values goes to every partition (those of deleted topics
+    are left out), and when all of them are durable `markers_written` of the
+    transaction coordinator is called, also when there are no partitions.
+    """
+
+    transactional_id: str
+    producer_id: int
+    producer_epoch: int
+    committed: bool
+    partitions: tuple[tuple[str, int], ...]
+
+
 class Client(NamedTuple):
     """Who sent a request: what coordinators keep of it, and its API version."""
 
@@ -45,12 +61,14 @@ class Outcome:
     """The result of one decision; every list may be empty.
 
     `producer` is set where the records belong to a producer's transaction and
-    must be appended as a transactional batch of that producer.
+    must be appended as a transactional batch of that producer. `markers` asks
+    for the end of a transaction to be written.
     """
 
     records: list[CoordinatorRecord] = field(default_factory=list)
     replies: list[tuple[Waiter, Message]] = field(default_factory=list)
     producer: Producer | None = None
+    markers: Markers | None = None
 
     def reply(self, waiter: Waiter, message: Message) -> None:
         self.replies.append((waiter, message))
