@@ -1,0 +1,67 @@
+"""Small text files that say how far something has come, replaced atomically.
+
+Shape of the offset checkpoints (`recovery-point-offset-checkpoint`,
+`log-start-offset-checkpoint`, `replication-offset-checkpoint`), as Kafka's: a
+line each: version (0), number of entries, then "topic partition offset".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final, TypeAlias
+
+from ottla.seams.filesystem import Buffer, FileSystem
+from ottla.storage import safety
+
+RECOVERY_POINTS: Final = "recovery-point-offset-checkpoint"
+LOG_STARTS: Final = "log-start-offset-checkpoint"
+HIGH_WATERMARKS: Final = "replication-offset-checkpoint"
+
+_TEMPORARY: Final = ".tmp"
+
+#: Topic and partition.
+PartitionKey: TypeAlias = tuple[str, int]
+
+
+def write_atomically(filesystem: FileSystem, path: str, content: Buffer) -> None:
+    """`path` durably holds `content`; after a power cut on the way, its old content or this."""
+    temporary = path + _TEMPORARY
+    file = filesystem.open(temporary, create=True)
+    try:
+        file.truncate(0)
+        file.write_at([content], 0)
+        safety.sync_replacement(file)
+    finally:
+        file.close()
+    filesystem.rename(temporary, path)
+    safety.sync_replaced_name(filesystem, path.rpartition("/")[0])
+
+
+def read_file(filesystem: FileSystem, path: str) -> bytes | None:
+    """The whole content of a small file; None when there is no such file."""
+    try:
+        file = filesystem.open(path, read_only=True)
+    except FileNotFoundError:
+        return None
+    try:
+        return bytes(file.read_at(file.size(), 0))
+    finally:
+        file.close()
+
+
+def encode_offsets(offsets: Mapping[PartitionKey, int]) -> bytes:
+    lines = ["0", str(len(offsets))]
+    lines += [f"{topic} {partition} {offsets[topic, partition]}" for topic, partition in offsets]
+    return ("\n".join(lines) + "\n").encode()
+
+
+def decode_offsets(data: bytes) -> dict[PartitionKey, int]:
+    """The entries of an offset checkpoint. Raises `ValueError` when it is not one."""
+    lines = data.decode("ascii").splitlines()
+    if len(lines) < 2 or lines[0] != "0" or int(lines[1]) != len(lines) - 2:
+        raise ValueError("not an offset checkpoint")
+    offsets = {}
+    for line in lines[2:]:
+        topic, partition, offset = line.split(" ")
+        offsets[topic, int(partition)] = int(offset)
+    return offsets

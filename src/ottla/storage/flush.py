@@ -1,0 +1,99 @@
+"""Making things durable in a worker thread, on behalf of the loop that owns the log.
+
+A ticket is cut by the owner on the loop, run in a worker, and handed back to
+the owner on the loop. It holds only what no longer changes: files by path (and
+those open, pinned), small files with their content, directories.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple, Protocol
+
+from ottla.seams.filesystem import FileSystem
+from ottla.storage import safety
+from ottla.storage.checkpoints import write_atomically
+from ottla.storage.open_files import Handle
+
+
+class FlushOwner(Protocol):
+    """What cut a ticket and takes it back."""
+
+    def finish_flush(self, ticket: FlushTicket, error: OSError | None) -> None: ...
+
+
+class Durable(NamedTuple):
+    """What a ticket makes durable."""
+
+    #: Path, and the open file when there is one.
+    files: tuple[tuple[str, Handle | None], ...]
+    #: Directories that hold new names.
+    directories: tuple[str, ...] = ()
+    #: Path and content of small files to be replaced.
+    replacements: tuple[tuple[str, bytes], ...] = ()
+
+
+class FlushTicket:
+    """Everything below `end_offset` is durable once `run` has returned."""
+
+    __slots__ = (
+        "_filesystem",
+        "durable",
+        "end_offset",
+        "is_checkpoint",
+        "missing",
+        "owner",
+        "segment",
+        "size",
+    )
+
+    def __init__(
+        self,
+        owner: FlushOwner,
+        filesystem: FileSystem,
+        durable: Durable,
+        end_offset: int,
+        segment: int = 0,
+        size: int = 0,
+        *,
+        is_checkpoint: bool = False,
+    ) -> None:
+        self.owner = owner
+        self._filesystem = filesystem
+        self.durable = durable
+        self.end_offset = end_offset
+        #: Base offset of the active segment, and its size, when the ticket was cut.
+        self.segment = segment
+        self.size = size
+        #: Whether indexes and producers are covered, too.
+        self.is_checkpoint = is_checkpoint
+        #: Files that were gone when their turn came: the owner knows whether they may be.
+        self.missing: list[str] = []
+
+    def run(self) -> None:
+        """Sync everything; called in a worker thread. Raises `OSError`."""
+        for path, handle in self.durable.files:
+            if handle is not None:
+                safety.sync_appended_data(handle.file)
+            else:
+                self._sync_by_path(path)
+        for path, content in self.durable.replacements:
+            try:
+                write_atomically(self._filesystem, path, content)
+            except FileNotFoundError:
+                self.missing.append(path)
+        for directory in self.durable.directories:
+            try:
+                safety.sync_new_names(self._filesystem, directory)
+            except FileNotFoundError:
+                self.missing.append(directory)
+
+    def _sync_by_path(self, path: str) -> None:
+        try:
+            file = self._filesystem.open(path)
+        except FileNotFoundError:
+            self.missing.append(path)
+            return
+        try:
+            safety.sync_appended_data(file)
+        finally:
+            file.close()

@@ -1,0 +1,41 @@
+"""Whether a data directory may still be used.
+
+One failed sync takes the whole directory offline until a restart: what the
+disk holds is no longer known. The mark left behind tells the next start, if the
+machine itself stays up, that the page cache and the disk may differ.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from ottla.seams.filesystem import FileSystem
+from ottla.storage.errors import LogOfflineError
+
+SYNC_FAILED_MARK: Final = "ottla.sync-failed"
+
+
+class DirectoryHealth:
+    """Shared by all logs of one directory. `reason` is None while all is well."""
+
+    __slots__ = ("_filesystem", "_path", "reason")
+
+    def __init__(self, filesystem: FileSystem, path: str) -> None:
+        self._filesystem = filesystem
+        self._path = path
+        self.reason: str | None = None
+
+    def fail(self, what: str, error: OSError) -> None:
+        """Take the directory offline for good; the first reason stays."""
+        if self.reason is not None:
+            return
+        self.reason = f"{what}: {error}"
+        try:
+            # Needs no sync: it matters only as long as the page cache it warns of lives.
+            self._filesystem.open(f"{self._path}/{SYNC_FAILED_MARK}", create=True).close()
+        except OSError:
+            # A disk that takes no file takes no restart either.
+            pass
+
+    def offline_error(self) -> LogOfflineError:
+        return LogOfflineError(f"The log directory is offline: {self.reason}")

@@ -1,0 +1,720 @@
+"""One partition's log: appended to at its end, read from anywhere, cut at its start.
+
+Owned by one event loop. An append is written when it returns, and durable
+when a flush ticket cut later has run and `flushed_end_offset` covers it. Files
+are opened when first needed: a log that nobody uses costs one small object.
+"""
+
+from __future__ import annotations
+
+import errno
+from bisect import bisect_right, insort
+from collections.abc import Iterator
+from typing import Final, NamedTuple
+
+from ottla.batch.control import TransactionMarker, transaction_marker
+from ottla.batch.errors import CorruptBatchError
+from ottla.batch.record_batch import BatchHeader, assign, records
+from ottla.seams.filesystem import Buffer
+from ottla.storage import producer_snapshot, recovery, safety
+from ottla.storage.errors import AppendError, LogOfflineError, OffsetOutOfRangeError
+from ottla.storage.flush import Durable, FlushTicket
+from ottla.storage.health import DirectoryHealth
+from ottla.storage.leader_epochs import FILE_NAME as EPOCHS_FILE
+from ottla.storage.leader_epochs import LeaderEpochs
+from ottla.storage.log_config import LogConfig
+from ottla.storage.log_reader import ColdRead, ReadInfo, ReadPlan, execute, find_batch
+from ottla.storage.offset_index import ENTRY_BYTES as OFFSET_ENTRY
+from ottla.storage.open_files import OpenFiles
+from ottla.storage.producer_state import ProducerStates
+from ottla.storage.retention import DeleteJob, expired_segments
+from ottla.storage.segment import (
+    DELETED,
+    MAX_RELATIVE_OFFSET,
+    SNAPSHOT,
+    Segment,
+    file_stem,
+)
+from ottla.storage.transaction_index import AbortedTransaction
+from ottla.storage.validator import Checked, Origin, check
+from ottla.wire.errors import ErrorCode
+
+#: Positions of batches that a next read is likely to start at.
+_MARKS_KEPT: Final = 16
+#: Producer snapshots kept: the newest, and one more should it be unreadable.
+_SNAPSHOTS_KEPT: Final = 2
+
+
+class AppendInfo(NamedTuple):
+    """Where an append went. `log_append_time_ms` is -1 unless the topic stamps its records."""
+
+    first_offset: int
+    last_offset: int
+    max_timestamp_ms: int
+    log_append_time_ms: int
+    log_start_offset: int
+    is_duplicate: bool
+    size: int
+
+
+class _Mark(NamedTuple):
+    """A batch that ends at some offset or later, and is the first to do so, starts here."""
+
+    segment: int
+    position: int
+
+
+class PartitionLog:
+    """The log of one partition."""
+
+    __slots__ = (
+        "_bases",
+        "_config",
+        "_dirty",
+        "_epochs",
+        "_files",
+        "_flushed_mark",
+        "_has_dirty_epochs",
+        "_health",
+        "_is_open",
+        "_marks",
+        "_new_names",
+        "_pending",
+        "_producers",
+        "_segments",
+        "_size",
+        "_snapshots",
+        "_started_ms",
+        "_ticket",
+        "_wants_checkpoint",
+        "directory",
+        "flushed_end_offset",
+        "log_end_offset",
+        "log_start_offset",
+        "partition",
+        "problems",
+        "recovery_point",
+        "topic",
+    )
+
+    def __init__(
+        self,
+        files: OpenFiles,
+        health: DirectoryHealth,
+        directory: str,
+        topic: str,
+        partition: int,
+        config: LogConfig,
+        *,
+        wall_ms: int,
+        recovery_point: int = 0,
+        log_start_offset: int = 0,
+    ) -> None:
+        """A log whose files end at `recovery_point`, unless `open` finds more. `wall_ms` is
+        when the process started to use it."""
+        self._files = files
+        self._health = health
+        self.directory = directory
+        self.topic = topic
+        self.partition = partition
+        self._config = config
+        self.recovery_point = recovery_point
+        self.log_start_offset = log_start_offset
+        self.log_end_offset = max(recovery_point, log_start_offset)
+        #: Everything below is durable.
+        self.flushed_end_offset = self.log_end_offset
+        self.problems: list[str] = []
+        self._started_ms = wall_ms
+        self._wants_checkpoint = False
+        self._is_open = False
+        self._segments: list[Segment] = []
+        self._bases: list[int] = []
+        self._size = 0
+        self._producers = ProducerStates()
+        self._epochs = LeaderEpochs()
+        self._has_dirty_epochs = False
+        self._snapshots: list[int] = []
+        #: Files, directories and small files that the next ticket makes durable.
+        self._dirty: dict[str, None] = {}
+        self._new_names: dict[str, None] = {}
+        self._pending: dict[str, bytes] = {}
+        self._ticket: FlushTicket | None = None
+        self._marks: dict[int, _Mark] = {}
+        self._flushed_mark = _Mark(-1, 0)
+
+    # Opening and closing
+
+    def open(self) -> recovery.LoadedLog:
+        """Open the files and recover what lies behind the recovery point; done by itself when
+        a log that was stopped cleanly is first used. Raises `LogOfflineError`."""
+        assert not self._is_open
+        where = recovery.LogFiles(
+            self.directory,
+            self.recovery_point,
+            self.log_start_offset,
+            self._config.index_interval_bytes,
+        )
+        try:
+            loaded = recovery.load(self._files, where, self._started_ms)
+        except OSError as error:
+            raise LogOfflineError(f"Cannot open {self.directory}: {error}") from error
+        self._segments = loaded.segments
+        self._bases = [segment.base_offset for segment in loaded.segments]
+        self._size = sum(segment.size for segment in loaded.segments)
+        self._producers = loaded.producers
+        self._epochs = loaded.epochs
+        self._snapshots = sorted(loaded.snapshots)
+        self.problems += loaded.problems
+        self.log_start_offset = max(self.log_start_offset, self._bases[0])
+        self.log_end_offset = loaded.log_end_offset
+        self.flushed_end_offset = loaded.log_end_offset
+        if loaded.has_new_names:
+            self._note_new_names(self.directory, self.directory.rpartition("/")[0])
+        self._is_open = True
+        return loaded
+
+    def close(self) -> None:
+        """Make everything durable, indexes and producers included, so that the next start has
+        nothing to scan. Raises `OSError` and takes the directory offline when that fails."""
+        if not self._is_open or self._health.reason is not None:
+            return
+        ticket = self._ticket
+        if ticket is not None:
+            # Whatever a worker still does with it, this covers it.
+            self._ticket = None
+            self._take_back(ticket)
+            self._dirty[self._segments[-1].path] = None
+        self.request_checkpoint()
+        ticket = self.begin_flush()
+        if ticket is not None:
+            try:
+                ticket.run()
+            except OSError as error:
+                self.finish_flush(ticket, error)
+                raise
+            self.finish_flush(ticket, None)
+        self._files.forget_below(self.directory)
+
+    def _ensure_open(self) -> None:
+        if self._health.reason is not None:
+            raise self._health.offline_error()
+        if not self._is_open:
+            self.open()
+
+    # Appending
+
+    def append(
+        self,
+        data: bytearray | memoryview,
+        *,
+        leader_epoch: int,
+        wall_ms: int,
+        origin: Origin = Origin.CLIENT,
+        must_start_at_zero: bool = False,
+    ) -> AppendInfo:
+        """The batches in `data` stand at the end of the log, numbered and written, not yet
+        durable; base offset and leader epoch are set in `data` itself.
+
+        A repeat of a producer's earlier batch appends nothing and answers with its offsets.
+        `must_start_at_zero` refuses an unknown producer in mid-sequence (KIP-890). Raises
+        `AppendError`, having changed nothing.
+        """
+        try:
+            self._ensure_open()
+        except LogOfflineError as error:
+            raise AppendError(error.code, error.message) from error
+        checked = check(data, self._config, origin, wall_ms)
+        markers: list[TransactionMarker | None] = []
+        for position, header in checked.batches:
+            if header.has_producer_id:
+                if header.is_control:
+                    markers.append(self._check_marker(checked, position, header))
+                    continue
+                repeated = self._producers.check(
+                    header,
+                    is_client=origin is not Origin.COORDINATOR,
+                    must_start_at_zero=must_start_at_zero and header.is_transactional,
+                )
+                if repeated is not None:
+                    return AppendInfo(
+                        repeated.first_offset,
+                        repeated.last_offset,
+                        repeated.timestamp_ms,
+                        repeated.timestamp_ms,
+                        self.log_start_offset,
+                        is_duplicate=True,
+                        size=0,
+                    )
+        return self._append_checked(checked, markers, leader_epoch, wall_ms)
+
+    def _check_marker(
+        self, checked: Checked, position: int, header: BatchHeader
+    ) -> TransactionMarker | None:
+        try:
+            marker = transaction_marker(next(records(checked.data, position)))
+        except (CorruptBatchError, StopIteration) as error:
+            raise AppendError(ErrorCode.INVALID_RECORD, f"Not a marker: {error}") from error
+        if marker is not None:
+            self._producers.check_marker(header, marker.coordinator_epoch)
+        return marker
+
+    def _append_checked(
+        self,
+        checked: Checked,
+        markers: list[TransactionMarker | None],
+        leader_epoch: int,
+        wall_ms: int,
+    ) -> AppendInfo:
+        data, batches = checked
+        stamp = wall_ms if self._config.is_log_append_time else None
+        first_offset = next_offset = self.log_end_offset
+        for position, header in batches:
+            assign(data, position, next_offset, leader_epoch, stamp)
+            next_offset += header.last_offset_delta + 1
+        segment = self._active(len(data), next_offset, batches[0][1], wall_ms)
+        self._write(segment, data)
+        if leader_epoch > self._epochs.latest and self._epochs.assign(leader_epoch, first_offset):
+            self._has_dirty_epochs = True
+        last_offset = first_offset - 1
+        max_timestamp = -1
+        marker = iter(markers)
+        for _, header in batches:
+            if stamp is not None:
+                header = header._replace(max_timestamp=stamp)
+            if segment.size == 0:
+                segment.created_ms = wall_ms
+            batch_first = last_offset + 1
+            last_offset = batch_first + header.last_offset_delta
+            max_timestamp = max(max_timestamp, header.max_timestamp)
+            if header.producer_id >= 0:
+                self._note_producer(segment, header, last_offset, marker, wall_ms)
+            segment.grow(
+                header.batch_length + 12,
+                last_offset,
+                header.max_timestamp,
+                self._config.index_interval_bytes,
+            )
+        segment.note_verified(segment.size - len(data), segment.size)
+        self._size += len(data)
+        self.log_end_offset = next_offset
+        self._dirty[segment.path] = None
+        return AppendInfo(
+            first_offset,
+            last_offset,
+            max_timestamp,
+            -1 if stamp is None else stamp,
+            self.log_start_offset,
+            is_duplicate=False,
+            size=len(data),
+        )
+
+    def _note_producer(
+        self,
+        segment: Segment,
+        header: BatchHeader,
+        last_offset: int,
+        markers: Iterator[TransactionMarker | None],
+        wall_ms: int,
+    ) -> None:
+        producers = self._producers
+        if not header.is_control:
+            if header.is_transactional and not producers.has_open_transaction(header.producer_id):
+                # Readers of committed records will stop here.
+                first_offset = last_offset - header.last_offset_delta
+                self._mark(first_offset, segment.base_offset, segment.size)
+            producers.apply_data(header, last_offset, wall_ms)
+            return
+        marker = next(markers)
+        if marker is not None:
+            aborted = producers.apply_marker(
+                header,
+                last_offset,
+                is_commit=marker.is_commit,
+                coordinator_epoch=marker.coordinator_epoch,
+                seen_ms=wall_ms,
+            )
+            if aborted is not None:
+                segment.add_aborted(aborted, self._files)
+
+    def _write(self, segment: Segment, data: Buffer) -> None:
+        file = None
+        try:
+            file = self._files.get(segment.path)
+            file.write_at([data], segment.size)
+        except OSError as error:
+            try:
+                if file is not None:
+                    file.truncate(segment.size)
+            except OSError as second:
+                self._health.fail(f"writing {segment.path}", second)
+            raise AppendError(
+                ErrorCode.KAFKA_STORAGE_ERROR, f"Cannot write {segment.path}: {error}"
+            ) from error
+
+    def _active(self, size: int, next_offset: int, first: BatchHeader, wall_ms: int) -> Segment:
+        """The segment that takes the next append, rolled first where it is time."""
+        segment = self._segments[-1]
+        if not segment.size:
+            return segment
+        config = self._config
+        index = segment.index
+        assert index is not None
+        if (
+            segment.size + size <= config.segment_bytes
+            and next_offset - segment.base_offset <= MAX_RELATIVE_OFFSET
+            and len(index) < config.segment_index_bytes // OFFSET_ENTRY
+            and self._age(segment, first.max_timestamp, wall_ms) <= config.segment_ms
+        ):
+            return segment
+        try:
+            return self._roll()
+        except OSError as error:
+            raise AppendError(
+                ErrorCode.KAFKA_STORAGE_ERROR, f"Cannot roll {segment.path}: {error}"
+            ) from error
+
+    def _age(self, segment: Segment, timestamp_ms: int, wall_ms: int) -> int:
+        """By the records' own time where they have one (KIP-32)."""
+        if segment.first_timestamp_ms >= 0 and timestamp_ms >= 0:
+            return timestamp_ms - segment.first_timestamp_ms
+        born = segment.created_ms if segment.created_ms >= 0 else self._started_ms
+        return wall_ms - born
+
+    def roll(self) -> None:
+        """Seal the active segment, unless it is empty, and go on in a new one."""
+        self._ensure_open()
+        if self._segments[-1].size:
+            self._roll()
+
+    def _roll(self) -> Segment:
+        sealed = self._segments[-1]
+        where = recovery.LogFiles(self.directory, 0, 0, 0)
+        segment = recovery.new_segment(self._files, where, self.log_end_offset)
+        sealed.seal(self._files)
+        # The next ticket makes the sealed segment durable, and the new one's names.
+        for path in sealed.index_paths():
+            self._dirty[path] = None
+        self._note_new_names(self.directory)
+        self._add_snapshot()
+        self._segments.append(segment)
+        self._bases.append(segment.base_offset)
+        return segment
+
+    def _note_new_names(self, *directories: str) -> None:
+        for directory in directories:
+            self._new_names[directory] = None
+
+    def _add_snapshot(self) -> None:
+        """Have the producers' state as of the log's end written by the next ticket."""
+        path = file_stem(self.directory, self.log_end_offset) + SNAPSHOT
+        self._pending[path] = producer_snapshot.encode(self._producers)
+        if self.log_end_offset not in self._snapshots:
+            insort(self._snapshots, self.log_end_offset)
+
+    # Durability
+
+    def request_checkpoint(self) -> None:
+        """Have the next ticket cover indexes and producers, too, and with it move the
+        recovery point to the log's end."""
+        self._wants_checkpoint = self._is_open and self.recovery_point < self.log_end_offset
+
+    def begin_flush(self) -> FlushTicket | None:
+        """A ticket for everything appended so far; None when all of it is durable, or while
+        another ticket of this log is out."""
+        if self._ticket is not None or self._health.reason is not None:
+            return None
+        if self._wants_checkpoint:
+            self._prepare_checkpoint()
+        if self._has_dirty_epochs:
+            self._pending[f"{self.directory}/{EPOCHS_FILE}"] = self._epochs.encode()
+            self._has_dirty_epochs = False
+        if not (self._dirty or self._new_names or self._pending):
+            return None
+        durable = Durable(
+            tuple((path, self._files.pin(path)) for path in self._dirty),
+            tuple(self._new_names),
+            tuple(self._pending.items()),
+        )
+        active = self._segments[-1]
+        self._ticket = FlushTicket(
+            self,
+            self._files.filesystem,
+            durable,
+            self.log_end_offset,
+            active.base_offset,
+            active.size,
+            is_checkpoint=self._wants_checkpoint,
+        )
+        self._dirty, self._new_names, self._pending = {}, {}, {}
+        self._wants_checkpoint = False
+        return self._ticket
+
+    def _prepare_checkpoint(self) -> None:
+        active = self._segments[-1]
+        try:
+            active.write_indexes(self._files)
+        except OSError:
+            # A full disk: the recovery point waits, the data does not.
+            self._wants_checkpoint = False
+            return
+        for path in active.index_paths():
+            self._dirty[path] = None
+        self._add_snapshot()
+
+    def finish_flush(self, ticket: FlushTicket, error: OSError | None) -> None:
+        """The ticket has run: what it covers is durable, or the directory goes offline."""
+        if ticket is not self._ticket:
+            return  # The log was closed or deleted meanwhile.
+        self._ticket = None
+        self._take_back(ticket)
+        if error is None:
+            error = self._missing_file(ticket)
+        if error is not None:
+            self._health.fail(f"flushing {self.directory}", error)
+            if not safety.may_trust_after_failed_sync():
+                return
+        if ticket.end_offset > self.flushed_end_offset:
+            self.flushed_end_offset = ticket.end_offset
+            self._flushed_mark = _Mark(ticket.segment, ticket.size)
+        if ticket.is_checkpoint:
+            self.recovery_point = ticket.end_offset
+
+    def _take_back(self, ticket: FlushTicket) -> None:
+        for _, handle in ticket.durable.files:
+            if handle is not None:
+                self._files.unpin(handle)
+
+    def _missing_file(self, ticket: FlushTicket) -> OSError | None:
+        """Files of segments deleted meanwhile may be missing, others not."""
+        if not ticket.missing:
+            return None
+        needed = {path for segment in self._segments for path in segment.file_paths()}
+        needed.add(self.directory)
+        for path in ticket.missing:
+            if path in needed:
+                return FileNotFoundError(errno.ENOENT, "a file of the log is gone", path)
+        return None
+
+    def checkpoint_written(self, recovery_point: int) -> None:
+        """The checkpoint file durably names this recovery point: older snapshots may go."""
+        below = bisect_right(self._snapshots, recovery_point)
+        for offset in self._snapshots[: max(0, below - _SNAPSHOTS_KEPT)]:
+            self._snapshots.remove(offset)
+            try:
+                self._files.filesystem.remove(file_stem(self.directory, offset) + SNAPSHOT)
+            except OSError:
+                pass  # It only takes room; the next start sees it again.
+
+    # Reading
+
+    def read(
+        self, offset: int, max_bytes: int, end_offset: int, minimum_one: bool = True
+    ) -> ReadInfo | ColdRead:
+        """Whole batches from the one that holds `offset`, below `end_offset` (exclusive), of
+        at most `max_bytes` together; with `minimum_one` the first even if it is larger.
+
+        A `ColdRead` when the page cache does not have them. Raises
+        `OffsetOutOfRangeError`, `CorruptLogError` and `LogOfflineError`.
+        """
+        self._ensure_open()
+        if not self.log_start_offset <= offset <= self.log_end_offset:
+            raise OffsetOutOfRangeError(
+                f"Offset {offset} of {self.topic}-{self.partition} is not between "
+                f"{self.log_start_offset} and {self.log_end_offset}"
+            )
+        end_offset = min(end_offset, self.log_end_offset)
+        at = max(0, bisect_right(self._bases, offset) - 1)
+        while offset < end_offset:
+            plan = self._plan(at, offset, max_bytes, end_offset, minimum_one)
+            info = execute(plan, self._files.get(plan.path).read_cached_at)
+            if info is None:
+                return ColdRead(self._files.filesystem, plan)
+            if info.size:
+                self._learn(self._segments[at], info)
+                return info
+            if plan.limit_offset >= end_offset or at + 1 == len(self._segments):
+                return info
+            # Compaction left nothing between here and the segment's end.
+            at += 1
+        return ReadInfo([], 0, offset, offset)
+
+    def _plan(
+        self, at: int, offset: int, max_bytes: int, end_offset: int, minimum_one: bool
+    ) -> ReadPlan:
+        segment = self._segments[at]
+        mark = self._marks.get(offset)
+        is_exact = mark is not None and mark.segment == segment.base_offset
+        if mark is not None and is_exact:
+            floor = mark.position
+        elif offset <= segment.base_offset:
+            floor, is_exact = 0, True
+        else:
+            floor = segment.floor_by_offset(offset, self._files)
+        limit, limit_offset = self._limit(at, end_offset)
+        cut = 0
+        if limit - floor > max_bytes:
+            cut = segment.floor_by_position(floor + max_bytes, self._files)
+        return ReadPlan(
+            segment.path,
+            segment.base_offset,
+            offset,
+            max_bytes,
+            minimum_one,
+            floor,
+            is_exact,
+            cut,
+            limit,
+            limit_offset,
+            segment.verified_start,
+            segment.verified_end,
+        )
+
+    def _limit(self, at: int, end_offset: int) -> tuple[int, int]:
+        """Where a read of this segment must stop, as a position and as an offset."""
+        segment = self._segments[at]
+        if at + 1 < len(self._segments) and self._bases[at + 1] <= end_offset:
+            return segment.size, self._bases[at + 1]
+        if end_offset >= self.log_end_offset:
+            return segment.size, self.log_end_offset
+        mark = self._marks.get(end_offset)
+        if end_offset == self.flushed_end_offset:
+            mark = self._flushed_mark
+        if mark is not None and mark.segment == segment.base_offset:
+            return mark.position, end_offset
+        floor = segment.floor_by_offset(end_offset, self._files)
+        plan = ReadPlan(
+            segment.path, at, end_offset, 0, False, floor, False, 0, segment.size, 0, 0, 0
+        )
+        position = find_batch(plan, self._files.get(segment.path).read_at)
+        assert position is not None, "a blocking read always answers"
+        self._mark(end_offset, segment.base_offset, position)
+        return position, end_offset
+
+    def _learn(self, segment: Segment, info: ReadInfo) -> None:
+        """Remember what was checked, and where the next read is likely to start."""
+        segment.note_verified(info.end_position - info.size, info.end_position)
+        if info.next_offset >= 0:
+            self._mark(info.next_offset, segment.base_offset, info.end_position)
+
+    def _mark(self, offset: int, segment: int, position: int) -> None:
+        marks = self._marks
+        marks[offset] = _Mark(segment, position)
+        if len(marks) > _MARKS_KEPT:
+            del marks[next(iter(marks))]
+
+    def aborted_transactions(self, start_offset: int, end_offset: int) -> list[AbortedTransaction]:
+        """Aborted transactions with records or marker between the offsets (end exclusive), by
+        first offset."""
+        self._ensure_open()
+        found = []
+        at = max(0, bisect_right(self._bases, start_offset) - 1)
+        for segment in self._segments[at:]:
+            for aborted in segment.aborted(self._files):
+                if aborted.last_offset >= start_offset and aborted.first_offset < end_offset:
+                    found.append(aborted)
+                if aborted.last_stable_offset >= end_offset:
+                    break
+            else:
+                continue
+            break
+        return sorted(found, key=lambda aborted: aborted.first_offset)
+
+    # What the log knows
+
+    @property
+    def config(self) -> LogConfig:
+        return self._config
+
+    @config.setter
+    def config(self, config: LogConfig) -> None:
+        self._config = config
+
+    @property
+    def size(self) -> int:
+        """Bytes of all segments."""
+        self._ensure_open()
+        return self._size
+
+    @property
+    def segments(self) -> tuple[Segment, ...]:
+        """Oldest first; the last one is active."""
+        self._ensure_open()
+        return tuple(self._segments)
+
+    @property
+    def producers(self) -> ProducerStates:
+        """For asking, not for changing."""
+        self._ensure_open()
+        return self._producers
+
+    @property
+    def leader_epoch(self) -> int:
+        """The latest leader epoch that wrote here; -1 when none did."""
+        self._ensure_open()
+        return self._epochs.latest
+
+    def leader_epoch_at(self, offset: int) -> int:
+        """The epoch that wrote `offset`; -1 when unknown."""
+        self._ensure_open()
+        return self._epochs.epoch_at(offset)
+
+    def end_offset_for_epoch(self, epoch: int) -> tuple[int, int]:
+        """The largest epoch not above `epoch`, and the offset where it ends (KIP-320)."""
+        self._ensure_open()
+        return self._epochs.end_offset(epoch, self.log_end_offset)
+
+    def last_stable_offset(self, high_watermark: int) -> int:
+        """The end of what read_committed may see, given what everybody may see."""
+        self._ensure_open()
+        first_unstable = self._producers.first_unstable_offset(high_watermark)
+        return high_watermark if first_unstable is None else min(first_unstable, high_watermark)
+
+    # Losing the oldest
+
+    def advance_log_start_offset(self, offset: int) -> bool:
+        """Nothing below `offset` may be read any more. Whether that is new. It becomes durable
+        with the directory's log start checkpoint. Raises `OffsetOutOfRangeError`."""
+        self._ensure_open()
+        if offset > self.log_end_offset:
+            raise OffsetOutOfRangeError(f"{offset} is behind the log's end {self.log_end_offset}")
+        if offset <= self.log_start_offset:
+            return False
+        self.log_start_offset = offset
+        if self._epochs.cut_start(offset):
+            self._has_dirty_epochs = True
+        return True
+
+    def apply_retention(self, wall_ms: int, high_watermark: int | None = None) -> DeleteJob | None:
+        """Drop the segments that are too old, too much, or below the log's start; a job that
+        removes their files, or None. Raises `OSError`."""
+        self._ensure_open()
+        self._producers.remove_expired(wall_ms, self._config.producer_id_expiration_ms)
+        count = expired_segments(
+            self._segments,
+            self._config,
+            log_start_offset=self.log_start_offset,
+            high_watermark=self.flushed_end_offset if high_watermark is None else high_watermark,
+            wall_ms=wall_ms,
+            largest_timestamp=lambda segment: segment.largest(self._files).timestamp_ms,
+        )
+        if not count:
+            return None
+        if count == len(self._segments):
+            self._roll()
+        gone, self._segments = self._segments[:count], self._segments[count:]
+        del self._bases[:count]
+        self._size -= sum(segment.size for segment in gone)
+        self.advance_log_start_offset(max(self.log_start_offset, self._bases[0]))
+        return self._rename_away(gone)
+
+    def _rename_away(self, segments: list[Segment]) -> DeleteJob:
+        renamed = []
+        filesystem = self._files.filesystem
+        for segment in segments:
+            for path in segment.file_paths():
+                self._dirty.pop(path, None)
+                self._files.forget(path)
+                if filesystem.exists(path):
+                    filesystem.rename(path, path + DELETED)
+                    renamed.append(path + DELETED)
+        return DeleteJob(filesystem, renamed, self._config.file_delete_delay_ms)

@@ -1,0 +1,366 @@
+"""Opening the files of one log, after a clean stop or after a crash.
+
+Everything below the recovery point was made durable together with its indexes
+and a producer snapshot, and is not read again. What lies behind it is scanned
+batch by batch with its CRC; at the first bad batch the log ends, and the rest
+is cut off. What is kept may never have left the page cache, so it is made
+durable before anybody may be served from it. After a clean stop the recovery
+point is the log's end, and nothing is left to scan.
+
+Never cut: anything below the recovery point. Damage there is a problem to
+report; reading it raises.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Final, NamedTuple
+
+from ottla.batch.errors import CorruptBatchError
+from ottla.batch.record_batch import HEADER_BYTES, BatchHeader, read_header
+from ottla.seams.filesystem import Buffer
+from ottla.storage import leader_epochs, producer_snapshot, safety
+from ottla.storage.checkpoints import read_file
+from ottla.storage.errors import CorruptLogError
+from ottla.storage.leader_epochs import LeaderEpochs
+from ottla.storage.offset_index import OffsetIndex
+from ottla.storage.open_files import OpenFiles
+from ottla.storage.producer_state import ProducerStates
+from ottla.storage.scan import StoredBatch, batches
+from ottla.storage.segment import (
+    CLEANED,
+    DELETED,
+    LOG,
+    OFFSETS,
+    SNAPSHOT,
+    TIMES,
+    TRANSACTIONS,
+    Segment,
+    file_stem,
+)
+from ottla.storage.time_index import TimeIndex
+from ottla.storage.transaction_index import ENTRY_BYTES as TRANSACTION_ENTRY
+from ottla.storage.transaction_index import AbortedTransaction
+
+_STRAYS: Final = (CLEANED, DELETED, ".tmp")
+
+
+class LogFiles(NamedTuple):
+    """Where a log lies, and what is known about it before its files are read."""
+
+    directory: str
+    #: Everything below is durable, indexes and a producer snapshot included.
+    recovery_point: int
+    log_start_offset: int
+    index_interval_bytes: int
+
+
+@dataclass(slots=True)
+class LoadedLog:
+    """A log as its files say it is; the last segment is active."""
+
+    log_end_offset: int
+    segments: list[Segment] = field(default_factory=list)
+    producers: ProducerStates = field(default_factory=ProducerStates)
+    epochs: LeaderEpochs = field(default_factory=LeaderEpochs)
+    #: Offsets of the producer snapshots that are there.
+    snapshots: list[int] = field(default_factory=list)
+    #: Bytes behind the recovery point that were read, and bytes that were cut off.
+    scanned_bytes: int = 0
+    cut_bytes: int = 0
+    #: The directory holds names that are not durable.
+    has_new_names: bool = False
+    #: A sentence for each thing that was not as it should be.
+    problems: list[str] = field(default_factory=list)
+
+
+def load(files: OpenFiles, where: LogFiles, wall_ms: int) -> LoadedLog:
+    """Open a log, creating its first segment if there is none. Raises `OSError`."""
+    return _Loader(files, where, wall_ms).load()
+
+
+class _Loader:
+    """The steps of `load`, in the order of this file."""
+
+    def __init__(self, files: OpenFiles, where: LogFiles, wall_ms: int) -> None:
+        self._files = files
+        self._filesystem = files.filesystem
+        self._where = where
+        self._directory = where.directory
+        self._recovery_point = where.recovery_point
+        self._wall_ms = wall_ms
+        self._log = LoadedLog(max(where.recovery_point, where.log_start_offset))
+
+    def load(self) -> LoadedLog:
+        log = self._log
+        self._list_files()
+        if not log.segments:
+            log.segments.append(new_segment(self._files, self._where, log.log_end_offset))
+            log.has_new_names = True
+            return log
+        self._load_epochs()
+        at = self._segment_of_recovery_point()
+        start = self._open_at_recovery_point(log.segments[at])
+        self._load_producers(at, start)
+        self._scan_tail(at, start)
+        self._finish(at)
+        return log
+
+    # What is there
+
+    def _list_files(self) -> None:
+        """Find segments and snapshots; remove what an interrupted operation left."""
+        for name in self._filesystem.list_directory(self._directory):
+            path = f"{self._directory}/{name}"
+            stem, _, suffix = name.partition(".")
+            if name.endswith(_STRAYS):
+                self._filesystem.remove(path)
+            elif stem.isdigit() and suffix == LOG[1:]:
+                size = self._filesystem.file_size(path)
+                self._log.segments.append(Segment(self._directory, int(stem), size))
+            elif stem.isdigit() and suffix == SNAPSHOT[1:]:
+                self._log.snapshots.append(int(stem))
+
+    def _load_epochs(self) -> None:
+        path = f"{self._directory}/{leader_epochs.FILE_NAME}"
+        data = read_file(self._filesystem, path)
+        if data is None:
+            return
+        try:
+            self._log.epochs = leader_epochs.decode(data)
+        except ValueError as error:
+            self._log.problems.append(f"{path}: {error}")
+        # What follows is learnt again from the batches.
+        self._log.epochs.cut_end(self._recovery_point)
+
+    def _segment_of_recovery_point(self) -> int:
+        segments = self._log.segments
+        at = len(segments) - 1
+        while at and segments[at].base_offset > self._recovery_point:
+            at -= 1
+        return at
+
+    # The segment that holds the recovery point
+
+    def _open_at_recovery_point(self, segment: Segment) -> int:
+        """The position where the scan starts; the segment's indexes hold all before it."""
+        base = segment.base_offset
+        index = OffsetIndex.decode(base, self._content(segment.stem + OFFSETS))
+        times = TimeIndex.decode(base, self._content(segment.stem + TIMES))
+        index.cut(self._recovery_point, segment.size)
+        times.cut(self._recovery_point)
+        start = self._position_of_recovery_point(segment, index)
+        if not start:
+            index, times = OffsetIndex(base), TimeIndex(base)
+        self._grow_from(segment, index, times, start)
+        return start
+
+    def _position_of_recovery_point(self, segment: Segment, index: OffsetIndex) -> int:
+        """0 when the segment must be scanned from its beginning."""
+        if self._recovery_point <= segment.base_offset:
+            return 0
+        floor = index.floor_by_offset(self._recovery_point)
+        end_offset = segment.base_offset
+        try:
+            for batch in self._batches(segment, floor, segment.size):
+                if batch.header.base_offset >= self._recovery_point:
+                    return batch.position
+                end_offset = batch.header.next_offset
+        except CorruptLogError as error:
+            self._log.problems.append(str(error))
+            return 0
+        if end_offset != self._recovery_point:
+            self._log.problems.append(
+                f"{segment.path} ends at offset {end_offset}, and should reach "
+                f"{self._recovery_point}"
+            )
+            return segment.size if end_offset < self._recovery_point else 0
+        return segment.size
+
+    def _grow_from(self, segment: Segment, index: OffsetIndex, times: TimeIndex, at: int) -> None:
+        """The segment is taken to end at position `at`; its index files hold just these
+        entries, its transaction index nothing behind the recovery point."""
+        for suffix, content in ((OFFSETS, index.encode()), (TIMES, times.encode())):
+            file = self._files.open_or_create(segment.stem + suffix)
+            if file.size() > len(content):
+                file.truncate(len(content))
+        aborted = segment.aborted(self._files)
+        kept = [entry for entry in aborted if entry.last_offset < self._recovery_point]
+        if len(kept) < len(aborted):
+            path = segment.stem + TRANSACTIONS
+            self._files.get(path).truncate(len(kept) * TRANSACTION_ENTRY)
+        segment.activate(index, times, kept)
+        segment.bytes_since_index_entry = at - index.last_position()
+        if at:
+            try:
+                first = read_header(self._files.get(segment.path).read_at(HEADER_BYTES, 0))
+                segment.first_timestamp_ms = first.max_timestamp
+            except CorruptBatchError:
+                pass  # Reported by whoever reads that batch.
+
+    # Producers
+
+    def _load_producers(self, at: int, start: int) -> None:
+        """Producer states as of the recovery point."""
+        log = self._log
+        for offset in [o for o in log.snapshots if o > self._recovery_point]:
+            self._filesystem.remove(file_stem(self._directory, offset) + SNAPSHOT)
+            log.snapshots.remove(offset)
+        for offset in sorted(log.snapshots, reverse=True):
+            path = file_stem(self._directory, offset) + SNAPSHOT
+            try:
+                log.producers.restore(producer_snapshot.decode(self._content(path)))
+            except producer_snapshot.BadSnapshotError as error:
+                log.problems.append(f"{path}: {error}")
+                continue
+            break
+        else:
+            offset = 0
+        log.producers.touch_all(self._wall_ms)
+        if offset < self._recovery_point:
+            self._replay_producers(offset, at, start)
+
+    def _replay_producers(self, offset: int, at: int, start: int) -> None:
+        """Learn from the batches between the snapshot at `offset` and the recovery point."""
+        segments = self._log.segments
+        for i in range(at + 1):
+            segment = segments[i]
+            if i < at and segments[i + 1].base_offset <= offset:
+                continue
+            end = start if i == at else segment.size
+            try:
+                for batch in self._batches(segment, 0, end):
+                    if batch.header.base_offset >= offset and batch.header.has_producer_id:
+                        self._apply(batch)
+            except CorruptLogError as error:
+                self._log.problems.append(str(error))
+
+    # Behind the recovery point
+
+    def _scan_tail(self, at: int, start: int) -> None:
+        log = self._log
+        segments = log.segments
+        segment = segments[at]
+        size = segment.size
+        segment.size = start
+        end_offset = self._scan(segment, start, size)
+        for following in segments[at + 1 :]:
+            if segment.size < size or following.base_offset != max(
+                end_offset, self._recovery_point
+            ):
+                self._remove_from(following)
+                break
+            segment.seal(self._files)
+            segment, size = following, following.size
+            segment.size = 0
+            base = segment.base_offset
+            self._grow_from(segment, OffsetIndex(base), TimeIndex(base), 0)
+            end_offset = self._scan(segment, 0, size)
+        log.log_end_offset = max(log.log_end_offset, end_offset)
+        if log.problems and not segment.is_verified(0, segment.size):
+            self._roll_behind_damage(segment)
+
+    def _roll_behind_damage(self, damaged: Segment) -> None:
+        """Later batches must be found without walking over the damaged ones."""
+        end_offset = self._log.log_end_offset
+        if damaged.size and damaged.base_offset < end_offset:
+            damaged.seal(self._files)
+            self._log.segments.append(new_segment(self._files, self._where, end_offset))
+            self._log.has_new_names = True
+
+    def _scan(self, segment: Segment, start: int, end: int) -> int:
+        """Grow the segment by its sound batches; the offset where they end."""
+        log = self._log
+        end_offset = self._recovery_point if start else segment.base_offset
+        path = segment.path
+        read = self._files.get(path).read_at
+        try:
+            for batch in batches(path, read, start, end, safety.is_intact_at_recovery):
+                header = batch.header
+                end_offset = header.next_offset
+                log.epochs.assign(header.partition_leader_epoch, header.base_offset)
+                if header.has_producer_id and header.base_offset >= self._recovery_point:
+                    aborted = self._apply(batch)
+                    if aborted is not None:
+                        segment.add_aborted(aborted, self._files)
+                segment.grow(
+                    header.size_in_bytes,
+                    header.last_offset,
+                    header.max_timestamp,
+                    self._where.index_interval_bytes,
+                )
+        except CorruptLogError as error:
+            if end_offset < self._recovery_point:
+                # It was whole once: keep every byte, and go on behind it in a new segment.
+                log.problems.append(str(error))
+                segment.size = end
+                return self._recovery_point
+            log.problems.append(f"{error}; the log ends there")
+            log.cut_bytes += end - segment.size
+            safety.cut_bad_tail(self._files.get(path), segment.size)
+        log.scanned_bytes += segment.size - start
+        segment.note_verified(start, segment.size)
+        return end_offset
+
+    def _remove_from(self, first: Segment) -> None:
+        """Nothing behind the end of the log stays."""
+        segments = self._log.segments
+        at = segments.index(first)
+        for segment in segments[at:]:
+            self._log.cut_bytes += segment.size
+            for path in segment.file_paths():
+                self._files.forget(path)
+                if self._filesystem.exists(path):
+                    self._filesystem.remove(path)
+        self._log.problems.append(f"{first.path} and what follows lies behind the end of the log")
+        del segments[at:]
+
+    def _finish(self, at: int) -> None:
+        log = self._log
+        log.epochs.cut_end(log.log_end_offset)
+        log.epochs.cut_start(self._where.log_start_offset)
+        if log.scanned_bytes or log.cut_bytes:
+            for segment in log.segments[at:]:
+                safety.make_kept_tail_durable(self._files.get(segment.path))
+            safety.sync_new_names(self._filesystem, self._directory)
+
+    def _apply(self, batch: StoredBatch) -> AbortedTransaction | None:
+        header = batch.header
+        if not header.is_control:
+            self._log.producers.apply_data(header, header.last_offset, self._wall_ms)
+            return None
+        try:
+            marker = batch.marker()
+        except CorruptBatchError as error:
+            self._log.problems.append(f"Control batch at offset {header.base_offset}: {error}")
+            return None
+        if marker is None:
+            return None
+        return self._log.producers.apply_marker(
+            header,
+            header.base_offset,
+            is_commit=marker.is_commit,
+            coordinator_epoch=marker.coordinator_epoch,
+            seen_ms=self._wall_ms,
+        )
+
+    def _batches(self, segment: Segment, start: int, end: int) -> Iterator[StoredBatch]:
+        """Batches that were durable before, by their headers alone."""
+        read = self._files.get(segment.path).read_at
+        return batches(segment.path, read, start, end, _is_taken_as_it_is)
+
+    def _content(self, path: str) -> bytes:
+        return read_file(self._filesystem, path) or b""
+
+
+def _is_taken_as_it_is(buffer: Buffer, position: int, header: BatchHeader) -> bool:
+    return True
+
+
+def new_segment(files: OpenFiles, where: LogFiles, base_offset: int) -> Segment:
+    """An empty active segment with its files, whose names are not durable yet."""
+    segment = Segment(where.directory, base_offset)
+    segment.create_files(files)
+    segment.activate(OffsetIndex(base_offset), TimeIndex(base_offset), [])
+    return segment

@@ -1,0 +1,210 @@
+"""What is checked before a batch may be appended, and what is changed on its way in.
+
+The header and the CRC always; records are unpacked only where a rule speaks
+of single records: keyless records on a compacted topic, timestamps out of
+bounds, another codec than the topic asks for. Nothing has been changed when
+`AppendError` is raised. Source: Kafka's produce semantics, KIP-98, KIP-32,
+KIP-467 (errors per record).
+"""
+
+from __future__ import annotations
+
+import enum
+from typing import Final, NamedTuple
+
+from ottla.batch.compression import Codec
+from ottla.batch.errors import CorruptBatchError
+from ottla.batch.record_batch import (
+    NO_TIMESTAMP,
+    BatchHeader,
+    Record,
+    build_batch,
+    has_valid_crc,
+    headers,
+    records,
+)
+from ottla.storage.errors import AppendError, RecordError
+from ottla.storage.log_config import MAX_LONG, LogConfig
+from ottla.wire.errors import ErrorCode
+
+#: What one answer names at most; a batch can hold a million guilty records.
+MAX_RECORD_ERRORS: Final = 100
+
+_CODECS: Final = {
+    "uncompressed": Codec.NONE,
+    "none": Codec.NONE,
+    "gzip": Codec.GZIP,
+    "snappy": Codec.SNAPPY,
+    "lz4": Codec.LZ4,
+    "zstd": Codec.ZSTD,
+}
+
+
+class Origin(enum.Enum):
+    """Who appends."""
+
+    #: A producer: exactly one batch, everything is checked.
+    CLIENT = enum.auto()
+    #: A producer of an old format, whose message set we converted: as many batches as it took.
+    CONVERTED = enum.auto()
+    #: Our own coordinators: batches we built ourselves, markers among them.
+    COORDINATOR = enum.auto()
+
+
+class Checked(NamedTuple):
+    """Batches fit to be appended."""
+
+    data: bytearray | memoryview
+    batches: list[tuple[int, BatchHeader]]
+
+
+def check(data: bytearray | memoryview, config: LogConfig, origin: Origin, wall_ms: int) -> Checked:
+    """The batches in `data`, or in what replaces it. Raises `AppendError`."""
+    try:
+        batches = list(headers(data))
+        if not batches:
+            raise AppendError(ErrorCode.INVALID_RECORD, "There is no batch to append")
+        if origin is Origin.CLIENT and len(batches) > 1:
+            raise AppendError(
+                ErrorCode.INVALID_RECORD,
+                "A partition's records must be exactly one record batch",
+            )
+        for position, header in batches:
+            _check_sizes(header, config)
+            if origin is not Origin.COORDINATOR:
+                _check_client_batch(data, position, header, config, wall_ms)
+        if config.compression_type != "producer" and origin is not Origin.COORDINATOR:
+            return _with_codec(data, batches, _CODECS[config.compression_type])
+    except CorruptBatchError as error:
+        raise AppendError(error.code, error.message) from None
+    if len(data) > config.segment_bytes:
+        raise AppendError(
+            ErrorCode.RECORD_LIST_TOO_LARGE,
+            f"{len(data)} bytes do not fit into a segment of {config.segment_bytes}",
+        )
+    return Checked(data, batches)
+
+
+def _check_sizes(header: BatchHeader, config: LogConfig) -> None:
+    size = header.size_in_bytes
+    if size > config.max_message_bytes:
+        raise AppendError(
+            ErrorCode.MESSAGE_TOO_LARGE,
+            f"The record batch has {size} bytes, max.message.bytes allows "
+            f"{config.max_message_bytes}",
+        )
+
+
+def _check_client_batch(
+    data: bytearray | memoryview,
+    position: int,
+    header: BatchHeader,
+    config: LogConfig,
+    wall_ms: int,
+) -> None:
+    if not has_valid_crc(data, position, header):
+        raise AppendError(ErrorCode.CORRUPT_MESSAGE, "The record batch has a wrong CRC")
+    if header.is_control:
+        raise _invalid("Clients may not write control batches")
+    if header.record_count < 1 or header.record_count != header.last_offset_delta + 1:
+        raise _invalid(
+            f"The batch claims {header.record_count} records and a last offset delta of "
+            f"{header.last_offset_delta}"
+        )
+    if header.compression > Codec.ZSTD:
+        raise _invalid(f"Unknown compression codec {header.compression}")
+    if header.has_producer_id:
+        if header.base_sequence < 0 or header.producer_epoch < 0:
+            raise _invalid(
+                f"Sequence {header.base_sequence} and epoch {header.producer_epoch} of producer "
+                f"{header.producer_id} must not be negative"
+            )
+    elif header.is_transactional:
+        raise _invalid("A transactional batch needs a producer id")
+    if not config.is_log_append_time:
+        _check_timestamps(data, position, header, config, wall_ms)
+    if config.is_compacted:
+        _check_keys(data, position)
+
+
+def _invalid(why: str) -> AppendError:
+    return AppendError(ErrorCode.INVALID_RECORD, why)
+
+
+def _check_timestamps(
+    data: bytearray | memoryview,
+    position: int,
+    header: BatchHeader,
+    config: LogConfig,
+    wall_ms: int,
+) -> None:
+    if header.is_log_append_time:
+        raise AppendError(
+            ErrorCode.INVALID_TIMESTAMP, "Producers may not set the timestamp type LogAppendTime"
+        )
+    latest = wall_ms + config.message_timestamp_after_max_ms
+    has_lower_limit = config.message_timestamp_before_max_ms != MAX_LONG
+    if header.max_timestamp <= latest and not has_lower_limit:
+        return
+    # The header knows the maximum only, and cannot say which record it is.
+    earliest = wall_ms - config.message_timestamp_before_max_ms
+    guilty = []
+    for index, record in enumerate(records(data, position)):
+        if record.timestamp != NO_TIMESTAMP and not earliest <= record.timestamp <= latest:
+            guilty.append(
+                RecordError(
+                    index,
+                    f"Timestamp {record.timestamp} is out of range: "
+                    f"it must be between {earliest} and {latest}",
+                )
+            )
+            if len(guilty) == MAX_RECORD_ERRORS:
+                break
+    if guilty:
+        raise AppendError(
+            ErrorCode.INVALID_TIMESTAMP,
+            "One or more records have been rejected due to invalid timestamp",
+            tuple(guilty),
+        )
+
+
+def _check_keys(data: bytearray | memoryview, position: int) -> None:
+    guilty = []
+    for index, record in enumerate(records(data, position)):
+        if record.key is None:
+            guilty.append(RecordError(index, "Compacted topic cannot accept message without key"))
+            if len(guilty) == MAX_RECORD_ERRORS:
+                break
+    if guilty:
+        raise AppendError(
+            ErrorCode.INVALID_RECORD,
+            "One or more records have been rejected: a compacted topic needs keys",
+            tuple(guilty),
+        )
+
+
+def _with_codec(
+    data: bytearray | memoryview, batches: list[tuple[int, BatchHeader]], codec: Codec
+) -> Checked:
+    """The batches compressed as the topic asks."""
+    if all(header.compression == codec for _, header in batches):
+        return Checked(data, batches)
+    parts = [
+        data[position : position + header.size_in_bytes]
+        if header.compression == codec
+        else _recompressed(header, list(records(data, position)), codec)
+        for position, header in batches
+    ]
+    replaced = bytearray().join(parts)
+    return Checked(replaced, list(headers(replaced)))
+
+
+def _recompressed(header: BatchHeader, unpacked: list[Record], codec: Codec) -> bytearray:
+    return build_batch(
+        unpacked,
+        compression=codec,
+        producer_id=header.producer_id,
+        producer_epoch=header.producer_epoch,
+        base_sequence=header.base_sequence,
+        transactional=header.is_transactional,
+    )
