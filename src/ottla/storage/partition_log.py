@@ -17,13 +17,14 @@ from ottla.batch.errors import CorruptBatchError
 from ottla.batch.record_batch import BatchHeader, assign, records
 from ottla.seams.filesystem import Buffer
 from ottla.storage import producer_snapshot, recovery, safety
+from ottla.storage.directory_state import DirectoryState
 from ottla.storage.errors import AppendError, LogOfflineError, OffsetOutOfRangeError
 from ottla.storage.flush import Durable, FlushTicket
-from ottla.storage.health import DirectoryHealth
 from ottla.storage.leader_epochs import FILE_NAME as EPOCHS_FILE
 from ottla.storage.leader_epochs import LeaderEpochs
 from ottla.storage.log_config import LogConfig
-from ottla.storage.log_reader import ColdRead, ReadInfo, ReadPlan, execute, find_batch
+from ottla.storage.log_reader import ColdRead, ReadInfo
+from ottla.storage.log_segments import LogSegments
 from ottla.storage.offset_index import ENTRY_BYTES as OFFSET_ENTRY
 from ottla.storage.open_files import OpenFiles
 from ottla.storage.producer_state import ProducerStates
@@ -39,8 +40,6 @@ from ottla.storage.transaction_index import AbortedTransaction
 from ottla.storage.validator import Checked, Origin, check
 from ottla.wire.errors import ErrorCode
 
-#: Positions of batches that a next read is likely to start at.
-_MARKS_KEPT: Final = 16
 #: Producer snapshots kept: the newest, and one more should it be unreadable.
 _SNAPSHOTS_KEPT: Final = 2
 
@@ -57,37 +56,28 @@ class AppendInfo(NamedTuple):
     size: int
 
 
-class _Mark(NamedTuple):
-    """A batch that ends at some offset or later, and is the first to do so, starts here."""
-
-    segment: int
-    position: int
-
-
 class PartitionLog:
     """The log of one partition."""
 
     __slots__ = (
-        "_bases",
         "_config",
         "_dirty",
         "_epochs",
         "_files",
-        "_flushed_mark",
         "_has_dirty_epochs",
-        "_health",
+        "_is_deleted",
         "_is_open",
-        "_marks",
         "_new_names",
         "_pending",
         "_producers",
         "_segments",
-        "_size",
         "_snapshots",
         "_started_ms",
+        "_state",
         "_ticket",
         "_wants_checkpoint",
         "directory",
+        "durable_log_start_offset",
         "flushed_end_offset",
         "log_end_offset",
         "log_start_offset",
@@ -100,7 +90,7 @@ class PartitionLog:
     def __init__(
         self,
         files: OpenFiles,
-        health: DirectoryHealth,
+        state: DirectoryState,
         directory: str,
         topic: str,
         partition: int,
@@ -113,13 +103,15 @@ class PartitionLog:
         """A log whose files end at `recovery_point`, unless `open` finds more. `wall_ms` is
         when the process started to use it."""
         self._files = files
-        self._health = health
+        self._state = state
         self.directory = directory
         self.topic = topic
         self.partition = partition
         self._config = config
         self.recovery_point = recovery_point
         self.log_start_offset = log_start_offset
+        #: What survives a power cut; DeleteRecords waits for it.
+        self.durable_log_start_offset = log_start_offset
         self.log_end_offset = max(recovery_point, log_start_offset)
         #: Everything below is durable.
         self.flushed_end_offset = self.log_end_offset
@@ -127,9 +119,8 @@ class PartitionLog:
         self._started_ms = wall_ms
         self._wants_checkpoint = False
         self._is_open = False
-        self._segments: list[Segment] = []
-        self._bases: list[int] = []
-        self._size = 0
+        self._is_deleted = False
+        self._segments = LogSegments(files, ())
         self._producers = ProducerStates()
         self._epochs = LeaderEpochs()
         self._has_dirty_epochs = False
@@ -139,8 +130,6 @@ class PartitionLog:
         self._new_names: dict[str, None] = {}
         self._pending: dict[str, bytes] = {}
         self._ticket: FlushTicket | None = None
-        self._marks: dict[int, _Mark] = {}
-        self._flushed_mark = _Mark(-1, 0)
 
     # Opening and closing
 
@@ -158,14 +147,12 @@ class PartitionLog:
             loaded = recovery.load(self._files, where, self._started_ms)
         except OSError as error:
             raise LogOfflineError(f"Cannot open {self.directory}: {error}") from error
-        self._segments = loaded.segments
-        self._bases = [segment.base_offset for segment in loaded.segments]
-        self._size = sum(segment.size for segment in loaded.segments)
+        self._segments = LogSegments(self._files, loaded.segments)
         self._producers = loaded.producers
         self._epochs = loaded.epochs
         self._snapshots = sorted(loaded.snapshots)
         self.problems += loaded.problems
-        self.log_start_offset = max(self.log_start_offset, self._bases[0])
+        self.log_start_offset = max(self.log_start_offset, self._segments.base_offset)
         self.log_end_offset = loaded.log_end_offset
         self.flushed_end_offset = loaded.log_end_offset
         if loaded.has_new_names:
@@ -173,33 +160,56 @@ class PartitionLog:
         self._is_open = True
         return loaded
 
-    def close(self) -> None:
-        """Make everything durable, indexes and producers included, so that the next start has
-        nothing to scan. Raises `OSError` and takes the directory offline when that fails."""
-        if not self._is_open or self._health.reason is not None:
+    def expect_end_at(self, offset: int) -> None:
+        """What a clean stop left behind: the log ends at `offset`, all of it durable."""
+        assert not self._is_open
+        self.log_end_offset = self.flushed_end_offset = max(offset, self.log_start_offset)
+        self.durable_log_start_offset = self.log_start_offset
+
+    def checkpoint(self) -> None:
+        """Make everything durable at once, indexes and producers included: the recovery point
+        is the log's end. Raises `OSError` and takes the directory offline when that fails."""
+        if not self._is_open or self._state.reason is not None:
             return
         ticket = self._ticket
         if ticket is not None:
-            # Whatever a worker still does with it, this covers it.
+            # Whatever a worker still does with it, the next one covers it.
             self._ticket = None
             self._take_back(ticket)
-            self._dirty[self._segments[-1].path] = None
+            self._dirty.update(dict.fromkeys(path for path, _ in ticket.durable.files))
+            self._new_names.update(dict.fromkeys(ticket.durable.directories))
+            self._pending = dict(ticket.durable.replacements) | self._pending
         self.request_checkpoint()
         ticket = self.begin_flush()
-        if ticket is not None:
-            try:
-                ticket.run()
-            except OSError as error:
-                self.finish_flush(ticket, error)
-                raise
-            self.finish_flush(ticket, None)
+        if ticket is None:
+            return
+        try:
+            ticket.run()
+        except OSError as error:
+            self.finish_flush(ticket, error)
+            raise
+        self.finish_flush(ticket, None)
+
+    def abandon(self) -> None:
+        """Let go of all files: the log is being deleted."""
         self._files.forget_below(self.directory)
+        if self._ticket is not None:
+            self._take_back(self._ticket)
+            self._ticket = None
+        self._dirty, self._new_names, self._pending = {}, {}, {}
+        self._is_deleted = True
+
+    def note_written(self, path: str) -> None:
+        """Have the next ticket make a file in the log's directory durable, too."""
+        self._dirty[path] = None
 
     def _ensure_open(self) -> None:
-        if self._health.reason is not None:
-            raise self._health.offline_error()
+        if self._state.reason is not None:
+            raise self._state.offline_error()
         if not self._is_open:
             self.open()
+        elif self._is_deleted:
+            raise LogOfflineError(f"{self.topic}-{self.partition} was deleted")
 
     # Appending
 
@@ -295,7 +305,7 @@ class PartitionLog:
                 self._config.index_interval_bytes,
             )
         segment.note_verified(segment.size - len(data), segment.size)
-        self._size += len(data)
+        self._segments.size += len(data)
         self.log_end_offset = next_offset
         self._dirty[segment.path] = None
         return AppendInfo(
@@ -321,7 +331,7 @@ class PartitionLog:
             if header.is_transactional and not producers.has_open_transaction(header.producer_id):
                 # Readers of committed records will stop here.
                 first_offset = last_offset - header.last_offset_delta
-                self._mark(first_offset, segment.base_offset, segment.size)
+                self._segments.mark(first_offset, segment.base_offset, segment.size)
             producers.apply_data(header, last_offset, wall_ms)
             return
         marker = next(markers)
@@ -346,14 +356,14 @@ class PartitionLog:
                 if file is not None:
                     file.truncate(segment.size)
             except OSError as second:
-                self._health.fail(f"writing {segment.path}", second)
+                self._state.fail(f"writing {segment.path}", second)
             raise AppendError(
                 ErrorCode.KAFKA_STORAGE_ERROR, f"Cannot write {segment.path}: {error}"
             ) from error
 
     def _active(self, size: int, next_offset: int, first: BatchHeader, wall_ms: int) -> Segment:
         """The segment that takes the next append, rolled first where it is time."""
-        segment = self._segments[-1]
+        segment = self._segments.active
         if not segment.size:
             return segment
         config = self._config
@@ -383,11 +393,11 @@ class PartitionLog:
     def roll(self) -> None:
         """Seal the active segment, unless it is empty, and go on in a new one."""
         self._ensure_open()
-        if self._segments[-1].size:
+        if self._segments.active.size:
             self._roll()
 
     def _roll(self) -> Segment:
-        sealed = self._segments[-1]
+        sealed = self._segments.active
         where = recovery.LogFiles(self.directory, 0, 0, 0)
         segment = recovery.new_segment(self._files, where, self.log_end_offset)
         sealed.seal(self._files)
@@ -396,8 +406,7 @@ class PartitionLog:
             self._dirty[path] = None
         self._note_new_names(self.directory)
         self._add_snapshot()
-        self._segments.append(segment)
-        self._bases.append(segment.base_offset)
+        self._segments.add(segment)
         return segment
 
     def _note_new_names(self, *directories: str) -> None:
@@ -413,6 +422,11 @@ class PartitionLog:
 
     # Durability
 
+    @property
+    def recovery_lag(self) -> int:
+        """How many offsets a start after a crash would have to scan."""
+        return self.log_end_offset - self.recovery_point if self._is_open else 0
+
     def request_checkpoint(self) -> None:
         """Have the next ticket cover indexes and producers, too, and with it move the
         recovery point to the log's end."""
@@ -421,7 +435,7 @@ class PartitionLog:
     def begin_flush(self) -> FlushTicket | None:
         """A ticket for everything appended so far; None when all of it is durable, or while
         another ticket of this log is out."""
-        if self._ticket is not None or self._health.reason is not None:
+        if self._ticket is not None or self._state.reason is not None:
             return None
         if self._wants_checkpoint:
             self._prepare_checkpoint()
@@ -435,7 +449,7 @@ class PartitionLog:
             tuple(self._new_names),
             tuple(self._pending.items()),
         )
-        active = self._segments[-1]
+        active = self._segments.active
         self._ticket = FlushTicket(
             self,
             self._files.filesystem,
@@ -450,7 +464,7 @@ class PartitionLog:
         return self._ticket
 
     def _prepare_checkpoint(self) -> None:
-        active = self._segments[-1]
+        active = self._segments.active
         try:
             active.write_indexes(self._files)
         except OSError:
@@ -470,12 +484,12 @@ class PartitionLog:
         if error is None:
             error = self._missing_file(ticket)
         if error is not None:
-            self._health.fail(f"flushing {self.directory}", error)
+            self._state.fail(f"flushing {self.directory}", error)
             if not safety.may_trust_after_failed_sync():
                 return
         if ticket.end_offset > self.flushed_end_offset:
             self.flushed_end_offset = ticket.end_offset
-            self._flushed_mark = _Mark(ticket.segment, ticket.size)
+            self._segments.mark_steady(ticket.end_offset, ticket.segment, ticket.size)
         if ticket.is_checkpoint:
             self.recovery_point = ticket.end_offset
 
@@ -523,101 +537,13 @@ class PartitionLog:
                 f"{self.log_start_offset} and {self.log_end_offset}"
             )
         end_offset = min(end_offset, self.log_end_offset)
-        at = max(0, bisect_right(self._bases, offset) - 1)
-        while offset < end_offset:
-            plan = self._plan(at, offset, max_bytes, end_offset, minimum_one)
-            info = execute(plan, self._files.get(plan.path).read_cached_at)
-            if info is None:
-                return ColdRead(self._files.filesystem, plan)
-            if info.size:
-                self._learn(self._segments[at], info)
-                return info
-            if plan.limit_offset >= end_offset or at + 1 == len(self._segments):
-                return info
-            # Compaction left nothing between here and the segment's end.
-            at += 1
-        return ReadInfo([], 0, offset, offset)
-
-    def _plan(
-        self, at: int, offset: int, max_bytes: int, end_offset: int, minimum_one: bool
-    ) -> ReadPlan:
-        segment = self._segments[at]
-        mark = self._marks.get(offset)
-        is_exact = mark is not None and mark.segment == segment.base_offset
-        if mark is not None and is_exact:
-            floor = mark.position
-        elif offset <= segment.base_offset:
-            floor, is_exact = 0, True
-        else:
-            floor = segment.floor_by_offset(offset, self._files)
-        limit, limit_offset = self._limit(at, end_offset)
-        cut = 0
-        if limit - floor > max_bytes:
-            cut = segment.floor_by_position(floor + max_bytes, self._files)
-        return ReadPlan(
-            segment.path,
-            segment.base_offset,
-            offset,
-            max_bytes,
-            minimum_one,
-            floor,
-            is_exact,
-            cut,
-            limit,
-            limit_offset,
-            segment.verified_start,
-            segment.verified_end,
-        )
-
-    def _limit(self, at: int, end_offset: int) -> tuple[int, int]:
-        """Where a read of this segment must stop, as a position and as an offset."""
-        segment = self._segments[at]
-        if at + 1 < len(self._segments) and self._bases[at + 1] <= end_offset:
-            return segment.size, self._bases[at + 1]
-        if end_offset >= self.log_end_offset:
-            return segment.size, self.log_end_offset
-        mark = self._marks.get(end_offset)
-        if end_offset == self.flushed_end_offset:
-            mark = self._flushed_mark
-        if mark is not None and mark.segment == segment.base_offset:
-            return mark.position, end_offset
-        floor = segment.floor_by_offset(end_offset, self._files)
-        plan = ReadPlan(
-            segment.path, at, end_offset, 0, False, floor, False, 0, segment.size, 0, 0, 0
-        )
-        position = find_batch(plan, self._files.get(segment.path).read_at)
-        assert position is not None, "a blocking read always answers"
-        self._mark(end_offset, segment.base_offset, position)
-        return position, end_offset
-
-    def _learn(self, segment: Segment, info: ReadInfo) -> None:
-        """Remember what was checked, and where the next read is likely to start."""
-        segment.note_verified(info.end_position - info.size, info.end_position)
-        if info.next_offset >= 0:
-            self._mark(info.next_offset, segment.base_offset, info.end_position)
-
-    def _mark(self, offset: int, segment: int, position: int) -> None:
-        marks = self._marks
-        marks[offset] = _Mark(segment, position)
-        if len(marks) > _MARKS_KEPT:
-            del marks[next(iter(marks))]
+        return self._segments.read(offset, max_bytes, end_offset, self.log_end_offset, minimum_one)
 
     def aborted_transactions(self, start_offset: int, end_offset: int) -> list[AbortedTransaction]:
         """Aborted transactions with records or marker between the offsets (end exclusive), by
         first offset."""
         self._ensure_open()
-        found = []
-        at = max(0, bisect_right(self._bases, start_offset) - 1)
-        for segment in self._segments[at:]:
-            for aborted in segment.aborted(self._files):
-                if aborted.last_offset >= start_offset and aborted.first_offset < end_offset:
-                    found.append(aborted)
-                if aborted.last_stable_offset >= end_offset:
-                    break
-            else:
-                continue
-            break
-        return sorted(found, key=lambda aborted: aborted.first_offset)
+        return self._segments.aborted_transactions(start_offset, end_offset)
 
     # What the log knows
 
@@ -633,7 +559,7 @@ class PartitionLog:
     def size(self) -> int:
         """Bytes of all segments."""
         self._ensure_open()
-        return self._size
+        return self._segments.size
 
     @property
     def segments(self) -> tuple[Segment, ...]:
@@ -680,6 +606,7 @@ class PartitionLog:
         if offset <= self.log_start_offset:
             return False
         self.log_start_offset = offset
+        self._state.has_moved_log_starts = True
         if self._epochs.cut_start(offset):
             self._has_dirty_epochs = True
         return True
@@ -690,7 +617,7 @@ class PartitionLog:
         self._ensure_open()
         self._producers.remove_expired(wall_ms, self._config.producer_id_expiration_ms)
         count = expired_segments(
-            self._segments,
+            self._segments.all,
             self._config,
             log_start_offset=self.log_start_offset,
             high_watermark=self.flushed_end_offset if high_watermark is None else high_watermark,
@@ -701,10 +628,8 @@ class PartitionLog:
             return None
         if count == len(self._segments):
             self._roll()
-        gone, self._segments = self._segments[:count], self._segments[count:]
-        del self._bases[:count]
-        self._size -= sum(segment.size for segment in gone)
-        self.advance_log_start_offset(max(self.log_start_offset, self._bases[0]))
+        gone = self._segments.drop_first(count)
+        self.advance_log_start_offset(max(self.log_start_offset, self._segments.base_offset))
         return self._rename_away(gone)
 
     def _rename_away(self, segments: list[Segment]) -> DeleteJob:

@@ -1,4 +1,4 @@
-"""Whether a data directory may still be used.
+"""What all logs of a data directory share: whether it may still be used.
 
 One failed sync takes the whole directory offline until a restart: what the
 disk holds is no longer known. The mark left behind tells the next start, if the
@@ -15,15 +15,17 @@ from ottla.storage.errors import LogOfflineError
 SYNC_FAILED_MARK: Final = "ottla.sync-failed"
 
 
-class DirectoryHealth:
+class DirectoryState:
     """Shared by all logs of one directory. `reason` is None while all is well."""
 
-    __slots__ = ("_filesystem", "_path", "reason")
+    __slots__ = ("_filesystem", "_path", "has_moved_log_starts", "reason")
 
     def __init__(self, filesystem: FileSystem, path: str) -> None:
         self._filesystem = filesystem
         self._path = path
         self.reason: str | None = None
+        #: A log's start offset moved since it was last made durable.
+        self.has_moved_log_starts = False
 
     def fail(self, what: str, error: OSError) -> None:
         """Take the directory offline for good; the first reason stays."""

@@ -1,0 +1,71 @@
+"""How the directories of partitions are named, and the file that says whose they are.
+
+`<topic>-<partition>` holds a log; `<topic>-<partition>.<32 hex digits>-delete`
+is one on its way out. `partition.metadata` in it is Kafka's, text: "version: 0"
+and "topic_id: " with the topic's id in URL-safe base64 without padding.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from typing import Final
+
+from ottla.seams.filesystem import FileSystem
+from ottla.storage.checkpoints import PartitionKey, read_file
+
+METADATA_FILE: Final = "partition.metadata"
+DELETE_SUFFIX: Final = "-delete"
+_MAX_NAME: Final = 255
+_NAME: Final = re.compile(r"([a-zA-Z0-9._-]+)-(\d{1,10})")
+
+
+def directory_name(topic: str, partition: int) -> str:
+    return f"{topic}-{partition}"
+
+
+def parse_directory_name(name: str) -> PartitionKey | None:
+    """The partition a directory belongs to; None for other names."""
+    if name.endswith(DELETE_SUFFIX):
+        return None
+    match = _NAME.fullmatch(name)
+    return None if match is None else (match[1], int(match[2]))
+
+
+def delete_name(topic: str, partition: int, unique: bytes) -> str:
+    """A name that says "to be removed", no longer than a file system takes."""
+    suffix = f"-{partition}.{unique.hex()}{DELETE_SUFFIX}"
+    return topic[: _MAX_NAME - len(suffix)] + suffix
+
+
+def format_id(identifier: bytes) -> str:
+    """Sixteen bytes as Kafka prints them."""
+    return base64.urlsafe_b64encode(identifier).rstrip(b"=").decode()
+
+
+def parse_id(text: str) -> bytes:
+    """Raises `ValueError` when `text` is not an id."""
+    try:
+        identifier = base64.b64decode(text + "==", altchars=b"-_", validate=True)
+    except binascii.Error as error:
+        raise ValueError(f"not an id: {text!r}") from error
+    if len(identifier) != 16:
+        raise ValueError(f"not an id: {text!r}")
+    return identifier
+
+
+def encode_metadata(topic_id: bytes) -> bytes:
+    return f"version: 0\ntopic_id: {format_id(topic_id)}".encode()
+
+
+def read_topic_id(filesystem: FileSystem, directory: str) -> bytes | None:
+    """The id of the topic whose partition lies in `directory`; None when it does not say."""
+    data = read_file(filesystem, f"{directory}/{METADATA_FILE}")
+    try:
+        version, line = (data or b"").decode("ascii").splitlines()
+        if version != "version: 0" or not line.startswith("topic_id: "):
+            return None
+        return parse_id(line.removeprefix("topic_id: "))
+    except ValueError:
+        return None
