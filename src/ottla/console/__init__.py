@@ -1,0 +1,1 @@
+"""The console: see Kafka work, in a browser."""

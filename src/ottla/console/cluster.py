@@ -1,0 +1,287 @@
+"""What the console knows of one Kafka cluster, and how it asks.
+
+A `LagFeed` follows ends and commits in threads of its own, a sampler turns
+the ends into rates; pages read from both and never wait for Kafka to list
+thousands of groups. Blocking calls are for `asyncio.to_thread`.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from dataclasses import dataclass, field
+from typing import Any
+
+from confluent_kafka import KafkaException, TopicCollection
+from confluent_kafka.admin import AdminClient, ConfigResource, ResourceType
+
+from ottla.lag.evaluation import Status
+from ottla.lag.feed import LagFeed, now_ms, quiet_logger
+from ottla.lag.store import GroupStatus, LagStore, StoreSettings
+
+SAMPLE_S = 2.0
+#: Ten minutes of samples for the charts.
+SAMPLES = 300
+
+
+class ClusterError(Exception):
+    """Kafka did not do what a page asked for; one sentence for a person."""
+
+
+@dataclass(slots=True)
+class TopicRow:
+    """A topic as the list shows it."""
+
+    name: str
+    partitions: int
+    replication_factor: int
+    records: int
+    rate: float | None
+    in_sync: bool
+    is_internal: bool
+
+
+@dataclass(slots=True)
+class Rates:
+    """Records per second over time, in all and by topic."""
+
+    times_ms: deque[int] = field(default_factory=lambda: deque(maxlen=SAMPLES))
+    total: deque[float] = field(default_factory=lambda: deque(maxlen=SAMPLES))
+    by_topic: dict[str, float] = field(default_factory=dict)
+
+
+class ClusterView:
+    """One cluster; created when a person adds it, closed with the console."""
+
+    def __init__(self, name: str, client_config: dict[str, Any]) -> None:
+        self.name = name
+        self.client_config = {"log_level": 0, **client_config}
+        self.bootstrap_servers = str(client_config["bootstrap.servers"])
+        self.store = LagStore(StoreSettings())
+        self.feed = LagFeed(self.client_config, self.store, SAMPLE_S)
+        self.rates = Rates()
+        self.cluster_id: str | None = None
+        self.controller: int | None = None
+        self.problem: str | None = None
+        self._admin: AdminClient | None = None
+        self._stop = threading.Event()
+        self._sampler = threading.Thread(target=self._sample, name="console-rates", daemon=True)
+        self._last: tuple[int, dict[str, int]] | None = None
+
+    def start(self) -> None:
+        self.feed.start()
+        self._sampler.start()
+
+    def close(self) -> None:
+        self._stop.set()
+        self.feed.stop()
+
+    @property
+    def admin(self) -> AdminClient:
+        if self._admin is None:
+            self._admin = AdminClient(self.client_config, logger=quiet_logger)
+        return self._admin
+
+    # --- sampling
+
+    def _sample(self) -> None:
+        while not self._stop.is_set():
+            try:
+                self._describe_cluster()
+                self.problem = None
+            except (KafkaException, TimeoutError) as error:
+                self.problem = (
+                    f"Kafka at {self.bootstrap_servers} does not answer: {_reason(error)}"
+                )
+            self._add_rates()
+            self._stop.wait(SAMPLE_S)
+
+    def _describe_cluster(self) -> None:
+        described = self.admin.describe_cluster(request_timeout=5).result(6)
+        self.cluster_id = described.cluster_id
+        self.controller = described.controller.id if described.controller else None
+
+    def _add_rates(self) -> None:
+        with self.feed.lock:
+            moments = [
+                ends.history[-1][0] for ps in self.store.topics.values() for ends in ps.values()
+            ]
+            if not moments:
+                return
+            moment = max(moments)
+            ends = {
+                topic: sum(e.latest or 0 for e in ps.values())
+                for topic, ps in self.store.topics.items()
+            }
+        before = self._last
+        if before is not None and before[0] == moment:
+            return
+        self._last = (moment, ends)
+        if before is None:
+            return
+        seconds = (moment - before[0]) / 1000
+        rates = {
+            topic: max(0, end - before[1][topic]) / seconds
+            for topic, end in ends.items()
+            if topic in before[1]
+        }
+        self.rates.by_topic = rates
+        self.rates.times_ms.append(moment)
+        self.rates.total.append(sum(rates.values()))
+
+    # --- reading what is known
+
+    def brokers(self) -> dict[int, str]:
+        with self.feed.lock:
+            return dict(self.store.brokers)
+
+    def topic_rows(self) -> list[TopicRow]:
+        """All topics, sorted by name."""
+        with self.feed.lock:
+            views = dict(self.store.views)
+            ends = {
+                (t, p): e.latest or 0 for t, ps in self.store.topics.items() for p, e in ps.items()
+            }
+        rows: dict[str, TopicRow] = {}
+        for (topic, number), view in sorted(views.items()):
+            row = rows.get(topic)
+            if row is None:
+                row = rows[topic] = TopicRow(
+                    topic,
+                    0,
+                    len(view.replicas),
+                    0,
+                    self.rates.by_topic.get(topic),
+                    True,
+                    topic.startswith("__"),
+                )
+            row.partitions += 1
+            row.records += max(0, ends.get((topic, number), 0) - view.start)
+            row.in_sync = row.in_sync and len(view.in_sync) == len(view.replicas)
+        return list(rows.values())
+
+    def partitions(self, topic: str) -> list[dict[str, Any]]:
+        """Partitions of a topic with leader, replicas and offsets."""
+        with self.feed.lock:
+            return [
+                {
+                    "partition": number,
+                    "leader": view.leader,
+                    "replicas": ", ".join(map(str, view.replicas)),
+                    "in_sync": ", ".join(map(str, view.in_sync)),
+                    "start": view.start,
+                    "end": self.store.end_of(name, number) or 0,
+                }
+                for (name, number), view in sorted(self.store.views.items())
+                if name == topic
+            ]
+
+    def judged_groups(self) -> list[GroupStatus]:
+        """All groups that have committed, judged now."""
+        moment = now_ms()
+        with self.feed.lock:
+            return [
+                status
+                for group in sorted(self.store.groups)
+                if (status := self.store.evaluate(group, moment)) is not None
+            ]
+
+    def judged_group(self, group: str) -> GroupStatus | None:
+        with self.feed.lock:
+            return self.store.evaluate(group, now_ms())
+
+    def consumers_of(self, topic: str) -> list[str]:
+        with self.feed.lock:
+            return self.store.consumers_of(topic)
+
+    def problems(self) -> list[str]:
+        """What is wrong now, worst first, a sentence each."""
+        found: list[str] = []
+        if self.problem:
+            found.append(self.problem)
+        with self.feed.lock:
+            views = dict(self.store.views)
+        offline = [f"{t}-{p}" for (t, p), v in views.items() if v.leader < 0]
+        behind = [f"{t}-{p}" for (t, p), v in views.items() if len(v.in_sync) < len(v.replicas)]
+        if offline:
+            found.append(f"{len(offline)} partitions have no leader: {_some(offline)}")
+        if behind:
+            found.append(f"{len(behind)} partitions have replicas out of sync: {_some(behind)}")
+        bad = [s for s in self.judged_groups() if s.status > Status.OK]
+        found += [
+            f"Group {s.group} is {s.status.name}: {s.total_lag:,} records behind"
+            for s in sorted(bad, key=lambda s: (-int(s.status), -s.total_lag))[:10]
+        ]
+        return found
+
+    # --- asking Kafka
+
+    def topic_configs(self, topic: str) -> list[dict[str, Any]]:
+        """Configuration of a topic, changed keys first. Errors: `ClusterError`."""
+        resource = ConfigResource(ResourceType.TOPIC, topic)
+        try:
+            entries = self.admin.describe_configs([resource])[resource].result(10)
+        except (KafkaException, TimeoutError) as error:
+            raise ClusterError(_reason(error)) from None
+        rows = [
+            {
+                "key": key,
+                "value": "(hidden)" if entry.is_sensitive else entry.value,
+                "is_default": entry.is_default,
+            }
+            for key, entry in entries.items()
+        ]
+        return sorted(rows, key=lambda r: (r["is_default"], r["key"]))
+
+    def describe_group(self, group: str) -> dict[str, Any]:
+        """State, kind, assignor and members of a group. Errors: `ClusterError`."""
+        try:
+            found = self.admin.describe_consumer_groups([group])[group].result(10)
+        except (KafkaException, TimeoutError) as error:
+            raise ClusterError(_reason(error)) from None
+        return {
+            "state": found.state.name.replace("_", " ").lower(),
+            "assignor": found.partition_assignor or "–",
+            "coordinator": found.coordinator.id if found.coordinator else None,
+            "members": [
+                {
+                    "member": m.member_id,
+                    "client": m.client_id,
+                    "host": m.host,
+                    "partitions": [
+                        (tp.topic, tp.partition)
+                        for tp in (m.assignment.topic_partitions if m.assignment else [])
+                    ],
+                }
+                for m in found.members
+            ],
+        }
+
+    def topic_exists(self, topic: str) -> bool:
+        """Asked of Kafka itself, for a topic younger than the last sample."""
+        try:
+            self.admin.describe_topics(TopicCollection([topic]))[topic].result(10)
+        except (KafkaException, TimeoutError, ValueError):
+            return False
+        return True
+
+    def wait_until_known(self, timeout_s: float) -> None:
+        """Return once ends have been read, or after the time-out."""
+        deadline = time.monotonic() + timeout_s
+        while not self.store.views and time.monotonic() < deadline and not self.problem:
+            time.sleep(0.02)
+
+
+def _some(names: list[str]) -> str:
+    shown = ", ".join(names[:3])
+    return shown if len(names) <= 3 else f"{shown} and {len(names) - 3} more"
+
+
+def _reason(error: Exception) -> str:
+    """One sentence of what the client library reported."""
+    if isinstance(error, KafkaException) and error.args:
+        first = error.args[0]
+        text = first.str() if hasattr(first, "str") else str(first)
+        return str(text).strip() or str(first)
+    return str(error) or "no answer in time"

@@ -1,0 +1,55 @@
+"""The verb `ottla console`: the console for any Kafka."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import tempfile
+
+DEFAULT_PORT = 9021
+MANAGER_PORT = 9000
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--bootstrap-servers",
+        "--bootstrap-server",
+        default=os.environ.get("KAFKA_BOOTSTRAP_SERVERS", "localhost:9092"),
+        metavar="HOST:PORT",
+        help="the Kafka to show (default: KAFKA_BOOTSTRAP_SERVERS or localhost:9092)",
+    )
+    parser.add_argument(
+        "--host", default="127.0.0.1", help="address to listen on (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--port",
+        type=int,
+        help=f"port to listen on, 0 for any (default: {DEFAULT_PORT})",
+    )
+    parser.add_argument(
+        "--manager", action="store_true", help=f"listen where Kafka Manager did: {MANAGER_PORT}"
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Serve until a signal ends it; 1 with one sentence when it cannot start."""
+    # NiceGUI keeps what a browser session remembers in files; they are not worth
+    # a folder in the person's current directory.
+    os.environ.setdefault("NICEGUI_STORAGE_PATH", tempfile.mkdtemp(prefix="ottla-console-"))
+    try:
+        from ottla.console.serve import ConsoleError, serve
+    except ImportError:
+        print(
+            "ottla console: its libraries are not installed; run: pip install 'ottla[console]'",
+            file=sys.stderr,
+        )
+        return 1
+    default = MANAGER_PORT if args.manager else DEFAULT_PORT
+    port = default if args.port is None else args.port
+    try:
+        serve(args.bootstrap_servers, args.host, port, is_strict=args.port not in (None, 0))
+    except ConsoleError as error:
+        print(f"ottla console: {error}", file=sys.stderr)
+        return 1
+    return 0

@@ -1,0 +1,254 @@
+"""Reading records for the messages page: a bounded slice, or a search.
+
+Each call assigns a consumer of its own to the wanted range, so that nothing
+is committed and no group is disturbed. `search` is a generator that also says
+how much of the range it has covered.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
+
+from ottla.console.cluster import ClusterError, ClusterView, _reason
+from ottla.lag.feed import quiet_logger
+
+POLL_S = 0.5
+READ_TIMEOUT_POLLS = 12
+#: A record that a browser gets is cut to this many bytes; export keeps all.
+MAX_SHOWN_BYTES = 256 * 1024
+
+Start = Literal["end", "beginning", "offset", "time"]
+
+
+@dataclass(slots=True)
+class RecordView:
+    """A record for display and export."""
+
+    partition: int
+    offset: int
+    timestamp_ms: int
+    key: bytes | None
+    value: bytes | None
+    headers: list[tuple[str, bytes | None]]
+
+    @property
+    def size(self) -> int:
+        return len(self.key or b"") + len(self.value or b"")
+
+
+@dataclass(slots=True)
+class Range:
+    """What part of a topic to look at; `limit` counts records shown."""
+
+    start: Start = "end"
+    partition: int | None = None
+    offset: int = 0
+    time_ms: int = 0
+    limit: int = 100
+
+
+@dataclass(slots=True)
+class Progress:
+    """How far a search has come."""
+
+    scanned: int
+    total: int
+    found: list[RecordView]
+    is_complete: bool
+
+
+Predicate = Callable[[RecordView], bool]
+
+
+def view_of(message: Message) -> RecordView:
+    headers = message.headers() or []
+    pairs = headers.items() if isinstance(headers, dict) else headers
+    return RecordView(
+        partition=message.partition() or 0,
+        offset=message.offset() or 0,
+        timestamp_ms=message.timestamp()[1],
+        key=_bytes(message.key()),
+        value=_bytes(message.value()),
+        headers=[(n, _bytes(v)) for n, v in pairs],
+    )
+
+
+def _bytes(value: Any) -> bytes | None:
+    return value.encode() if isinstance(value, str) else value
+
+
+def filter_of(
+    text: str, where: str = "anywhere", *, is_regex: bool = False, json_path: str = ""
+) -> Predicate:
+    """A predicate from what a person typed. Errors: `ClusterError` for a bad pattern."""
+    if not text and not json_path:
+        return lambda _: True
+    try:
+        pattern = re.compile(text if is_regex else re.escape(text), re.IGNORECASE)
+    except re.error as error:
+        raise ClusterError(f"That is not a regular expression: {error}") from None
+    steps = [s for s in re.split(r"[.\[\]]+", json_path.removeprefix("$")) if s]
+
+    def parts(record: RecordView) -> Iterator[str]:
+        if json_path:
+            found = reach(record.value, steps)
+            if found is not None:
+                yield found if isinstance(found, str) else json.dumps(found)
+            return
+        if where in ("anywhere", "key") and record.key is not None:
+            yield record.key.decode("utf-8", "replace")
+        if where in ("anywhere", "value") and record.value is not None:
+            yield record.value.decode("utf-8", "replace")
+        if where in ("anywhere", "header"):
+            for name, value in record.headers:
+                yield f"{name}: {(value or b'').decode('utf-8', 'replace')}"
+
+    return lambda record: any(pattern.search(part) for part in parts(record))
+
+
+def reach(value: bytes | None, steps: list[str]) -> Any:
+    """The value below a JSON path; None where there is none."""
+    try:
+        found = json.loads(value or b"null")
+    except (ValueError, RecursionError):
+        return None
+    for step in steps:
+        if isinstance(found, dict):
+            found = found.get(step)
+        elif isinstance(found, list) and step.isdigit() and int(step) < len(found):
+            found = found[int(step)]
+        else:
+            return None
+    return found
+
+
+class Reader:
+    """A consumer that reads one range of a topic; close it after use."""
+
+    def __init__(self, cluster: ClusterView, topic: str) -> None:
+        self.topic = topic
+        self.consumer = Consumer(
+            {
+                **cluster.client_config,
+                "group.id": "ottla-console",
+                "enable.auto.commit": False,
+                "auto.offset.reset": "earliest",
+                "enable.partition.eof": False,
+                "allow.auto.create.topics": False,
+            },
+            logger=quiet_logger,
+        )
+
+    def close(self) -> None:
+        self.consumer.close()
+
+    def bounds(self, wanted: Range) -> dict[int, tuple[int, int]]:
+        """First offset and end of each wanted partition."""
+        try:
+            metadata = self.consumer.list_topics(self.topic, timeout=10).topics[self.topic]
+            if metadata.error is not None:
+                raise ClusterError(f"There is no topic {self.topic}.")
+            numbers = sorted(metadata.partitions)
+            if wanted.partition is not None:
+                numbers = [n for n in numbers if n == wanted.partition]
+            found = {
+                n: self.consumer.get_watermark_offsets(TopicPartition(self.topic, n), timeout=10)
+                for n in numbers
+            }
+            starts = self._starts(wanted, found)
+        except KafkaException as error:
+            raise ClusterError(_reason(error)) from None
+        return {n: (starts[n], high) for n, (_, high) in found.items()}
+
+    def _starts(self, wanted: Range, found: dict[int, tuple[int, int]]) -> dict[int, int]:
+        if wanted.start == "beginning":
+            return {n: low for n, (low, _) in found.items()}
+        if wanted.start == "offset":
+            return {n: min(max(wanted.offset, low), high) for n, (low, high) in found.items()}
+        if wanted.start == "time":
+            asked = [TopicPartition(self.topic, n, wanted.time_ms) for n in found]
+            answer = self.consumer.offsets_for_times(asked, timeout=10)
+            return {
+                a.partition: a.offset if a.offset >= 0 else found[a.partition][1] for a in answer
+            }
+        return {n: max(low, high - wanted.limit) for n, (low, high) in found.items()}
+
+    def read(self, bounds: dict[int, tuple[int, int]]) -> Iterator[list[RecordView]]:
+        """Records of the range in batches, until all partitions reached their end."""
+        waiting = {n for n, (start, end) in bounds.items() if start < end}
+        if not waiting:
+            return
+        self.consumer.assign([TopicPartition(self.topic, n, bounds[n][0]) for n in waiting])
+        empty_polls = 0
+        while waiting and empty_polls < READ_TIMEOUT_POLLS:
+            messages = self.consumer.consume(500, POLL_S)
+            batch = []
+            for message in messages:
+                if message.error() is not None:
+                    continue
+                record = view_of(message)
+                end = bounds[record.partition][1]
+                if record.offset < end:
+                    batch.append(record)
+                if record.offset >= end - 1:
+                    waiting.discard(record.partition)
+            empty_polls = 0 if messages else empty_polls + 1
+            if not messages:
+                self._drop_finished(waiting, bounds)
+            yield batch
+
+    def _drop_finished(self, waiting: set[int], bounds: dict[int, tuple[int, int]]) -> None:
+        """Partitions whose last offsets hold no record (compacted, markers) end, too."""
+        for position in self.consumer.position([TopicPartition(self.topic, n) for n in waiting]):
+            if position.offset >= bounds[position.partition][1]:
+                waiting.discard(position.partition)
+
+
+def read_slice(cluster: ClusterView, topic: str, wanted: Range) -> list[RecordView]:
+    """At most `limit` records, newest first when reading from the end."""
+    reader = Reader(cluster, topic)
+    try:
+        records: list[RecordView] = []
+        for batch in reader.read(reader.bounds(wanted)):
+            records += batch
+            if wanted.start != "end" and len(records) >= wanted.limit:
+                break
+    finally:
+        reader.close()
+    if wanted.start == "end":
+        records.sort(key=lambda r: (r.timestamp_ms, r.partition, r.offset), reverse=True)
+    else:
+        records.sort(key=lambda r: (r.timestamp_ms, r.partition, r.offset))
+    return records[: wanted.limit]
+
+
+def search(
+    cluster: ClusterView,
+    topic: str,
+    wanted: Range,
+    matches: Predicate,
+    should_stop: Callable[[], bool],
+) -> Iterator[Progress]:
+    """Look through the whole range; yields the progress after each batch."""
+    reader = Reader(cluster, topic)
+    try:
+        bounds = reader.bounds(wanted)
+        total = sum(end - start for start, end in bounds.values())
+        found: list[RecordView] = []
+        scanned = 0
+        for batch in reader.read(bounds):
+            scanned += len(batch)
+            found += [r for r in batch if matches(r)]
+            if should_stop() or len(found) >= wanted.limit:
+                yield Progress(scanned, total, found[: wanted.limit], is_complete=False)
+                return
+            yield Progress(scanned, total, found, is_complete=False)
+        yield Progress(total, total, found, is_complete=True)
+    finally:
+        reader.close()

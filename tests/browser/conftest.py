@@ -1,0 +1,106 @@
+"""A console process and a headless Chromium that looks at it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, sync_playwright
+
+CHROMIUM = (
+    shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+)
+#: Without these Chromium asks its maker's servers for things at every start.
+QUIET = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    if CHROMIUM is not None:
+        return
+    here = Path(__file__).parent
+    for item in items:
+        if here in item.path.parents:
+            item.add_marker(
+                pytest.mark.skip(
+                    reason="[no-chromium] install Debian's package chromium to run browser tests"
+                )
+            )
+
+
+@pytest.fixture(scope="session")
+def bootstrap_servers() -> Iterator[str]:
+    """The address of a Kafka that is ready; as in tests/apps."""
+    given = os.environ.get("OTTLA_TEST_BOOTSTRAP_SERVERS")
+    if given:
+        yield given
+        return
+    from ottla.embedded import Broker
+
+    with Broker() as broker:
+        yield broker.bootstrap_servers
+
+
+@pytest.fixture(scope="session")
+def console(bootstrap_servers: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a console for that Kafka, in a process of its own."""
+    log = tmp_path_factory.mktemp("console") / "log"
+    code = (
+        "import argparse, sys; from ottla.console import command;"
+        " p = argparse.ArgumentParser(); command.add_arguments(p);"
+        " sys.exit(command.run(p.parse_args()))"
+    )
+    # NiceGUI takes a process with this variable for one of its own test runs.
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("PYTEST_")}
+    with log.open("w") as errors:
+        process = subprocess.Popen(
+            [sys.executable, "-c", code, "--bootstrap-servers", bootstrap_servers, "--port", "0"],
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            text=True,
+            env=environment,
+        )
+    assert process.stdout is not None
+    try:
+        line = process.stdout.readline()
+        assert line.startswith("Console"), log.read_text()
+        yield line.split()[1]
+    finally:
+        process.terminate()
+        process.wait(20)
+        process.stdout.close()
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=list(QUIET))
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture
+def page(browser: Browser) -> Iterator[Page]:
+    """A fresh page; fails the test on any script error and on any dialog a record opened."""
+    context = browser.new_context(viewport={"width": 1280, "height": 800})
+    faults: list[str] = []
+    fresh = context.new_page()
+    fresh.set_default_timeout(15_000)
+    fresh.on("pageerror", lambda error: faults.append(str(error)))
+    fresh.on(
+        "dialog", lambda dialog: (faults.append(f"dialog: {dialog.message}"), dialog.dismiss())
+    )
+    yield fresh
+    context.close()
+    assert not faults

@@ -1,0 +1,175 @@
+"""What a person does in the console, done in a browser."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from confluent_kafka import Consumer, Producer
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.cimpl import NewTopic
+from playwright.sync_api import Page, expect
+
+pytestmark = pytest.mark.browser
+HOSTILE = "<img src=x onerror=alert(1)><script>alert(2)</script>{{7*7}}"
+
+
+@pytest.fixture(scope="module")
+def topic(bootstrap_servers: str) -> str:
+    """A topic with two hundred records, some of them unpleasant."""
+    name = f"orders-{time.time_ns()}"
+    admin = AdminClient({"bootstrap.servers": bootstrap_servers})
+    admin.create_topics([NewTopic(name, num_partitions=3)])[name].result(20)
+    producer = Producer({"bootstrap.servers": bootstrap_servers})
+    for n in range(200):
+        value = json.dumps({"n": n, "user": {"id": f"u{n % 7}"}})
+        producer.produce(name, value, key=f"key-{n}", headers=[("trace", f"t{n}".encode())])
+    producer.produce(name, HOSTILE, key=HOSTILE, headers=[("h", HOSTILE.encode())])
+    producer.produce(name, bytes(range(256)), key=b"\xff\x00")
+    producer.flush(20)
+    return name
+
+
+@pytest.fixture(scope="module")
+def group(bootstrap_servers: str, topic: str) -> Iterator[str]:
+    """A group with one member that has read everything and committed half."""
+    name = f"{topic}-group"
+    consumer = Consumer(
+        {
+            "bootstrap.servers": bootstrap_servers,
+            "group.id": name,
+            "client.id": "reader-one",
+            "auto.offset.reset": "earliest",
+            "enable.auto.commit": False,
+        }
+    )
+    consumer.subscribe([topic])
+    seen = 0
+    while seen < 50:
+        seen += len(consumer.consume(50, 1.0))
+    consumer.commit(asynchronous=False)
+    yield name
+    consumer.close()
+
+
+def test_overview_says_what_there_is(page: Page, console: str, topic: str) -> None:
+    page.goto(console)
+    expect(page.get_by_text("Records in per second").first).to_be_visible()
+    expect(page.get_by_text("Busiest topics")).to_be_visible()
+    expect(page.get_by_text("Brokers", exact=True)).to_be_visible()
+
+
+def test_find_a_topic_and_open_it(page: Page, console: str, topic: str) -> None:
+    page.goto(f"{console}/topics")
+    page.get_by_label("Search topics").fill(topic)
+    row = page.get_by_role("cell", name=topic)
+    row.click()
+    expect(page).to_have_url(f"{console}/topics/{topic}")
+    expect(page.get_by_text("100 records, newest")).to_be_visible()
+
+
+def test_read_from_the_beginning_of_one_partition(page: Page, console: str, topic: str) -> None:
+    page.goto(f"{console}/topics/{topic}")
+    page.get_by_label("Where to start").click()
+    page.get_by_role("option", name="from the beginning").click()
+    page.locator('[aria-label="Partition"]').click()
+    page.get_by_role("option", name="partition 1").click()
+    page.get_by_role("button", name="Read").click()
+    expect(page.get_by_text("from the beginning").nth(1)).to_be_visible()
+    first = page.locator("tbody tr").first.locator("td")
+    expect(first.nth(0)).to_have_text("1")
+    expect(first.nth(1)).to_have_text("0")
+
+
+def test_search_covers_all_and_says_so(page: Page, console: str, topic: str) -> None:
+    page.goto(f"{console}/topics/{topic}")
+    page.get_by_label("Search text").fill("key-42")
+    page.get_by_label("Search in").click()
+    page.get_by_role("option", name="key").click()
+    page.get_by_role("button", name="Search all").click()
+    expect(page.get_by_text("1 found; all of 202 records covered")).to_be_visible()
+    expect(page.get_by_role("cell", name="key-42")).to_be_visible()
+
+
+def test_search_by_json_path(page: Page, console: str, topic: str) -> None:
+    page.goto(f"{console}/topics/{topic}")
+    page.get_by_label("JSON path").fill("user.id")
+    page.get_by_label("Search text").fill("u3")
+    page.get_by_role("button", name="Search all").click()
+    expect(page.get_by_text("29 found; all of 202 records covered")).to_be_visible()
+
+
+def test_a_record_in_full_and_odd_bytes(page: Page, console: str, topic: str) -> None:
+    page.goto(f"{console}/topics/{topic}")
+    page.get_by_label("Search text").fill("key-7")
+    page.get_by_role("button", name="Search all").click()
+    page.get_by_role("cell", name="key-7", exact=True).click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog.get_by_text('"id": "u0"')).to_be_visible()
+    expect(dialog.get_by_text("trace: t7")).to_be_visible()
+    dialog.get_by_role("tab", name="hex").click()
+    expect(dialog.get_by_text("00000000  7b 22 6e 22")).to_be_visible()
+
+
+def test_hostile_content_is_shown_and_not_run(page: Page, console: str, topic: str) -> None:
+    page.goto(f"{console}/topics/{topic}")
+    page.get_by_label("Search text").fill("onerror")
+    page.get_by_role("button", name="Search all").click()
+    expect(page.get_by_text("1 found; all of 202 records covered")).to_be_visible()
+    page.get_by_role("cell", name=HOSTILE).first.click()
+    expect(page.get_by_role("dialog").get_by_text(HOSTILE).first).to_be_visible()
+    assert page.locator("img[src=x]").count() == 0
+
+
+def test_export_keeps_every_byte(page: Page, console: str, topic: str, tmp_path: Path) -> None:
+    page.goto(f"{console}/topics/{topic}")
+    page.locator('[aria-label="How many"]').click()
+    page.get_by_role("option", name="500").click()
+    page.get_by_role("button", name="Read").click()
+    expect(page.get_by_text("202 records, newest")).to_be_visible()
+    with page.expect_download() as download:
+        page.get_by_role("button", name="JSON lines").click()
+    path = tmp_path / "export.jsonl"
+    download.value.save_as(path)
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    assert len(lines) == 202
+    assert any("value_base64" in line for line in lines)
+
+
+def test_group_shows_members_and_lag(page: Page, console: str, topic: str, group: str) -> None:
+    page.goto(f"{console}/groups/{group}")
+    expect(page.get_by_text("reader-one")).to_be_visible(timeout=30_000)
+    expect(page.get_by_text(f"{topic}-0", exact=True)).to_be_visible()
+    page.goto(f"{console}/groups")
+    page.get_by_label("Search groups").fill(group)
+    expect(page.get_by_role("cell", name=group)).to_be_visible(timeout=30_000)
+
+
+def test_configuration_of_a_topic(page: Page, console: str, topic: str) -> None:
+    page.goto(f"{console}/topics/{topic}")
+    page.get_by_role("tab", name="Configuration").click()
+    expect(page.get_by_role("cell", name="retention.ms", exact=True)).to_be_visible()
+
+
+def test_a_zookeeper_address_gets_a_sentence(page: Page, console: str) -> None:
+    page.goto(console)
+    page.get_by_label("Add a cluster").click()
+    page.get_by_label("Name").fill("old")
+    page.get_by_label("Bootstrap servers").fill("zoo1:2181,zoo2:2181,zoo3:2181")
+    page.get_by_role("button", name="Add", exact=True).click()
+    expect(page.get_by_text("That is a ZooKeeper address")).to_be_visible()
+
+
+def test_unknown_topic_is_said(page: Page, console: str) -> None:
+    page.goto(f"{console}/topics/none-such")
+    expect(page.get_by_text("There is no topic none-such")).to_be_visible()
+
+
+def test_keys_lead_to_pages(page: Page, console: str) -> None:
+    page.goto(console)
+    expect(page.get_by_text("Busiest topics")).to_be_visible()
+    page.keyboard.press("t")
+    expect(page).to_have_url(f"{console}/topics")
