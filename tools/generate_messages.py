@@ -419,9 +419,9 @@ def render_api(key: int, api: str) -> tuple[str, tuple[int, int, int]]:
 
 
 #: Keys that exist between brokers and controllers only, or in Kafka's own
-#: multi-process coordinators: one process needs none of them.
+#: multi-process coordinators: one process needs none of them, nor do its clients.
 NOT_OURS = {
-    52, 53, 54, 56, 58, 59, 62, 63, 64, 67, 70, 73, 80, 81, 82, 83, 84, 85, 86, 87,
+    52, 53, 54, 56, 58, 59, 62, 63, 67, 70, 73, 82, 83, 84, 85, 86, 87,
 }  # fmt: skip
 
 

@@ -18,7 +18,8 @@ MEANINGS: Final = {
     ErrorCode.INVALID_GROUP_ID: "The group id is invalid.",
     ErrorCode.INVALID_TOPIC_EXCEPTION: "The topic name is not allowed.",
     ErrorCode.TOPIC_ALREADY_EXISTS: "Topic with this name already exists.",
-    ErrorCode.OFFSET_OUT_OF_RANGE: "The requested offset is outside the partition's log.",
+    ErrorCode.OFFSET_OUT_OF_RANGE: "The requested offset is not within the range of offsets "
+    "maintained by the server.",
     ErrorCode.CLUSTER_AUTHORIZATION_FAILED: "Cluster authorization failed.",
     ErrorCode.GROUP_AUTHORIZATION_FAILED: "Group authorization failed.",
     ErrorCode.TOPIC_AUTHORIZATION_FAILED: "Topic authorization failed.",
