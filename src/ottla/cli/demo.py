@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import argparse
 import importlib
-import sys
 
 from ottla.cli.connection_options import bootstrap_servers, merged_properties
+from ottla.cli.errors import CommandError
 from ottla.cli.librdkafka_settings import librdkafka_settings
 
 DEMOS = {
@@ -25,15 +25,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Run the chosen demo; returns its exit status."""
+    """Run the chosen demo; returns its exit status. Errors: CommandError."""
     from ottla.demos.kafka_clients import DemoError
 
     demo = importlib.import_module(DEMOS[args.demo][0])
     try:
         status: int = demo.run(args, connection_settings(args))
     except DemoError as error:
-        print(error, file=sys.stderr)
-        return 1
+        raise CommandError(str(error)) from None
     return status
 
 

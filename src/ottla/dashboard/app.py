@@ -172,9 +172,9 @@ class Dashboard(App[None]):
         """Show as many lists as fit; the chosen one is among them."""
         width, height = self._dimensions = size or self._dimensions
         screen = self.screen_stack[0]
-        screen.set_class(height >= 38, "tall")
+        screen.set_class(height >= 44, "tall")
         screen.set_class(height < 22, "short")
-        plots = 13 if height >= 38 else 7 if height < 22 else 9
+        plots = 13 if height >= 44 else 7 if height < 22 else 9
         room = height - 4 - plots - (2 if self._footer else 0)
         columns = max(1, min(3, width // MIN_LIST_WIDTH))
         rows = max(1, min(3, room // MIN_LIST_HEIGHT))

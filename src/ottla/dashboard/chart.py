@@ -12,7 +12,9 @@ from rich.style import Style
 from rich.text import Text
 
 EIGHTHS = " ▁▂▃▄▅▆▇█"
-LINE = "•"
+BRAILLE = 0x2800
+BRAILLE_SIDES = ((0x40, 0x04, 0x02, 0x01), (0x80, 0x20, 0x10, 0x08))  # from the lowest dot up
+MARGIN = 6  # of the value axis
 AXIS_STYLE = Style(color="#64748b")
 
 
@@ -27,11 +29,11 @@ def short_number(number: float) -> str:
 
 
 def nice_ceiling(number: float) -> float:
-    """The next of 1, 2, 2.5, 5 times a power of ten: where an axis may end."""
+    """The next round number: where an axis may end."""
     if number <= 1:
         return 1
     power = 10.0 ** (len(str(int(number))) - 1)
-    return next(m * power for m in (1, 2, 2.5, 5, 10) if m * power >= number)
+    return next(m * power for m in (1, 1.5, 2, 3, 4, 5, 6, 8, 10) if m * power >= number)
 
 
 def in_buckets(series: Sequence[int], columns: int, last_second: int) -> list[float]:
@@ -61,35 +63,55 @@ def draw_chart(
     """A chart of `size` (width, height), axis and labels included.
 
     `columns` are drawn from the left, None as a gap, each in its colour of `colors`; `line`
-    goes over them. `labels` are spread along the bottom. `top` is the value of the upper edge.
+    goes over them, two values a column. `labels` are spread along the bottom. `top` is the
+    value of the upper edge.
     """
     width, height = size
-    plot_height = height - 1
-    margin = 6
+    rows = height - 1
+    middle = rows // 2
+    ticks = {0: top, middle: top * (rows - middle) / rows}
     text = Text(no_wrap=True, overflow="crop")
-    for row in range(plot_height):
-        shown = {0: top, plot_height // 2: top * (plot_height - plot_height // 2) / plot_height}
-        tick = short_number(shown[row]) if row in shown else ""
-        text.append(f"{tick:>{margin - 1}} ", AXIS_STYLE)
-        base = (plot_height - 1 - row) * 8  # eighths below this row
-        for x in range(width - margin):
+    for row in range(rows):
+        tick = short_number(ticks[row]) if row in ticks else ""
+        text.append(f"{tick:>{MARGIN - 1}} ", AXIS_STYLE)
+        run, run_style = "", None
+        for x in range(width - MARGIN):
             value = columns[x] if x < len(columns) else None
-            eighths = 0 if value is None else round(value / top * plot_height * 8) - base
-            if value and row == plot_height - 1:
-                eighths = max(1, eighths)  # little is not nothing
-            eighths = max(0, min(8, eighths))
+            eighths = _eighths(value, top, row, rows)
+            dots = _dots(line[2 * x : 2 * x + 2], top, row, rows)
             color = colors[x] if x < len(colors) else None
-            line_row = -1
-            if x < len(line):
-                line_row = plot_height - 1 - min(plot_height - 1, int(line[x] / top * plot_height))
-            if row == line_row:
+            if dots:
                 background = color if eighths == 8 else None
-                text.append(LINE, Style(color=line_color, bgcolor=background))
+                character, style = dots, Style(color=line_color, bgcolor=background)
+            elif eighths:
+                character, style = EIGHTHS[eighths], Style(color=color)
             else:
-                text.append(EIGHTHS[eighths], Style(color=color))
-        text.append("\n")
-    text.append(" " * margin + spread(labels, width - margin), AXIS_STYLE)
+                character, style = " ", None
+            if style != run_style:
+                text.append(run, run_style)
+                run, run_style = "", style
+            run += character
+        text.append(f"{run}\n", run_style)
+    text.append(" " * MARGIN + spread(labels, width - MARGIN), AXIS_STYLE)
     return text
+
+
+def _eighths(value: float | None, top: float, row: int, rows: int) -> int:
+    """How much of the cell in `row` (0 is the upper one) a column of `value` fills."""
+    if not value:
+        return 0
+    eighths = max(1, round(value / top * rows * 8))  # little is not nothing
+    return max(0, min(8, eighths - (rows - 1 - row) * 8))
+
+
+def _dots(values: Sequence[float], top: float, row: int, rows: int) -> str:
+    """The part of a line in one cell, as a braille character; empty where it does not pass."""
+    bits = 0
+    for side, value in zip(BRAILLE_SIDES, values, strict=False):
+        quarter = max(0, min(rows * 4 - 1, int(value / top * rows * 4)))
+        if quarter // 4 == rows - 1 - row:
+            bits |= side[quarter % 4]
+    return chr(BRAILLE + bits) if bits else ""
 
 
 def spread(labels: Sequence[str], width: int) -> str:

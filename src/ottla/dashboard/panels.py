@@ -11,6 +11,7 @@ from textual.widget import Widget
 
 from ottla.dashboard.aggregate import LISTS, Row, Snapshot
 from ottla.dashboard.chart import (
+    MARGIN,
     day_columns,
     draw_chart,
     in_buckets,
@@ -86,7 +87,7 @@ class Tiles(Widget):
         errors = dict(snapshot.kinds).get("error", 0)
         tiles = [
             ("events", short_number(snapshot.events), TEAL),
-            ("per second", short_number(rate), TEAL),
+            ("per sec", short_number(rate), TEAL),
             ("online", "-" if online is None else short_number(online.online), SKY),
             ("users", about + short_number(snapshot.users), SKY),
             ("recurring", f"{snapshot.recurring_share:.1%}", "#f472b6"),
@@ -95,14 +96,13 @@ class Tiles(Widget):
             ("errors", short_number(errors), "#f87171"),
             ("malformed", short_number(snapshot.malformed), AMBER if snapshot.malformed else MUTED),
         ]
-        shown = max(1, min(len(tiles), self.size.width // 11 if self.size.width >= 99 else 9))
-        widths = [
-            (i + 1) * self.size.width // shown - i * self.size.width // shown for i in range(shown)
-        ]
+        spare = max(0, self.size.width - sum(len(label) + 2 for label, _, _ in tiles))
         labels, values = Text(no_wrap=True), Text(no_wrap=True)
-        for (label, value, color), width in zip(tiles, widths, strict=False):
-            labels.append(f" {label}"[: width - 1].ljust(width), Style(color=MUTED))
-            values.append(f" {value}"[: width - 1].ljust(width), Style(color=color, bold=True))
+        for index, (label, value, color) in enumerate(tiles, 1):
+            extra = spare * index // len(tiles) - spare * (index - 1) // len(tiles)
+            width = len(label) + 2 + extra
+            labels.append(f" {label}".ljust(width), Style(color=MUTED))
+            values.append(f" {value}".ljust(width), Style(color=color, bold=True))
         return Text("\n").join([labels, values])
 
 
@@ -150,7 +150,7 @@ class RatePlot(Widget):
     def render(self) -> RenderResult:
         if self.snapshot is None or self.size.height < 3:
             return ""
-        width = self.size.width - 6
+        width = max(1, self.size.width - MARGIN)
         columns = in_buckets(self.snapshot.per_second, width, self.last_second)
         padded: list[float | None] = [None] * (width - len(columns)) + list(columns)
         top = nice_ceiling(max(columns, default=0) * 1.05)
@@ -166,7 +166,7 @@ class UsersPlot(Widget):
     snapshot: Snapshot | None = None
 
     def on_mount(self) -> None:
-        self.border_title = f"Users online [{AMBER}]• pattern[/]"
+        self.border_title = f"Users online  [{AMBER}]⠤⠒⠉ pattern[/]"
 
     def render(self) -> RenderResult:
         snapshot = self.snapshot
@@ -174,7 +174,7 @@ class UsersPlot(Widget):
             return ""
         if not snapshot.traffic:
             return Text("\nNo dispatcher tells how many users are online.", MUTED, justify="center")
-        width = self.size.width - 6
+        width = max(1, self.size.width - MARGIN)
         samples = [(sample.time_s, float(sample.online)) for sample in snapshot.traffic]
         columns, newest = day_columns(samples, width)
         pattern = snapshot.pattern
@@ -214,9 +214,12 @@ class ListPanel(Widget, can_focus=True):
         self.first_row = 0
         self.snapshot: Snapshot | None = None
 
-    def on_mount(self) -> None:
+    def on_resize(self) -> None:
         color, _ = LIST_COLORS[self.list_name]
-        self.border_title = f"[{color}]{TITLES[self.list_name]}[/]"
+        title = TITLES[self.list_name]
+        if len(title) + 4 > self.size.width:
+            title = title.removeprefix("Top ").capitalize()
+        self.border_title = f"[{color}]{title}[/]"
 
     def show(self, snapshot: Snapshot) -> None:
         self.snapshot = snapshot
