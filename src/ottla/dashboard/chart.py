@@ -81,7 +81,7 @@ def draw_chart(
             dots = _dots(line[2 * x : 2 * x + 2], top, row, rows)
             color = colors[x] if x < len(colors) else None
             if dots:
-                background = color if eighths == 8 else None
+                background = color if eighths >= 4 else None
                 character, style = dots, Style(color=line_color, bgcolor=background)
             elif eighths:
                 character, style = EIGHTHS[eighths], Style(color=color)

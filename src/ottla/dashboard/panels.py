@@ -179,8 +179,8 @@ class UsersPlot(Widget):
         columns, newest = day_columns(samples, width)
         pattern = snapshot.pattern
         line = [
-            snapshot.peak * _between(pattern, x * 24 / width)
-            for x in range(width if pattern else 0)
+            snapshot.peak * _between(pattern, x * 12 / width)
+            for x in range(2 * width if pattern else 0)
         ]
         top = nice_ceiling(max([1.0, *(c for c in columns if c is not None), *line]))
         # Right of the newest column stands what was a day ago.
