@@ -35,7 +35,7 @@ CONSUMER_SETTINGS: dict[str, str | int | bool] = {
     "auto.offset.reset": "earliest",
     "allow.auto.create.topics": False,
     "fetch.wait.max.ms": 100,
-    "queued.max.messages.kbytes": 32_768,  # bounds what is fetched ahead of us
+    "queued.max.messages.kbytes": 16_384,  # bounds what is fetched ahead of us
     "fetch.message.max.bytes": 2_097_152,
     "log_level": 0,
 }
