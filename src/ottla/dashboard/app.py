@@ -115,18 +115,22 @@ class Dashboard(App[None]):
         self._chosen = 0
         self._enlarged = False
         self._dimensions = self.size
+        self._header = Header()
+        self._tiles = Tiles()
+        self._catch_up = CatchUp()
+        self._rate_plot = RatePlot()
+        self._users_plot = UsersPlot()
+        self._lists = [ListPanel(name) for name in ORDER]
+        self._grid = Grid(*self._lists, id="lists")
+        self._status = Static(id="status", markup=False)
 
     def compose(self) -> ComposeResult:
-        yield Header()
-        yield Tiles()
-        yield CatchUp()
-        with Horizontal(id="plots"):
-            yield RatePlot()
-            yield UsersPlot()
-        with Grid(id="lists"):
-            for name in ORDER:
-                yield ListPanel(name)
-        yield Static(id="status", markup=False)
+        yield self._header
+        yield self._tiles
+        yield self._catch_up
+        yield Horizontal(self._rate_plot, self._users_plot, id="plots")
+        yield self._grid
+        yield self._status
         if self._footer:
             yield Static("\n".join(self._footer), id="footer", markup=False)
         yield Static(KEYS, id="keys")
@@ -166,7 +170,7 @@ class Dashboard(App[None]):
     def _choose(self, index: int) -> None:
         self._chosen = index
         self._arrange()
-        self.query_one(f"#list-{ORDER[index]}", ListPanel).focus()
+        self._lists[index].focus()
 
     def _arrange(self, size: Size | None = None) -> None:
         """Show as many lists as fit; the chosen one is among them."""
@@ -180,53 +184,39 @@ class Dashboard(App[None]):
         rows = max(1, min(3, room // MIN_LIST_HEIGHT))
         if self._enlarged:
             columns = rows = 1
-        grid = screen.query_one("#lists", Grid)
-        grid.styles.grid_size_columns = columns
-        grid.styles.grid_size_rows = rows
+        self._grid.styles.grid_size_columns = columns
+        self._grid.styles.grid_size_rows = rows
         per_page = columns * rows
         page = self._chosen // per_page
-        for index, name in enumerate(ORDER):
-            panel = screen.query_one(f"#list-{name}", ListPanel)
+        for index, panel in enumerate(self._lists):
             panel.set_class(index // per_page != page, "hidden")
 
     def _show(self) -> None:
+        if not self._grid.is_attached:  # the timer may tick once more while the screen closes
+            return
         reader = self._reader
         snapshot = reader.snapshot(PLOTTED_SECONDS)
-        screen = self.screen_stack[0]
         with reader.lock:
-            progress = reader.progress
-            bar = screen.query_one(CatchUp)
+            progress, bar = reader.progress, self._catch_up
             bar.share, bar.done, bar.total = progress.share, progress.done, progress.total
             bar.rate, bar.left_s = progress.rate, progress.left_s
             is_reading = progress.partitions > 0
         bar.set_class(is_reading and not reader.is_caught_up, "active")
-        bar.refresh()
-        header = screen.query_one(Header)
-        header.topic = reader.topic
-        header.clock = shop_time(snapshot.time_s)
+        header = self._header
+        header.topic, header.clock = reader.topic, shop_time(snapshot.time_s)
         header.state, header.state_color = self._state(is_reading)
-        header.refresh()
-        tiles = screen.query_one(Tiles)
-        tiles.snapshot = snapshot
-        tiles.refresh()
-        rate_plot = screen.query_one(RatePlot)
-        rate_plot.snapshot, rate_plot.last_second = snapshot, snapshot.last_second
-        rate_plot.refresh()
-        users_plot = screen.query_one(UsersPlot)
-        users_plot.snapshot = snapshot
-        users_plot.refresh()
-        for panel in screen.query(ListPanel):
+        self._tiles.snapshot = self._rate_plot.snapshot = self._users_plot.snapshot = snapshot
+        for widget in (bar, header, self._tiles, self._rate_plot, self._users_plot):
+            widget.refresh()
+        for panel in self._lists:
             panel.show(snapshot)
-        status = screen.query_one("#status", Static)
-        bad = snapshot.last_malformed
-        message = ""
-        if bad is not None:
-            message = (
+        self._status.set_class(snapshot.last_malformed is not None, "active")
+        if snapshot.last_malformed is not None:
+            partition, offset, reason = snapshot.last_malformed
+            self._status.update(
                 f"{short_number(snapshot.malformed)} malformed, the last in partition "
-                f"{bad.partition} at offset {bad.offset}: {bad.reason}"
+                f"{partition} at offset {offset}: {reason}"
             )
-        status.set_class(bool(message), "active")
-        status.update(message)
 
     def _state(self, is_reading: bool) -> tuple[str, str]:
         trouble = self._reader.trouble

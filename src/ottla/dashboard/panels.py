@@ -142,7 +142,6 @@ class RatePlot(Widget):
     """Events per second over the last minutes, by the records' timestamps."""
 
     snapshot: Snapshot | None = None
-    last_second = 0
 
     def on_mount(self) -> None:
         self.border_title = "Events per second"
@@ -151,7 +150,7 @@ class RatePlot(Widget):
         if self.snapshot is None or self.size.height < 3:
             return ""
         width = max(1, self.size.width - MARGIN)
-        columns = in_buckets(self.snapshot.per_second, width, self.last_second)
+        columns = in_buckets(self.snapshot.per_second, width, self.snapshot.last_second)
         padded: list[float | None] = [None] * (width - len(columns)) + list(columns)
         top = nice_ceiling(max(columns, default=0) * 1.05)
         return draw_chart(
