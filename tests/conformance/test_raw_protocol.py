@@ -1,0 +1,47 @@
+"""Request by request, in every version, Ottla answers as Apache Kafka does.
+
+Apache Kafka's answers are in `transcripts/`; `make conformance` checks that
+they still are its answers, and with OTTLA_RECORD=1 writes them anew.
+"""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+from tests.conformance import comparison, scenarios
+from tests.conformance.scenarios import Scenario
+from tests.conformance.talk import Talk
+
+from ottla.engine.apache import ApacheKafka
+
+ALL = scenarios.load()
+CASES = [
+    pytest.param(s, version, id=f"{s.name}-v{version}")
+    for s in ALL.values()
+    for version in s.versions
+]
+IS_RECORDING = os.environ.get("OTTLA_RECORD") == "1"
+
+
+def talk_through(scenario: Scenario, host: str, port: int, version: int) -> comparison.Entries:
+    talk = Talk(host, port, version)
+    try:
+        scenario.speech(talk)
+    finally:
+        talk.close()
+    return talk.entries
+
+
+@pytest.mark.parametrize(("scenario", "version"), CASES)
+def test_apache_kafka_answers_as_written_down(
+    apache_kafka: ApacheKafka, scenario: Scenario, version: int
+) -> None:
+    port = apache_kafka.nodes[0].port
+    assert port is not None
+    entries = talk_through(scenario, "127.0.0.1", port, version)
+    kept = comparison.load(scenario.name)
+    if IS_RECORDING:
+        comparison.save(scenario.name, {**kept, version: entries})
+        return
+    assert comparison.differences(scenario.name, kept.get(version, []), entries) == []
