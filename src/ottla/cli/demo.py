@@ -12,6 +12,7 @@ from ottla.cli.librdkafka_settings import librdkafka_settings
 DEMOS = {
     "analytics": ("ottla.demos.analytics.program", "users of a shop, their events in one topic"),
     "hello": ("ottla.demos.hello", "2 partitions, 25 messages, 2 consumers"),
+    "instigator": ("ottla.demos.instigator.program", "two HTTP services that produce and consume"),
     "uuid": ("ottla.demos.uuid_log", "a producer with UUID keys and a group that logs them"),
 }
 

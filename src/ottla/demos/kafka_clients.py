@@ -57,15 +57,27 @@ class Stop:
 
 
 def create_topic(
-    settings: Settings, topic: str, partitions: int, config: Mapping[str, str] | None = None
+    settings: Settings,
+    topic: str,
+    partitions: int,
+    config: Mapping[str, str] | None = None,
+    replication_factor: int = -1,
 ) -> bool:
-    """The topic exists afterwards; returns whether it was made now. Errors: DemoError."""
+    """The topic exists afterwards; returns whether it was made now. Errors: DemoError.
+
+    A replication factor of -1 is the cluster's default.
+    """
     from confluent_kafka import KafkaError, KafkaException
     from confluent_kafka.admin import AdminClient
     from confluent_kafka.cimpl import NewTopic
 
     admin = AdminClient({**settings, "log_level": "0"})
-    wanted = NewTopic(topic, num_partitions=partitions, config=dict(config or {}))
+    wanted = NewTopic(
+        topic,
+        num_partitions=partitions,
+        replication_factor=replication_factor,
+        config=dict(config or {}),
+    )
     future = admin.create_topics([wanted], request_timeout=ANSWER_TIMEOUT_S)[topic]
     try:
         future.result()

@@ -1,0 +1,1 @@
+"""Instigator: two HTTP services that start and stop a producer and a consumer."""

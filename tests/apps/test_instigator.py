@@ -1,0 +1,102 @@
+"""Instigator's two services, started, stopped and asked over HTTP."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import pytest
+import uvicorn
+
+from ottla.demos.instigator.consuming import MessageConsumer
+from ottla.demos.instigator.producing import MessageProducer
+from ottla.demos.instigator.program import QuietServer, listen
+from ottla.demos.instigator.service import application
+from ottla.demos.instigator.topics import POPULATED, populate
+from ottla.demos.instigator.worker import Worker
+from ottla.demos.kafka_clients import DemoError, create_topic
+
+
+def wait_for(ask: Any, is_right: Any) -> Any:
+    deadline = time.monotonic() + 30
+    while not is_right(answer := ask()):
+        assert time.monotonic() < deadline, answer
+        time.sleep(0.05)  # polling the condition
+    return answer
+
+
+@pytest.fixture
+def services(bootstrap_servers: str, unique: str) -> Iterator[tuple[str, str]]:
+    """Addresses of the producer's and the consumer's service."""
+    settings = {"bootstrap.servers": bootstrap_servers}
+    create_topic(settings, unique, 1)
+    workers: list[tuple[str, Worker]] = [
+        ("producer", MessageProducer(settings, unique, 0.01)),
+        ("consumer", MessageConsumer(settings, unique, unique)),
+    ]
+    addresses, servers, threads = [], [], []
+    for role, worker in workers:
+        sock = listen(role, "127.0.0.1", 0)
+        server = QuietServer(uvicorn.Config(application(role, worker), log_level="warning"))
+        thread = threading.Thread(
+            target=lambda server=server, sock=sock: asyncio.run(server.serve(sockets=[sock]))
+        )
+        thread.start()
+        addresses.append(f"http://127.0.0.1:{sock.getsockname()[1]}")
+        servers.append(server)
+        threads.append(thread)
+    yield addresses[0], addresses[1]
+    for server in servers:
+        server.should_exit = True
+    for thread in threads:
+        thread.join(20)
+    for _, worker in workers:
+        worker.stop()
+
+
+def test_messages_flow_only_between_start_and_stop(services: tuple[str, str]) -> None:
+    producer, consumer = services
+    assert httpx.get(producer).json()["state"] == "stopped"
+    assert httpx.get(f"{consumer}/start_consumer").json()["message"] == "consumer started"
+    assert httpx.get(f"{producer}/start_producer").json()["message"] == "producer started"
+    again = httpx.get(f"{producer}/start_producer").json()
+    assert again["message"] == "producer was running already"
+    wait_for(lambda: httpx.get(consumer).json()["consumed"], lambda n: n >= 20)
+    stopped = httpx.get(f"{producer}/stop_producer", timeout=20).json()
+    assert stopped["state"] == "stopped"
+    assert stopped["acknowledged"] == stopped["sent"]
+    assert httpx.get(f"{producer}/stop_producer").json()["message"] == "producer was not running"
+    shown = wait_for(
+        lambda: httpx.get(consumer).json(), lambda s: s["consumed"] == stopped["acknowledged"]
+    )
+    assert shown["partitions"] == [0]
+    assert shown["last"][-1]["offset"] == stopped["acknowledged"] - 1
+
+
+def test_a_stopped_consumer_goes_on_where_it_was(services: tuple[str, str]) -> None:
+    producer, consumer = services
+    httpx.get(f"{producer}/start_producer")
+    httpx.get(f"{consumer}/start_consumer")
+    wait_for(lambda: httpx.get(consumer).json()["consumed"], lambda n: n >= 5)
+    assert httpx.get(f"{consumer}/stop_consumer", timeout=20).json()["state"] == "stopped"
+    total = httpx.get(f"{producer}/stop_producer", timeout=20).json()["acknowledged"]
+    httpx.get(f"{consumer}/start_consumer")
+    wait_for(lambda: httpx.get(consumer).json()["consumed"], lambda n: n == total)
+
+
+def test_populate_makes_the_topics_once(bootstrap_servers: str) -> None:
+    settings = {"bootstrap.servers": bootstrap_servers}
+    first = populate(settings)
+    assert [line.split()[0] for line in first] == list(POPULATED)
+    assert all("was there already" in line for line in populate(settings))
+
+
+def test_a_taken_port_is_one_sentence() -> None:
+    with listen("producer", "127.0.0.1", 0) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(DemoError, match=rf"127\.0\.0\.1:{port} .* --producer-port"):
+            listen("producer", "127.0.0.1", port)
