@@ -9,6 +9,7 @@ from typing import Final, NamedTuple
 from ottla.storage.log_reader import ColdRead, ReadInfo, ReadPlan, execute, find_batch
 from ottla.storage.open_files import OpenFiles
 from ottla.storage.segment import Segment
+from ottla.storage.timestamp_search import SearchRange
 from ottla.storage.transaction_index import AbortedTransaction
 
 #: Positions of batches that a next read is likely to start or to stop at.
@@ -172,6 +173,26 @@ class LogSegments:
         segment.note_verified(info.end_position - info.size, info.end_position)
         if info.next_offset >= 0:
             self.mark(info.next_offset, segment.base_offset, info.end_position)
+
+    def ranges_by_timestamp(self, timestamp_ms: int) -> list[SearchRange]:
+        """Where the first record with this timestamp or a later one may be."""
+        ranges = []
+        for segment in self._list:
+            if segment.largest(self._files).timestamp_ms >= timestamp_ms:
+                offset = segment.floor_by_timestamp(timestamp_ms, self._files)
+                start = segment.floor_by_offset(offset, self._files)
+                ranges.append(SearchRange(segment.path, start, segment.size))
+        return ranges
+
+    def range_of_max_timestamp(self) -> tuple[int, list[SearchRange]]:
+        """The maximum timestamp, and where the first record that has it may be."""
+        maximum, ranges = -1, []
+        for segment in self._list:
+            timestamp_ms, offset = segment.largest(self._files)
+            if timestamp_ms > maximum:
+                start = segment.floor_by_offset(offset, self._files)
+                maximum, ranges = timestamp_ms, [SearchRange(segment.path, start, segment.size)]
+        return maximum, ranges
 
     def aborted_transactions(self, start_offset: int, end_offset: int) -> list[AbortedTransaction]:
         """See `PartitionLog.aborted_transactions`."""

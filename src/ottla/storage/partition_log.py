@@ -36,6 +36,7 @@ from ottla.storage.segment import (
     Segment,
     file_stem,
 )
+from ottla.storage.timestamp_search import FoundRecord, TimestampSearch
 from ottla.storage.transaction_index import AbortedTransaction
 from ottla.storage.validator import Checked, Origin, check
 from ottla.wire.errors import ErrorCode
@@ -538,6 +539,29 @@ class PartitionLog:
             )
         end_offset = min(end_offset, self.log_end_offset)
         return self._segments.read(offset, max_bytes, end_offset, self.log_end_offset, minimum_one)
+
+    def search_timestamp(self, timestamp_ms: int) -> TimestampSearch:
+        """A search for the first record at or after `timestamp_ms`: run it here when the log
+        is small or warm, in a worker otherwise."""
+        self._ensure_open()
+        ranges = self._segments.ranges_by_timestamp(timestamp_ms)
+        return TimestampSearch(self._files.filesystem, ranges, timestamp_ms, self.log_start_offset)
+
+    def search_max_timestamp(self) -> TimestampSearch:
+        """A search for the first record that has the log's maximum timestamp (KIP-734)."""
+        self._ensure_open()
+        maximum, ranges = self._segments.range_of_max_timestamp()
+        return TimestampSearch(
+            self._files.filesystem, ranges, maximum, self.log_start_offset, is_exact=True
+        )
+
+    def offset_for_timestamp(self, timestamp_ms: int) -> FoundRecord | None:
+        """The first record at or after `timestamp_ms`, None when there is none. Waits for the
+        disk. Raises `CorruptLogError` and `LogOfflineError`."""
+        try:
+            return self.search_timestamp(timestamp_ms).run()
+        except OSError as error:
+            raise LogOfflineError(f"Cannot search {self.directory}: {error}") from error
 
     def aborted_transactions(self, start_offset: int, end_offset: int) -> list[AbortedTransaction]:
         """Aborted transactions with records or marker between the offsets (end exclusive), by

@@ -46,7 +46,15 @@ class StoredBatch(NamedTuple):
         return None if first is None else transaction_marker(first)
 
 
-def batches(path: str, read: Reader, start: int, end: int, check: Check) -> Iterator[StoredBatch]:
+def batches(
+    path: str,
+    read: Reader,
+    start: int,
+    end: int,
+    check: Check,
+    *,
+    chunk_bytes: int = CHUNK_BYTES,
+) -> Iterator[StoredBatch]:
     """The batches from position `start` to `end`, in order.
 
     Raises `CorruptLogError` with the position of the first batch that is cut
@@ -54,17 +62,17 @@ def batches(path: str, read: Reader, start: int, end: int, check: Check) -> Iter
     """
     position = start
     expected_offset = 0
-    wanted = CHUNK_BYTES
+    wanted = chunk_bytes
     while position < end:
         chunk = read(min(wanted, end - position), position)
         if len(chunk) < min(wanted, end - position):
             raise CorruptLogError(path, position + len(chunk), "the file ends too early")
-        wanted = CHUNK_BYTES
+        wanted = chunk_bytes
         at = 0
         while at < len(chunk):
             missing = _missing_bytes(path, chunk, at, position, end)
             if missing:
-                wanted = max(CHUNK_BYTES, missing)
+                wanted = max(chunk_bytes, missing)
                 break
             header = _checked_header(path, chunk, at, position + at, check)
             if header.base_offset < expected_offset:
