@@ -18,6 +18,9 @@ from ottla.wire.message import Buffer
 #: Requests of one connection that may be in progress before its reading pauses.
 MAX_IN_PROGRESS: Final = 64
 
+#: A client with this many response bytes left to read is not asked for more requests.
+MAX_UNSENT_BYTES: Final = 1024 * 1024
+
 
 class ResponseSlot:
     """The place of one response in its connection's order."""
@@ -32,8 +35,8 @@ class Connection:
     """State of one connection; the driver keeps its socket elsewhere.
 
     `listener` is the listener's name (`PLAINTEXT`); `local_host` and
-    `local_port` are where the client reached us, hence what it is told to come
-    back to. `driver_state` belongs to the driver alone.
+    `local_port` are what the client is told to come back to: where it reached us,
+    or what the listener advertises. `driver_state` belongs to the driver alone.
     """
 
     __slots__ = (
@@ -43,6 +46,7 @@ class Connection:
         "client_software_version",
         "driver_state",
         "effects",
+        "finished_bytes",
         "id",
         "is_closed",
         "is_muted",
@@ -78,6 +82,8 @@ class Connection:
         self.budget = budget
         self.slots: deque[ResponseSlot] = deque()
         self.unsent_bytes = 0
+        #: Responses that are ready and wait for one before them.
+        self.finished_bytes = 0
         #: Do not dispatch further frames until `Effects.resume` is called.
         self.is_paused = False
         #: A barrier (authentication, throttling) holds the connection.
@@ -104,14 +110,31 @@ class Connection:
         assert slot.buffers is None, "a request is answered once"
         slot.buffers = buffers
         slots = self.slots
-        if self.is_closed or slots[0] is not slot:
+        if self.is_closed:
             return
-        out: list[Buffer] = []
+        if slots[0] is not slot:
+            self._finished_changed(sum(map(len, buffers)))
+            return
+        out = list(buffers)
+        slots.popleft()
         while slots and slots[0].buffers is not None:
-            out.extend(slots.popleft().buffers or ())
+            late = slots.popleft().buffers
+            assert late is not None
+            self._finished_changed(-sum(map(len, late)))
+            out.extend(late)
         if out:
             self.unsent_changed(self.effects.send(self, out))
-        self._may_resume()
+        else:
+            self._may_resume()
+
+    @property
+    def held_bytes(self) -> int:
+        """Response bytes that memory holds for this client."""
+        return self.unsent_bytes + self.finished_bytes
+
+    def _finished_changed(self, difference: int) -> None:
+        self.finished_bytes += difference
+        self.budget.change_unsent(difference)
 
     def mute(self) -> None:
         """Dispatch nothing more of this connection until `unmute`."""
@@ -123,7 +146,12 @@ class Connection:
         self._may_resume()
 
     def _may_resume(self) -> None:
-        if self.is_paused and not self.is_muted and len(self.slots) < MAX_IN_PROGRESS:
+        if (
+            self.is_paused
+            and not self.is_muted
+            and len(self.slots) < MAX_IN_PROGRESS
+            and self.unsent_bytes < MAX_UNSENT_BYTES
+        ):
             self.is_paused = False
             self.effects.resume(self)
 
@@ -131,6 +159,10 @@ class Connection:
         """The driver holds this many bytes for the connection now."""
         self.budget.change_unsent(unsent_bytes - self.unsent_bytes)
         self.unsent_bytes = unsent_bytes
+        if unsent_bytes >= MAX_UNSENT_BYTES:
+            self.is_paused = True
+        else:
+            self._may_resume()
 
     def close(self, reason: str) -> None:
         """Ask the driver to close; what is in progress is not answered any more."""
@@ -142,4 +174,5 @@ class Connection:
         """The driver has let go of the connection and of its buffers."""
         self.is_closed = True
         self.slots.clear()
-        self.unsent_changed(0)
+        self.budget.change_unsent(-self.held_bytes)
+        self.unsent_bytes = self.finished_bytes = 0

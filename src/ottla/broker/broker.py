@@ -1,0 +1,560 @@
+"""The broker: the one object that owns all state.
+
+Whoever drives it (the server, the simulation) calls it from one thread with
+the time as arguments, and performs the `Effects` it asks for. Every entry ends
+with `settle`, which looks again at the fetches that the entry has woken.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from itertools import count
+from typing import Final
+
+from ottla.broker.authorizer import AllowAll, Authorizer
+from ottla.broker.budget import Budget
+from ottla.broker.config import BrokerConfig, refuse_factor
+from ottla.broker.config_types import ConfigError
+from ottla.broker.connection import Connection
+from ottla.broker.coordinators import Coordinators
+from ottla.broker.delayed import Deadlines
+from ottla.broker.effects import Effects
+from ottla.broker.fetch_sessions import FetchSessions
+from ottla.broker.log_settings import log_config
+from ottla.broker.metrics import Metrics
+from ottla.broker.partitions import Acknowledge, Partition
+from ottla.broker.pending_fetch import PendingFetch
+from ottla.broker.topics import (
+    INTERNAL_TOPICS,
+    RESOURCE_BROKER,
+    ClusterMetadata,
+    Record,
+    Topic,
+    decode_change,
+    encode_change,
+)
+from ottla.seams.filesystem import FileSystem
+from ottla.storage.errors import AppendError
+from ottla.storage.flush import FlushTicket
+from ottla.storage.identity import Identity
+from ottla.storage.log_config import LogConfig
+from ottla.storage.log_directory import LoadReport, LogDirectory
+from ottla.storage.metadata_journal import MetadataJournal
+from ottla.storage.partition_directory import format_id
+from ottla.storage.partition_log import AppendInfo
+from ottla.storage.retention import DeleteJob
+from ottla.storage.validator import Origin
+from ottla.wire.errors import ErrorCode, RequestError
+
+#: Cached encodings of responses; cleared with every change of the metadata.
+RESPONSE_CACHE_ENTRIES: Final = 256
+
+#: Partitions that one broker holds at most.
+MAX_PARTITIONS: Final = 20_000
+
+#: Producer ids reserved durably at once.
+PRODUCER_ID_BLOCK: Final = 1000
+
+
+class Broker:
+    """State and entry points; made by `open`."""
+
+    #: Exists once the metadata is loaded.
+    coordinators: Coordinators
+
+    def __init__(
+        self,
+        config: BrokerConfig,
+        log_directory: LogDirectory,
+        journal: MetadataJournal,
+        effects: Effects,
+        random_bytes: Callable[[int], bytes],
+        wall_ms: int,
+        mono_ms: int,
+    ) -> None:
+        self.config = config
+        self.log_directory = log_directory
+        self.journal = journal
+        self.effects = effects
+        self.random_bytes = random_bytes
+        #: The times of the entry being handled.
+        self.wall_ms = wall_ms
+        self.mono_ms = mono_ms
+        self.node_id = config.node_id
+        self.cluster_id = log_directory.identity.cluster_id
+        self.rack: str | None = config.raw("broker.rack")
+        self.metadata = ClusterMetadata()
+        self.metrics = Metrics()
+        self.budget = Budget(config.number("ottla.unsent.max.bytes"))
+        self.deadlines = Deadlines()
+        self.authorizer: Authorizer = AllowAll()
+        self.fetch_sessions = FetchSessions(
+            lambda: int.from_bytes(random_bytes(4), "big") >> 1,
+            config.number("max.incremental.fetch.session.cache.slots"),
+        )
+        self.connections: dict[int, Connection] = {}
+        self.fetches_waiting_for_budget: dict[PendingFetch, None] = {}
+        self.response_cache: dict[object, bytes] = {}
+        self.is_log_directory_offline = False
+        self._free_producer_ids = range(0)
+        self.load_report = LoadReport(is_clean=True)
+        self._connection_ids = count(1)
+        self._woken: dict[PendingFetch, None] = {}
+        self._dirty: dict[Partition, None] = {}
+        self._flushing: dict[FlushTicket, Partition] = {}
+        #: Who waits for the checkpoints of the directory to be durable.
+        self._checkpoint_waiters: list[Acknowledge] = []
+        self._covered_waiters: list[Acknowledge] = []
+        self._directory_ticket: FlushTicket | None = None
+        self._wants_directory_flush = False
+
+    # --- connections ------------------------------------------------------------
+
+    def open_connection(
+        self, listener: str, local: tuple[str, int], peer: tuple[str, int]
+    ) -> Connection:
+        """A client has connected to the listener of this name."""
+        connection = Connection(
+            next(self._connection_ids), listener, local, peer, self.effects, self.budget
+        )
+        self.connections[connection.id] = connection
+        self.metrics.connections_opened += 1
+        return connection
+
+    def connection_lost(self, connection: Connection) -> None:
+        """The connection is gone, whoever closed it; its buffers are free."""
+        if self.connections.pop(connection.id, None) is not None:
+            connection.released()
+            self._wake_those_waiting_for_budget()
+            self.settle()
+
+    def unsent_changed(self, connection: Connection, unsent_bytes: int) -> None:
+        """The operating system took some of what `Effects.send` had left over."""
+        if not connection.is_closed:
+            connection.unsent_changed(unsent_bytes)
+            self._wake_those_waiting_for_budget()
+            self.settle()
+
+    # --- fetches that wait --------------------------------------------------------
+
+    def wake(self, fetch: PendingFetch) -> None:
+        """Look at this fetch again when the present entry ends."""
+        self._woken[fetch] = None
+
+    def _wake_those_waiting_for_budget(self) -> None:
+        if self.fetches_waiting_for_budget:
+            self._woken.update(self.fetches_waiting_for_budget)
+
+    def settle(self) -> None:
+        """The end of every entry: fetches that were woken are looked at again."""
+        while self._woken:
+            woken, self._woken = self._woken, {}
+            for fetch in woken:
+                fetch.look_again()
+
+    # --- time -----------------------------------------------------------------------
+
+    def on_time(self, wall_ms: int, mono_ms: int) -> None:
+        """Do what is due; `next_deadline_ms` says when to come again."""
+        self.wall_ms = wall_ms
+        self.mono_ms = mono_ms
+        self.deadlines.run_due(wall_ms, mono_ms)
+        deadline_ms = self.coordinators.next_deadline_ms()
+        if deadline_ms is not None and deadline_ms <= mono_ms:
+            self.coordinators.on_time(wall_ms, mono_ms)
+        self.settle()
+
+    def next_deadline_ms(self) -> int | None:
+        """Monotonic time of the next deadline, or None."""
+        mine, theirs = self.deadlines.next_deadline_ms(), self.coordinators.next_deadline_ms()
+        if mine is None or theirs is None:
+            return theirs if mine is None else mine
+        return min(mine, theirs)
+
+    # --- flushing -------------------------------------------------------------------
+
+    def append(
+        self, partition: Partition, data: memoryview, origin: Origin = Origin.CLIENT
+    ) -> AppendInfo:
+        """Append batches; visible and acknowledged as the durability has it.
+
+        Raises `AppendError`, having changed nothing.
+        """
+        try:
+            info = partition.log.append(
+                data, leader_epoch=partition.leader_epoch, wall_ms=self.wall_ms, origin=origin
+            )
+        except AppendError as error:
+            if error.code is ErrorCode.KAFKA_STORAGE_ERROR:
+                self.check_log_directory()
+            raise
+        if not info.is_duplicate:
+            partition.appended(info)
+            self._flush_soon(partition)
+        return info
+
+    def _flush_soon(self, partition: Partition) -> None:
+        if partition.is_flushed_by_rounds and partition not in self._dirty:
+            self._dirty[partition] = None
+            self.effects.flush_wanted()
+
+    def take_flush_round(self) -> list[FlushTicket]:
+        """Tickets for everything dirty: `run` each in a thread, then `finish_flush`."""
+        dirty, self._dirty = self._dirty, {}
+        tickets = []
+        for partition in dirty:
+            if partition.offline_error:
+                continue
+            if partition.is_flushing:
+                self._dirty[partition] = None
+                continue
+            ticket = partition.log.begin_flush()
+            if ticket is None:
+                partition.advance(partition.log.flushed_end_offset)
+                continue
+            partition.is_flushing = True
+            self._flushing[ticket] = partition
+            tickets.append(ticket)
+        if self._wants_directory_flush:
+            self._begin_directory_flush(tickets)
+        if tickets:
+            self.metrics.flush_rounds += 1
+        self.settle()
+        return tickets
+
+    def finish_flush(
+        self, ticket: FlushTicket, error: OSError | None, wall_ms: int, mono_ms: int
+    ) -> None:
+        """A ticket has run: acknowledge and show what it covers, or go offline."""
+        self.wall_ms = wall_ms
+        self.mono_ms = mono_ms
+        if ticket is self._directory_ticket:
+            self._finish_directory_flush(ticket, error)
+            self.settle()
+            return
+        partition = self._flushing.pop(ticket)
+        partition.is_flushing = False
+        partition.log.finish_flush(ticket, error)
+        if partition in self._dirty:
+            self.effects.flush_wanted()
+        self.metrics.flushes += 1
+        if error is not None:
+            self.metrics.flush_failures += 1
+            self.log_directory_failed()
+        elif not partition.offline_error:
+            partition.advance(partition.log.flushed_end_offset)
+        self.settle()
+
+    def when_checkpointed(self, acknowledge: Acknowledge) -> None:
+        """Call back once the log start offsets, as they are now, are durable."""
+        self._checkpoint_waiters.append(acknowledge)
+        self.flush_directory()
+
+    def flush_directory(self) -> None:
+        """Have the next round write the directory's checkpoints."""
+        self._wants_directory_flush = True
+        self.effects.flush_wanted()
+
+    def _begin_directory_flush(self, tickets: list[FlushTicket]) -> None:
+        if self._directory_ticket is not None:
+            return
+        self._wants_directory_flush = False
+        waiters, self._checkpoint_waiters = self._checkpoint_waiters, []
+        ticket = self.log_directory.begin_flush()
+        if ticket is None:
+            code = (
+                ErrorCode.KAFKA_STORAGE_ERROR if self.is_log_directory_offline else ErrorCode.NONE
+            )
+            for acknowledge in waiters:
+                acknowledge(code)
+            return
+        self._directory_ticket = ticket
+        self._covered_waiters = waiters
+        tickets.append(ticket)
+
+    def _finish_directory_flush(self, ticket: FlushTicket, error: OSError | None) -> None:
+        self._directory_ticket = None
+        self.log_directory.finish_flush(ticket, error)
+        if error is not None:
+            self.metrics.flush_failures += 1
+            self.log_directory_failed()
+        waiters, self._covered_waiters = self._covered_waiters, []
+        for acknowledge in waiters:
+            acknowledge(ErrorCode.NONE if error is None else ErrorCode.KAFKA_STORAGE_ERROR)
+        if self._wants_directory_flush:
+            self.effects.flush_wanted()
+
+    def check_log_directory(self) -> None:
+        """Go offline if the storage has."""
+        if self.log_directory.state.reason is not None:
+            self.log_directory_failed()
+
+    def log_directory_failed(self) -> None:
+        """The disk has failed: nothing in its directory is served until a restart."""
+        if self.is_log_directory_offline:
+            return
+        self.is_log_directory_offline = True
+        self.response_cache.clear()
+        for topic in self.metadata.topics.values():
+            for partition in topic.partitions:
+                if not partition.offline_error:
+                    partition.fail(ErrorCode.KAFKA_STORAGE_ERROR)
+
+    # --- metadata --------------------------------------------------------------------
+
+    def commit_metadata(self, records: list[Record]) -> None:
+        """Make one change durable, then apply it.
+
+        Waits for the disk: such changes are rare, and nothing may go on before
+        them. Raises `RequestError`, with nothing changed, when the disk fails.
+        """
+        journal = self.journal
+        try:
+            journal.append(encode_change(records))
+        except AppendError as error:
+            self.check_log_directory()
+            raise RequestError(error.code, error.message) from error
+        ticket = journal.begin_flush()
+        assert ticket is not None
+        try:
+            ticket.run()
+        except OSError as error:
+            journal.finish_flush(ticket, error)
+            self.log_directory_failed()
+            raise RequestError(ErrorCode.KAFKA_STORAGE_ERROR, str(error)) from error
+        journal.finish_flush(ticket, None)
+        for record in records:
+            self.metadata.replay(record)
+        self.response_cache.clear()
+        if journal.is_bloated:
+            journal.rewrite([encode_change(list(self.metadata.snapshot()))])
+
+    def find_partition(self, topic_name: str, index: int) -> Partition | None:
+        topic = self.metadata.topics.get(topic_name)
+        if topic is None or not 0 <= index < len(topic.partitions):
+            return None
+        return topic.partitions[index]
+
+    def new_uuid(self) -> bytes:
+        """A random (version 4) UUID that no topic has."""
+        while True:
+            raw = bytearray(self.random_bytes(16))
+            raw[6] = raw[6] & 0x0F | 0x40
+            raw[8] = raw[8] & 0x3F | 0x80
+            uuid = bytes(raw)
+            if uuid not in self.metadata.topics_by_id:
+                return uuid
+
+    def decide_create_topic(
+        self, name: str, partition_count: int, factor: int, configs: Mapping[str, str]
+    ) -> list[Record]:
+        """Records of a new topic; -1 stands for the configured default.
+
+        Raises `RequestError` with the reason when it cannot be created.
+        """
+        if factor == 0 or factor < -1:
+            raise RequestError(
+                ErrorCode.INVALID_REPLICATION_FACTOR,
+                "Replication factor must be larger than 0, or -1 to use the default value.",
+            )
+        if factor > 1:
+            raise RequestError(ErrorCode.INVALID_REPLICATION_FACTOR, refuse_factor(factor))
+        if partition_count == -1:
+            partition_count = self.config.number("num.partitions")
+        if partition_count <= 0:
+            raise RequestError(
+                ErrorCode.INVALID_PARTITIONS,
+                "Number of partitions was set to an invalid non-positive value.",
+            )
+        try:
+            self.config.check_topic(configs)
+        except ConfigError as error:
+            raise RequestError(ErrorCode.INVALID_CONFIG, str(error)) from None
+        self.check_partition_limit(partition_count)
+        return self.metadata.decide_create_topic(name, self.new_uuid(), partition_count, configs)
+
+    def create_topic(
+        self, name: str, partition_count: int, factor: int, configs: Mapping[str, str]
+    ) -> Topic:
+        """The topic exists, durably; raises `RequestError` when it may not."""
+        self.commit_metadata(self.decide_create_topic(name, partition_count, factor, configs))
+        topic = self.metadata.topics[name]
+        self._open_partitions(topic)
+        return topic
+
+    def auto_create_topic(self, name: str) -> Topic:
+        """Create a topic because somebody asked about it."""
+        if name in INTERNAL_TOPICS:
+            return self.coordinators.create_internal_topic(name)
+        return self.create_topic(name, -1, -1, {})
+
+    def check_partition_limit(self, added: int) -> None:
+        """Refuse more partitions than this broker can hold."""
+        held = sum(t.partition_count for t in self.metadata.topics.values())
+        if held + added > MAX_PARTITIONS:
+            raise RequestError(
+                ErrorCode.POLICY_VIOLATION,
+                f"The broker holds {held} partitions; {added} more would pass its limit of "
+                f"{MAX_PARTITIONS}.",
+            )
+
+    def next_producer_id(self) -> int:
+        """A producer id that was never given before, not even before a crash."""
+        if not self._free_producer_ids:
+            first = self.metadata.next_producer_id
+            self.commit_metadata(self.metadata.decide_producer_ids(PRODUCER_ID_BLOCK))
+            self._free_producer_ids = range(first, first + PRODUCER_ID_BLOCK)
+        producer_id, self._free_producer_ids = (
+            self._free_producer_ids[0],
+            self._free_producer_ids[1:],
+        )
+        return producer_id
+
+    def topic_configs_changed(self, topic: Topic) -> None:
+        """Put a topic's configuration into effect."""
+        settings = log_config(self.config, topic.configs)
+        for partition in topic.partitions:
+            partition.log.config = settings
+        topic.min_insync_replicas = self._min_insync_replicas(topic)
+
+    def broker_configs_changed(self) -> None:
+        """Put changed dynamic configuration of the broker into effect."""
+        configs = self.metadata.configs
+        self.config.set_dynamic(
+            configs.get((RESOURCE_BROKER, ""), {}),
+            configs.get((RESOURCE_BROKER, str(self.node_id)), {}),
+        )
+        for topic in self.metadata.topics.values():
+            self.topic_configs_changed(topic)
+
+    def _min_insync_replicas(self, topic: Topic) -> int:
+        value = self.config.topic_value("min.insync.replicas", topic.configs)
+        assert isinstance(value, int)
+        return value
+
+    def create_partitions(self, topic: Topic, partition_count: int) -> None:
+        """The topic has this many partitions, durably."""
+        self.commit_metadata(self.metadata.decide_create_partitions(topic, partition_count))
+        self._open_partitions(topic)
+
+    def delete_topic(self, topic: Topic) -> None:
+        """The topic is gone, durably; its files follow in a worker."""
+        self.commit_metadata(self.metadata.decide_delete_topic(topic))
+        partitions, topic.partitions = topic.partitions, []
+        for partition in partitions:
+            self._dirty.pop(partition, None)
+            self._delete_log(partition.topic_name, partition.index)
+            partition.fail(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)
+
+    def _delete_log(self, topic_name: str, index: int) -> None:
+        job = self.log_directory.delete_log(topic_name, index, self.random_bytes(16))
+        self.run_delete_job(job)
+
+    def run_delete_job(self, job: DeleteJob) -> None:
+        """Have a worker remove files when their grace period is over."""
+        if job.delay_ms <= 0:
+            self.effects.run_job(job.run, ignore_result)
+        else:
+            self.deadlines.at(
+                self.mono_ms + job.delay_ms,
+                lambda wall_ms, mono_ms: self.effects.run_job(job.run, ignore_result),
+            )
+
+    def _open_partitions(self, topic: Topic) -> None:
+        """Open, or create, the logs that the topic should have and has not."""
+        settings = log_config(self.config, topic.configs)
+        topic.min_insync_replicas = self._min_insync_replicas(topic)
+        leader_epoch = self.metadata.starts - topic.first_start
+        for index in range(len(topic.partitions), topic.partition_count):
+            log = self.log_directory.logs.get((topic.name, index))
+            if log is None:
+                log = self.log_directory.create_log(
+                    topic.name, index, topic.id, settings, self.wall_ms
+                )
+            topic.partitions.append(
+                Partition(
+                    topic.name,
+                    topic.id,
+                    index,
+                    log,
+                    leader_epoch,
+                    is_flushed_by_rounds=self.config.is_fsync,
+                )
+            )
+
+    # --- life cycle ---------------------------------------------------------------------
+
+    @classmethod
+    def open(
+        cls,
+        config: BrokerConfig,
+        filesystem: FileSystem,
+        effects: Effects,
+        random_bytes: Callable[[int], bytes],
+        wall_ms: int,
+        mono_ms: int,
+    ) -> Broker:
+        """A broker that can serve, with everything the directory in `config` holds.
+
+        Raises `DirectoryRefusedError`, `LogOfflineError`, `MetadataFormatError` or
+        `OSError`, each with a sentence for the person who starts it.
+        """
+        path = config.log_directory
+        identity = Identity(
+            format_id(random_bytes(16)), config.node_id, format_id(random_bytes(16))
+        )
+        log_directory = LogDirectory.open(filesystem, path, identity)
+        journal, changes = MetadataJournal.open(filesystem, log_directory.state, path)
+        broker = cls(config, log_directory, journal, effects, random_bytes, wall_ms, mono_ms)
+        for change in changes:
+            for record in decode_change(change):
+                broker.metadata.replay(record)
+        broker._load()
+        return broker
+
+    def _load(self) -> None:
+        """Put into effect what the metadata says, and rebuild the rest from the logs."""
+        self.commit_metadata(self.metadata.decide_start())
+        configs = self.metadata.configs
+        self.config.set_dynamic(
+            configs.get((RESOURCE_BROKER, ""), {}),
+            configs.get((RESOURCE_BROKER, str(self.node_id)), {}),
+        )
+        self.load_report = self.log_directory.load(self._settings_of, self.wall_ms)
+        if self.load_report.leftovers is not None:
+            self.run_delete_job(self.load_report.leftovers)
+        self._delete_orphans()
+        for topic in self.metadata.topics.values():
+            self._open_partitions(topic)
+        self.coordinators = Coordinators(self)
+        self.coordinators.load()
+        if not self.load_report.is_clean:
+            self.coordinators.abort_unknown_transactions(
+                p for t in self.metadata.topics.values() for p in t.partitions
+            )
+
+    def _settings_of(self, topic_name: str) -> LogConfig:
+        topic = self.metadata.topics.get(topic_name)
+        return log_config(self.config, {} if topic is None else topic.configs)
+
+    def _delete_orphans(self) -> None:
+        """Remove logs of topics whose deletion a crash interrupted."""
+        for topic_name, index in list(self.log_directory.logs):
+            topic = self.metadata.topics.get(topic_name)
+            if (
+                topic is None
+                or index >= topic.partition_count
+                or self.log_directory.topic_id_of(topic_name, index) not in (None, topic.id)
+            ):
+                self._delete_log(topic_name, index)
+
+    def close(self, wall_ms: int) -> None:
+        """Leave everything durable and marked as cleanly shut down. Raises `OSError`."""
+        for connection in list(self.connections.values()):
+            connection.close("the broker stops")
+        self.journal.close()
+        self.log_directory.close()
+
+
+def ignore_result(result: object) -> None:
+    """For jobs whose outcome changes nothing: the next start finds what they left."""

@@ -1,0 +1,49 @@
+"""The authorizer's question, asked the way handlers need it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ottla.broker.authorizer import CLUSTER_NAME, Operation, Resource
+from ottla.wire.errors import ErrorCode, RequestError
+
+if TYPE_CHECKING:
+    from ottla.broker.request import RequestContext
+
+
+def is_allowed(
+    request: RequestContext, operation: Operation, resource: Resource, name: str
+) -> bool:
+    return request.broker.authorizer.is_allowed(request.connection, operation, resource, name)
+
+
+def require(
+    request: RequestContext,
+    operation: Operation,
+    resource: Resource,
+    name: str,
+    code: ErrorCode,
+) -> None:
+    """Refuse the whole request with `code` unless its principal may do this."""
+    if not is_allowed(request, operation, resource, name):
+        raise RequestError(code)
+
+
+def require_cluster(request: RequestContext, operation: Operation) -> None:
+    """Refuse the whole request unless its principal may do this to the cluster."""
+    require(
+        request,
+        operation,
+        Resource.CLUSTER,
+        CLUSTER_NAME,
+        ErrorCode.CLUSTER_AUTHORIZATION_FAILED,
+    )
+
+
+def require_group(request: RequestContext, operation: Operation, group_id: str) -> None:
+    """Refuse the whole request unless its principal may do this to the group."""
+    require(request, operation, Resource.GROUP, group_id, ErrorCode.GROUP_AUTHORIZATION_FAILED)
+
+
+def may_touch_topic(request: RequestContext, operation: Operation, topic_name: str) -> bool:
+    return is_allowed(request, operation, Resource.TOPIC, topic_name)

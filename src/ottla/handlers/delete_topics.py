@@ -1,0 +1,84 @@
+"""DeleteTopics (API key 20), versions 1 to 6.
+
+v1 throttle time; v3 TOPIC_DELETION_DISABLED; v5 error messages (KIP-599); v6
+topic ids (KIP-516).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ottla.broker.authorizer import Operation
+from ottla.handlers.authorization import may_touch_topic
+from ottla.wire.errors import ErrorCode, RequestError
+from ottla.wire.message import ZERO_UUID
+from ottla.wire.messages.delete_topics import (
+    DeletableTopicResult,
+    DeleteTopicsRequest,
+    DeleteTopicsResponse,
+    DeleteTopicState,
+)
+
+if TYPE_CHECKING:
+    from ottla.broker.broker import Broker
+    from ottla.broker.request import RequestContext
+
+
+def handle(
+    broker: Broker, request: RequestContext, message: DeleteTopicsRequest
+) -> DeleteTopicsResponse:
+    """Each topic is gone, durably; its files follow."""
+    if not broker.config.flag("delete.topic.enable"):
+        code = (
+            ErrorCode.INVALID_REQUEST if request.version < 3 else ErrorCode.TOPIC_DELETION_DISABLED
+        )
+        raise RequestError(code, "Topic deletion is disabled.")
+    wanted = message.topics
+    if request.version < 6:
+        wanted = [DeleteTopicState(name) for name in message.topic_names]
+    response = DeleteTopicsResponse()
+    deleted: list[str] = []
+    named: set[tuple[str | None, bytes]] = set()
+    for one in wanted:
+        key = (one.name, one.topic_id)
+        if key in named:
+            result = DeletableTopicResult(
+                one.name, one.topic_id, ErrorCode.INVALID_REQUEST, "Duplicate topic in request."
+            )
+        else:
+            named.add(key)
+            result = _delete(broker, request, one)
+            if not result.error_code:
+                assert result.name is not None
+                deleted.append(result.name)
+        response.responses.append(result)
+    if deleted:
+        broker.coordinators.topics_deleted(deleted)
+    return response
+
+
+def _delete(
+    broker: Broker, request: RequestContext, wanted: DeleteTopicState
+) -> DeletableTopicResult:
+    by_id = wanted.name is None
+    if not by_id and wanted.topic_id != ZERO_UUID:
+        return DeletableTopicResult(
+            wanted.name,
+            wanted.topic_id,
+            ErrorCode.INVALID_REQUEST,
+            "You may not specify both topic name and topic id.",
+        )
+    metadata = broker.metadata
+    if by_id:
+        topic = metadata.topics_by_id.get(wanted.topic_id)
+        missing = ErrorCode.UNKNOWN_TOPIC_ID
+    else:
+        topic = metadata.topics.get(wanted.name or "")
+        missing = ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
+    if topic is None:
+        return DeletableTopicResult(wanted.name, wanted.topic_id, missing, missing.name)
+    if not may_touch_topic(request, Operation.DELETE, topic.name):
+        code = ErrorCode.TOPIC_AUTHORIZATION_FAILED
+        return DeletableTopicResult(wanted.name, wanted.topic_id, code, code.name)
+    broker.delete_topic(topic)
+    return DeletableTopicResult(topic.name, topic.id)

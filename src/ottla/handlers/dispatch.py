@@ -1,0 +1,112 @@
+"""The entry to the core: one frame in, one decision.
+
+Errors come in four kinds. Bytes that are not a request close the connection.
+A request refused as a whole (`RequestError`, raised before anything changed)
+becomes its API's own error response, built here. Results per partition are
+values in the handlers' responses. A broken invariant is not caught.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ottla.broker.request import Parked, RequestContext
+from ottla.handlers.error_response import error_response
+from ottla.handlers.registry import Api, find_api
+from ottla.wire import codec
+from ottla.wire.errors import ErrorCode, ProtocolError, RequestError
+from ottla.wire.frames import API_VERSIONS_KEY, read_request_header
+from ottla.wire.message import Message
+
+if TYPE_CHECKING:
+    from ottla.broker.broker import Broker
+    from ottla.broker.connection import Connection
+
+
+def dispatch(
+    broker: Broker,
+    connection: Connection,
+    frame: bytearray | memoryview,
+    wall_ms: int,
+    mono_ms: int,
+) -> None:
+    """Handle one request; `frame` is writable, without its length, and ours from now on."""
+    broker.wall_ms = wall_ms
+    broker.mono_ms = mono_ms
+    try:
+        _dispatch(broker, connection, memoryview(frame), wall_ms, mono_ms)
+    except ProtocolError as error:
+        broker.metrics.connections_closed_by_error += 1
+        connection.close(str(error))
+    broker.settle()
+
+
+def _dispatch(
+    broker: Broker, connection: Connection, view: memoryview, wall_ms: int, mono_ms: int
+) -> None:
+    header = read_request_header(view)
+    key, version = header.api_key, header.api_version
+    api = find_api(key)
+    if api is None:
+        raise ProtocolError(f"API key {key} is not served")
+    is_served = api.min_version <= version <= api.max_version
+    if not is_served and key != API_VERSIONS_KEY:
+        raise ProtocolError(f"{api.name} version {version} is not served")
+    is_flexible = is_served and version >= api.flexible_from
+    if not is_served:
+        # The message of a version from the future cannot be read (KIP-511).
+        message, version = api.request_class(), 0
+    elif api.decode is not None:
+        message = api.decode(view, header.body, version)
+    else:
+        message = codec.decode(api.request_class, version, view, header.body, is_flexible)
+    metrics = broker.metrics.api(key)
+    metrics.requests += 1
+    metrics.request_bytes += len(view)
+    connection.client_id = header.client_id
+    request = RequestContext(
+        broker,
+        connection,
+        connection.take_slot(),
+        key,
+        version,
+        is_flexible,
+        header.correlation_id,
+        header.client_id,
+        wall_ms,
+        mono_ms,
+        message,
+        _refuse,
+    )
+    request.body_encoder = api.encode
+    if is_served:
+        _run(broker, api, request)
+    else:
+        _refuse(request, RequestError(ErrorCode.UNSUPPORTED_VERSION))
+
+
+def _run(broker: Broker, api: Api, request: RequestContext) -> None:
+    try:
+        response = api.handle(broker, request, request.message)
+    except RequestError as error:
+        _refuse(request, error)
+        return
+    if response is Parked.LATER:
+        return
+    if response is Parked.NOTHING:
+        request.complete_without_response()
+        return
+    assert isinstance(response, Message)
+    request.complete(response)
+
+
+def _refuse(request: RequestContext, error: RequestError) -> None:
+    """Answer with the API's own error response; close where it has none."""
+    api = find_api(request.api_key)
+    assert api is not None
+    request.broker.metrics.api(api.key).count_error(error.code)
+    refusal = error_response(api, request, request.message, error)
+    if refusal is None:
+        request.close(f"{api.name}: {error}")
+    else:
+        request.complete(refusal)

@@ -1,0 +1,43 @@
+"""InitProducerId (API key 22), versions 0 to 5.
+
+v1 throttle behaviour; v3 the producer's present id and epoch (KIP-360); v4
+PRODUCER_FENCED; v5 transactions version 2 (KIP-890).
+
+Ids are reserved durably in blocks, so that none is ever given twice.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ottla.broker.authorizer import Operation, Resource
+from ottla.broker.coordinators import client_of
+from ottla.broker.request import Parked
+from ottla.handlers.authorization import require
+from ottla.wire.errors import ErrorCode
+from ottla.wire.messages.init_producer_id import InitProducerIdRequest, InitProducerIdResponse
+
+if TYPE_CHECKING:
+    from ottla.broker.broker import Broker
+    from ottla.broker.request import RequestContext
+
+
+def handle(
+    broker: Broker, request: RequestContext, message: InitProducerIdRequest
+) -> InitProducerIdResponse | Parked:
+    """A producer id of the caller's own, with an epoch that fences its predecessors."""
+    transactional_id = message.transactional_id
+    if transactional_id is None:
+        return InitProducerIdResponse(producer_id=broker.next_producer_id(), producer_epoch=0)
+    require(
+        request,
+        Operation.WRITE,
+        Resource.TRANSACTIONAL_ID,
+        transactional_id,
+        ErrorCode.TRANSACTIONAL_ID_AUTHORIZATION_FAILED,
+    )
+    outcome = broker.coordinators.transactions.init_producer_id(
+        message, client_of(request), request, request.wall_ms, request.mono_ms
+    )
+    broker.coordinators.apply_transaction_outcome(transactional_id, outcome)
+    return Parked.LATER

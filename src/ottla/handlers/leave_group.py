@@ -1,0 +1,28 @@
+"""LeaveGroup (API key 13), versions 0 to 5.
+
+v1 throttle time; v3 several members at once (KIP-345); v5 reason (KIP-800).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ottla.broker.authorizer import Operation
+from ottla.broker.coordinators import client_of
+from ottla.broker.request import Parked
+from ottla.handlers.authorization import require_group
+from ottla.wire.messages.leave_group import LeaveGroupRequest
+
+if TYPE_CHECKING:
+    from ottla.broker.broker import Broker
+    from ottla.broker.request import RequestContext
+
+
+def handle(broker: Broker, request: RequestContext, message: LeaveGroupRequest) -> Parked:
+    """The members are gone from the group."""
+    require_group(request, Operation.READ, message.group_id)
+    outcome = broker.coordinators.groups.leave_group(
+        message, client_of(request), request, request.wall_ms, request.mono_ms
+    )
+    broker.coordinators.apply_group_outcome(message.group_id, outcome)
+    return Parked.LATER

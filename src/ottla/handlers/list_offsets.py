@@ -1,0 +1,123 @@
+"""ListOffsets (API key 2), versions 1 to 11.
+
+v1 one offset by timestamp; v2 isolation level; v4 current leader epoch
+(KIP-320); v7 max timestamp (KIP-734); v8 earliest local (KIP-405); v9 latest
+tiered (KIP-1005); v10 timeout; v11 earliest pending upload (KIP-1023).
+
+Without tiered storage the earliest local offset is the earliest, and nothing
+is tiered or waits for upload.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from ottla.broker.authorizer import Operation, Resource
+from ottla.storage.errors import StorageError
+from ottla.wire.errors import ErrorCode
+from ottla.wire.messages.list_offsets import (
+    ListOffsetsPartition,
+    ListOffsetsPartitionResponse,
+    ListOffsetsRequest,
+    ListOffsetsResponse,
+    ListOffsetsTopicResponse,
+)
+
+if TYPE_CHECKING:
+    from ottla.broker.broker import Broker
+    from ottla.broker.partitions import Partition
+    from ottla.broker.request import RequestContext
+
+LATEST: Final = -1
+EARLIEST: Final = -2
+MAX_TIMESTAMP: Final = -3
+EARLIEST_LOCAL: Final = -4
+LATEST_TIERED: Final = -5
+EARLIEST_PENDING_UPLOAD: Final = -6
+
+#: The version that first knows each special timestamp.
+_KNOWN_FROM: Final = {
+    MAX_TIMESTAMP: 7,
+    EARLIEST_LOCAL: 8,
+    LATEST_TIERED: 9,
+    EARLIEST_PENDING_UPLOAD: 11,
+}
+
+
+def handle(
+    broker: Broker, request: RequestContext, message: ListOffsetsRequest
+) -> ListOffsetsResponse:
+    """For each partition the offset that belongs to the timestamp asked for."""
+    response = ListOffsetsResponse()
+    seen: set[tuple[str, int]] = set()
+    named_twice: set[tuple[str, int]] = set()
+    for topic in message.topics:
+        for wanted in topic.partitions:
+            key = (topic.name, wanted.partition_index)
+            (named_twice if key in seen else seen).add(key)
+    for topic in message.topics:
+        is_allowed = broker.authorizer.is_allowed(
+            request.connection, Operation.DESCRIBE, Resource.TOPIC, topic.name
+        )
+        results = []
+        for wanted in topic.partitions:
+            result = ListOffsetsPartitionResponse(
+                wanted.partition_index, timestamp=-1, offset=-1, leader_epoch=-1
+            )
+            results.append(result)
+            partition = broker.find_partition(topic.name, wanted.partition_index)
+            if not is_allowed:
+                result.error_code = ErrorCode.TOPIC_AUTHORIZATION_FAILED
+            elif (topic.name, wanted.partition_index) in named_twice:
+                result.error_code = ErrorCode.INVALID_REQUEST
+            elif partition is None:
+                result.error_code = ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
+            else:
+                result.error_code = _look_up(
+                    partition, wanted, result, message.isolation_level, request.version
+                )
+        response.topics.append(ListOffsetsTopicResponse(topic.name, results))
+    return response
+
+
+def _look_up(
+    partition: Partition,
+    wanted: ListOffsetsPartition,
+    result: ListOffsetsPartitionResponse,
+    isolation_level: int,
+    version: int,
+) -> ErrorCode:
+    if partition.offline_error:
+        return partition.offline_error
+    error = partition.check_leader_epoch(wanted.current_leader_epoch)
+    if error:
+        return error
+    timestamp = wanted.timestamp
+    if timestamp < 0 and version < _KNOWN_FROM.get(timestamp, 0 if timestamp >= EARLIEST else 99):
+        return ErrorCode.UNSUPPORTED_VERSION
+    log = partition.log
+    end_offset = partition.visible_end_offset(isolation_level)
+    if timestamp == LATEST:
+        result.offset = end_offset
+        result.leader_epoch = partition.leader_epoch
+    elif timestamp in (EARLIEST, EARLIEST_LOCAL):
+        result.offset = log.log_start_offset
+        epoch = log.leader_epoch_at(log.log_start_offset)
+        result.leader_epoch = partition.leader_epoch if epoch < 0 else epoch
+    elif timestamp not in (LATEST_TIERED, EARLIEST_PENDING_UPLOAD):
+        try:
+            search = (
+                log.search_max_timestamp()
+                if timestamp == MAX_TIMESTAMP
+                else log.search_timestamp(timestamp)
+            )
+            found = search.run()
+        except OSError:
+            return ErrorCode.KAFKA_STORAGE_ERROR
+        except StorageError as storage_error:
+            return storage_error.code
+        if found is not None and found.offset < end_offset:
+            result.offset = found.offset
+            result.timestamp = found.timestamp_ms
+            result.leader_epoch = found.leader_epoch
+    return ErrorCode.NONE

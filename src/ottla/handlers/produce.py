@@ -1,0 +1,152 @@
+"""Produce (API key 0), versions 3 to 13; advertised from 0 (KAFKA-18659).
+
+v3 transactional id and record batches v2; v4 KAFKA_STORAGE_ERROR; v5 log start
+offset; v7 zstd (KIP-110); v8 errors per record (KIP-467); v10 current leader
+(KIP-951); v11, v12 transactions without AddPartitionsToTxn (KIP-890); v13
+topic ids (KIP-516).
+
+Under fsync durability both acks=1 and acks=all are answered after the flush
+that covers the records. acks=0 has no response; an error closes its connection.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from ottla.broker.authorizer import Operation, Resource
+from ottla.broker.pending_produce import PendingProduce, refuse
+from ottla.broker.request import Parked
+from ottla.storage.errors import AppendError
+from ottla.wire.errors import ErrorCode, RequestError
+from ottla.wire.messages.produce import (
+    BatchIndexAndErrorMessage,
+    PartitionProduceData,
+    PartitionProduceResponse,
+    ProduceRequest,
+    ProduceResponse,
+    TopicProduceResponse,
+)
+
+if TYPE_CHECKING:
+    from ottla.broker.broker import Broker
+    from ottla.broker.partitions import Partition
+    from ottla.broker.request import RequestContext
+    from ottla.broker.topics import Topic
+
+#: Where a batch's header holds the low byte of its attributes, and zstd in it.
+_ATTRIBUTES_POSITION: Final = 22
+_COMPRESSION_MASK: Final = 7
+_ZSTD: Final = 4
+_HEADER_SIZE: Final = 61
+
+
+def handle(
+    broker: Broker, request: RequestContext, message: ProduceRequest
+) -> ProduceResponse | Parked:
+    """Append to each partition; answer when everything appended is acknowledged."""
+    acks = message.acks
+    if acks not in (-1, 0, 1):
+        raise RequestError(ErrorCode.INVALID_REQUIRED_ACKS)
+    if message.transactional_id is not None and not broker.authorizer.is_allowed(
+        request.connection, Operation.WRITE, Resource.TRANSACTIONAL_ID, message.transactional_id
+    ):
+        raise RequestError(ErrorCode.TRANSACTIONAL_ID_AUTHORIZATION_FAILED)
+    response = ProduceResponse()
+    pending = PendingProduce(request, response)
+    metadata = broker.metadata
+    for data in message.topic_data:
+        if request.version >= 13:
+            topic = metadata.topics_by_id.get(data.topic_id)
+            missing = ErrorCode.UNKNOWN_TOPIC_ID
+        else:
+            topic = metadata.topics.get(data.name)
+            missing = ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
+        if topic is not None and not broker.authorizer.is_allowed(
+            request.connection, Operation.WRITE, Resource.TOPIC, topic.name
+        ):
+            topic, missing = None, ErrorCode.TOPIC_AUTHORIZATION_FAILED
+        results = []
+        for one in data.partition_data:
+            result = PartitionProduceResponse(one.index, log_append_time_ms=-1)
+            results.append(result)
+            if topic is None:
+                refuse(result, missing)
+            elif not 0 <= one.index < len(topic.partitions):
+                refuse(result, ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)
+            else:
+                _append(broker, request, pending, topic, one, result, acks)
+        response.responses.append(TopicProduceResponse(data.topic_id, data.name, results))
+    if acks == 0:
+        return _finish_unacknowledged(request, response)
+    return Parked.LATER if pending.is_parked(message.timeout_ms) else response
+
+
+def _append(
+    broker: Broker,
+    request: RequestContext,
+    pending: PendingProduce,
+    topic: Topic,
+    one: PartitionProduceData,
+    result: PartitionProduceResponse,
+    acks: int,
+) -> None:
+    partition: Partition = topic.partitions[one.index]
+    data = one.records
+    metrics = broker.metrics
+    if partition.offline_error:
+        refuse(result, partition.offline_error)
+        return
+    if acks == -1 and topic.min_insync_replicas > 1:
+        refuse(result, ErrorCode.NOT_ENOUGH_REPLICAS)
+        return
+    if not data:
+        refuse(result, ErrorCode.INVALID_RECORD, "A produce request must have one record batch.")
+        return
+    assert isinstance(data, memoryview)
+    if (
+        request.version < 7
+        and len(data) >= _HEADER_SIZE
+        and data[_ATTRIBUTES_POSITION] & _COMPRESSION_MASK == _ZSTD
+    ):
+        refuse(result, ErrorCode.UNSUPPORTED_COMPRESSION_TYPE)
+        return
+    if topic.is_internal and request.client_id != ADMIN_CLIENT_ID:
+        refuse(
+            result,
+            ErrorCode.INVALID_TOPIC_EXCEPTION,
+            f"Cannot append to internal topic {topic.name}",
+        )
+        return
+    try:
+        info = broker.append(partition, data)
+    except AppendError as error:
+        metrics.produces_refused += 1
+        refuse(result, error.code, error.message)
+        result.record_errors = [
+            BatchIndexAndErrorMessage(r.batch_index, r.message) for r in error.record_errors
+        ]
+        if error.code is not ErrorCode.CORRUPT_MESSAGE:
+            result.log_start_offset = partition.log_start_offset
+        return
+    metrics.bytes_in += len(data)
+    metrics.batches_in += 1
+    result.base_offset = info.first_offset
+    result.log_append_time_ms = info.log_append_time_ms
+    result.log_start_offset = info.log_start_offset
+    if acks:
+        pending.wait_for(partition, info.last_offset + 1, result)
+
+
+def _finish_unacknowledged(request: RequestContext, response: ProduceResponse) -> Parked:
+    """Nobody is told of success; of failure the client hears by its connection closing."""
+    for topic in response.responses:
+        for result in topic.partition_responses:
+            if result.error_code:
+                name = ErrorCode(result.error_code).name
+                request.close(f"produce with acks=0 failed: {name}")
+                return Parked.LATER
+    return Parked.NOTHING
+
+
+#: Apache Kafka lets a client of this id write to internal topics.
+ADMIN_CLIENT_ID: Final = "__admin_client"

@@ -1,0 +1,120 @@
+"""Which APIs are served, at which versions, by which module.
+
+One row per API; the module of a row, `ottla.handlers.<name>`, and that of its
+messages, `ottla.wire.messages.<name>`, are loaded by the first request for it,
+because a broker that is ready in a tenth of a second cannot load them all.
+
+A handler module has `handle(broker, request, message)`, which returns a
+response or a `Parked`. It may have `decode(buffer, position, version)` and
+`encode(response, version)` where the compiled codec is not fast enough.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib import import_module
+from typing import Any, Final, NamedTuple, TypeAlias
+
+from ottla.broker.request import BodyEncoder, Parked
+from ottla.wire.message import Buffer, Message
+
+Handler: TypeAlias = Callable[[Any, Any, Any], Message | Parked]
+Decoder: TypeAlias = Callable[[Buffer, int, int], Message]
+
+
+class Row(NamedTuple):
+    """An API with the versions served, both inclusive.
+
+    `advertised_from` is what ApiVersions says instead of `min_version`.
+    """
+
+    name: str
+    min_version: int
+    max_version: int
+    advertised_from: int = -1
+
+
+ROWS: Final[dict[int, Row]] = {
+    # librdkafka stops compressing unless Produce is advertised from 0 (KAFKA-18659).
+    0: Row("produce", 3, 13, advertised_from=0),
+    1: Row("fetch", 4, 18),
+    2: Row("list_offsets", 1, 11),
+    3: Row("metadata", 0, 13),
+    8: Row("offset_commit", 2, 10),
+    9: Row("offset_fetch", 1, 10),
+    10: Row("find_coordinator", 0, 6),
+    11: Row("join_group", 0, 9),
+    12: Row("heartbeat", 0, 4),
+    13: Row("leave_group", 0, 5),
+    14: Row("sync_group", 0, 5),
+    15: Row("describe_groups", 0, 6),
+    16: Row("list_groups", 0, 5),
+    18: Row("api_versions", 0, 4),
+    19: Row("create_topics", 2, 7),
+    20: Row("delete_topics", 1, 6),
+    21: Row("delete_records", 0, 2),
+    22: Row("init_producer_id", 0, 5),
+    23: Row("offset_for_leader_epoch", 2, 4),
+    24: Row("add_partitions_to_txn", 0, 5),
+    25: Row("add_offsets_to_txn", 0, 4),
+    26: Row("end_txn", 0, 5),
+    27: Row("write_txn_markers", 1, 2),
+    28: Row("txn_offset_commit", 0, 5),
+    32: Row("describe_configs", 1, 4),
+    33: Row("alter_configs", 0, 2),
+    35: Row("describe_log_dirs", 1, 5),
+    37: Row("create_partitions", 0, 3),
+    42: Row("delete_groups", 0, 2),
+    44: Row("incremental_alter_configs", 0, 1),
+    47: Row("offset_delete", 0, 0),
+    60: Row("describe_cluster", 0, 2),
+    61: Row("describe_producers", 0, 0),
+    65: Row("describe_transactions", 0, 0),
+    66: Row("list_transactions", 0, 2),
+    75: Row("describe_topic_partitions", 0, 0),
+}
+
+
+class Api:
+    """A loaded row: everything dispatch needs for one request."""
+
+    __slots__ = (
+        "decode",
+        "encode",
+        "flexible_from",
+        "handle",
+        "key",
+        "max_version",
+        "min_version",
+        "name",
+        "request_class",
+        "response_class",
+    )
+
+    def __init__(self, key: int, row: Row) -> None:
+        messages = import_module(f"ottla.wire.messages.{row.name}")
+        module = import_module(f"ottla.handlers.{row.name}")
+        self.key = key
+        self.name = row.name
+        self.min_version = row.min_version
+        self.max_version = row.max_version
+        self.flexible_from: int = messages.FLEXIBLE_FROM
+        self.request_class: type[Message] = messages.REQUEST
+        self.response_class: type[Message] = messages.RESPONSE
+        self.handle: Handler = module.handle
+        self.decode: Decoder | None = getattr(module, "decode", None)
+        self.encode: BodyEncoder | None = getattr(module, "encode", None)
+
+
+_loaded: dict[int, Api] = {}
+
+
+def find_api(key: int) -> Api | None:
+    """The API with this key, or None when it is not served."""
+    api = _loaded.get(key)
+    if api is None:
+        row = ROWS.get(key)
+        if row is None:
+            return None
+        api = _loaded[key] = Api(key, row)
+    return api
