@@ -174,15 +174,24 @@ class Broker:
     # --- flushing -------------------------------------------------------------------
 
     def append(
-        self, partition: Partition, data: memoryview, origin: Origin = Origin.CLIENT
+        self,
+        partition: Partition,
+        data: memoryview,
+        origin: Origin = Origin.CLIENT,
+        *,
+        must_start_at_zero: bool = False,
     ) -> AppendInfo:
         """Append batches; visible and acknowledged as the durability has it.
 
-        Raises `AppendError`, having changed nothing.
+        `must_start_at_zero` refuses unknown producers in mid-sequence (KIP-890). Raises `AppendError`, having changed nothing.
         """
         try:
             info = partition.log.append(
-                data, leader_epoch=partition.leader_epoch, wall_ms=self.wall_ms, origin=origin
+                data,
+                leader_epoch=partition.leader_epoch,
+                wall_ms=self.wall_ms,
+                origin=origin,
+                must_start_at_zero=must_start_at_zero,
             )
         except AppendError as error:
             if error.code is ErrorCode.KAFKA_STORAGE_ERROR:

@@ -316,7 +316,8 @@ class PendingFetch:
 
     def _watch(self, round_: _Round) -> None:
         self._state = _State.WATCHING
-        self._missing = max(1, self._min_bytes - round_.size)
+        # A small marker can make many bytes readable: with isolation, every change counts.
+        self._missing = 1 if self._isolation else max(1, self._min_bytes - round_.size)
         self._watched = round_.watched
         for partition in round_.watched:
             partition.watchers[self] = None

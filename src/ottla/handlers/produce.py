@@ -13,6 +13,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from ottla.batch.errors import CorruptBatchError
+from ottla.batch.record_batch import read_header
 from ottla.broker.authorizer import Operation, Resource
 from ottla.broker.pending_produce import PendingProduce, refuse
 from ottla.broker.request import Parked
@@ -33,11 +35,21 @@ if TYPE_CHECKING:
     from ottla.broker.request import RequestContext
     from ottla.broker.topics import Topic
 
-#: Where a batch's header holds the low byte of its attributes, and zstd in it.
+#: Where a batch's header holds the low byte of its attributes, and what is in it.
 _ATTRIBUTES_POSITION: Final = 22
 _COMPRESSION_MASK: Final = 7
 _ZSTD: Final = 4
+_TRANSACTIONAL_FLAG: Final = 16
 _HEADER_SIZE: Final = 61
+
+#: The version from which zstd may be sent (KIP-110).
+ZSTD_FROM: Final = 7
+#: The version that can be told TRANSACTION_ABORTABLE.
+ABORTABLE_FROM: Final = 11
+#: The version from which partitions take part in a transaction without being added.
+ADDS_FROM: Final = 12
+#: The version from which topics are named by id.
+TOPIC_IDS_FROM: Final = 13
 
 
 def handle(
@@ -55,7 +67,7 @@ def handle(
     pending = PendingProduce(request, response)
     metadata = broker.metadata
     for data in message.topic_data:
-        if request.version >= 13:
+        if request.version >= TOPIC_IDS_FROM:
             topic = metadata.topics_by_id.get(data.topic_id)
             missing = ErrorCode.UNKNOWN_TOPIC_ID
         else:
@@ -74,7 +86,7 @@ def handle(
             elif not 0 <= one.index < len(topic.partitions):
                 refuse(result, ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)
             else:
-                _append(broker, request, pending, topic, one, result, acks)
+                _append(broker, request, message, pending, topic, one, result)
         response.responses.append(TopicProduceResponse(data.topic_id, data.name, results))
     if acks == 0:
         return _finish_unacknowledged(request, response)
@@ -84,30 +96,27 @@ def handle(
 def _append(
     broker: Broker,
     request: RequestContext,
+    message: ProduceRequest,
     pending: PendingProduce,
     topic: Topic,
     one: PartitionProduceData,
     result: PartitionProduceResponse,
-    acks: int,
 ) -> None:
-    partition: Partition = topic.partitions[one.index]
+    partition = topic.partitions[one.index]
     data = one.records
     metrics = broker.metrics
     if partition.offline_error:
         refuse(result, partition.offline_error)
         return
-    if acks == -1 and topic.min_insync_replicas > 1:
+    if message.acks == -1 and topic.min_insync_replicas > 1:
         refuse(result, ErrorCode.NOT_ENOUGH_REPLICAS)
         return
     if not data:
         refuse(result, ErrorCode.INVALID_RECORD, "A produce request must have one record batch.")
         return
     assert isinstance(data, memoryview)
-    if (
-        request.version < 7
-        and len(data) >= _HEADER_SIZE
-        and data[_ATTRIBUTES_POSITION] & _COMPRESSION_MASK == _ZSTD
-    ):
+    attributes = data[_ATTRIBUTES_POSITION] if len(data) >= _HEADER_SIZE else 0
+    if attributes & _COMPRESSION_MASK == _ZSTD and request.version < ZSTD_FROM:
         refuse(result, ErrorCode.UNSUPPORTED_COMPRESSION_TYPE)
         return
     if topic.is_internal and request.client_id != ADMIN_CLIENT_ID:
@@ -117,8 +126,13 @@ def _append(
             f"Cannot append to internal topic {topic.name}",
         )
         return
+    if attributes & _TRANSACTIONAL_FLAG:
+        error = _take_part(broker, request, message, partition, data, pending, result)
+        if error:
+            refuse(result, error)
+            return
     try:
-        info = broker.append(partition, data)
+        info = broker.append(partition, data, must_start_at_zero=request.version >= ADDS_FROM)
     except AppendError as error:
         metrics.produces_refused += 1
         refuse(result, error.code, error.message)
@@ -133,8 +147,51 @@ def _append(
     result.base_offset = info.first_offset
     result.log_append_time_ms = info.log_append_time_ms
     result.log_start_offset = info.log_start_offset
-    if acks:
+    if message.acks:
         pending.wait_for(partition, info.last_offset + 1, result)
+
+
+def _take_part(
+    broker: Broker,
+    request: RequestContext,
+    message: ProduceRequest,
+    partition: Partition,
+    data: memoryview,
+    pending: PendingProduce,
+    result: PartitionProduceResponse,
+) -> ErrorCode:
+    """Whether the partition takes part in the producer's transaction, now if not before."""
+    transactional_id = message.transactional_id
+    if transactional_id is None:
+        return ErrorCode.TRANSACTIONAL_ID_AUTHORIZATION_FAILED
+    try:
+        header = read_header(data)
+    except CorruptBatchError as corrupt:
+        return corrupt.code
+    producer_id, epoch = header.producer_id, header.producer_epoch
+    producers = partition.log.producers
+    state = producers.get(producer_id)
+    if state is not None and state.epoch == epoch and producers.has_open_transaction(producer_id):
+        return ErrorCode.NONE
+    where = (partition.topic_name, partition.index)
+    who = (transactional_id, producer_id, epoch)
+    coordinators = broker.coordinators
+    if request.version >= ADDS_FROM:
+        error, outcome = coordinators.transactions.add_partitions(
+            *who, [where], 2, request.wall_ms, request.mono_ms
+        )
+        if not error:
+            error = coordinators.apply_transaction_outcome(transactional_id, outcome)
+            record = coordinators.transaction_partition(transactional_id)
+            pending.wait_for(record, record.log.log_end_offset, result)
+    else:
+        error = coordinators.transactions.verify_partitions(*who, [where])[where]
+        if error is ErrorCode.TRANSACTION_ABORTABLE and request.version < ABORTABLE_FROM:
+            error = ErrorCode.INVALID_TXN_STATE
+        elif error is ErrorCode.CONCURRENT_TRANSACTIONS:
+            # Retriable in the eyes of producers that do not know the other.
+            error = ErrorCode.NOT_ENOUGH_REPLICAS
+    return ErrorCode.INVALID_PRODUCER_EPOCH if error is ErrorCode.PRODUCER_FENCED else error
 
 
 def _finish_unacknowledged(request: RequestContext, response: ProduceResponse) -> Parked:
