@@ -183,7 +183,8 @@ class Broker:
     ) -> AppendInfo:
         """Append batches; visible and acknowledged as the durability has it.
 
-        `must_start_at_zero` refuses unknown producers in mid-sequence (KIP-890). Raises `AppendError`, having changed nothing.
+        `must_start_at_zero` refuses unknown producers in mid-sequence (KIP-890).
+        Raises `AppendError`, having changed nothing.
         """
         try:
             info = partition.log.append(
