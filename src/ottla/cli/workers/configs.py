@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 from ottla.cli.workers.failures import raise_for
@@ -19,6 +19,8 @@ BROKER: Final = 4
 BROKER_LOGGER: Final = 8
 CLIENT_METRICS: Final = 16
 GROUP: Final = 32
+
+LIST_CONFIG_RESOURCES: Final = 74
 
 #: Source of a value → Kafka's name of it.
 SOURCES: Final = {
@@ -73,3 +75,42 @@ def _ask(
     for result in response.results:
         raise_for(result.error_code, result.error_message)
     return {result.resource_name: result.configs for result in response.results}
+
+
+def alter_configs(
+    cluster: Cluster, type_: int, name: str, *, set_: Mapping[str, str], delete: Iterable[str]
+) -> None:
+    """Set and unset keys of one resource, leaving its others alone.
+
+    Errors: `RefusedError` with the broker's reason.
+    """
+    from ottla.wire.messages.incremental_alter_configs import (
+        AlterableConfig,
+        AlterConfigsResource,
+        IncrementalAlterConfigsRequest,
+    )
+
+    operations = [AlterableConfig(key, 1, None) for key in delete]
+    operations += [AlterableConfig(key, 0, value) for key, value in set_.items()]
+    request = IncrementalAlterConfigsRequest([AlterConfigsResource(type_, name, operations)])
+    if type_ in (BROKER, BROKER_LOGGER) and name:
+        response = cluster.broker(int(name)).request(request)
+    else:
+        response = cluster.request(request)
+    for result in response.responses:
+        raise_for(result.error_code, result.error_message)
+
+
+def config_resources(cluster: Cluster, type_: int) -> list[str]:
+    """Names of the resources of a type that have a configuration of their own.
+
+    Before KIP-1142 brokers know this of client metrics only.
+    """
+    from ottla.cli.workers.opening import supports
+    from ottla.wire.messages.list_config_resources import ListConfigResourcesRequest
+
+    if not supports(cluster, LIST_CONFIG_RESOURCES, 0 if type_ == CLIENT_METRICS else 1):
+        return []
+    response = cluster.request(ListConfigResourcesRequest([type_]))
+    raise_for(response.error_code)
+    return [resource.resource_name for resource in response.config_resources]
