@@ -122,7 +122,6 @@ def test_an_unknown_tagged_field_beside_a_known_one_is_skipped() -> None:
     ("version", "claim"),
     [
         (1, struct.pack(">i", 2**31 - 1)),
-        (1, struct.pack(">i", -2)),
         (12, b"\xff\xff\xff\xff\x0f"),
         (12, b"\xff\xff\xff\xff\xff\xff\xff"),
     ],
@@ -168,3 +167,8 @@ def test_null_where_there_may_be_none_is_refused() -> None:
 def test_text_that_is_not_utf8_is_refused() -> None:
     with pytest.raises(ProtocolError, match="utf-8"):
         codec.decode(MetadataRequest, 1, struct.pack(">ih2s", 1, 2, b"\xff\xfe"), 0, False)
+
+
+def test_any_negative_count_is_null_as_in_kafka() -> None:
+    data = struct.pack(">i", -2)
+    assert codec.decode(MetadataRequest, 1, data, 0, False).topics is None

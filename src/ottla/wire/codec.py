@@ -309,7 +309,6 @@ def _decode_value(
         src.add(indent + 1, "raise ProtocolError(f'array claims {n} elements')")
         src.add(indent, "if n < 0:")
         if nullable:
-            src.add(indent + 1, "if n < -1: raise ProtocolError('negative array length')")
             src.add(indent + 1, f"{target} = None")
         else:
             src.add(indent + 1, f"raise ProtocolError('{field.name} is null')")
@@ -358,7 +357,6 @@ def _decode_scalar(
     _decode_length(src, indent, "int16" if type_ == "string" else "int32", flexible)
     src.add(indent, "if n < 0:")
     if nullable:
-        src.add(indent + 1, "if n < -1: raise ProtocolError('negative length')")
         src.add(indent + 1, f"{target} = None")
     else:
         src.add(indent + 1, f"raise ProtocolError('{name} is null')")

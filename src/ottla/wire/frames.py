@@ -94,8 +94,6 @@ def read_request_header(frame: Buffer) -> RequestHeader:
                 raise ProtocolError("client id runs past the end of the request")
             client_id = str(view[position:end], "utf-8")
             position = end
-        elif length != -1:
-            raise ProtocolError("client id has a negative length")
         if is_flexible(api_key, version):
             position = codec.skip_tagged_fields(view, position)
     except (struct.error, IndexError, UnicodeDecodeError) as error:
