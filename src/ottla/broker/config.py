@@ -164,9 +164,8 @@ class BrokerConfig:
 
     @property
     def node_id(self) -> int:
-        if not self.is_set("node.id") and self.is_set("broker.id"):
-            return max(self.number("broker.id"), 0)
-        return self.number("node.id")
+        older = self.number("broker.id")
+        return older if older >= 0 and not self.is_set("node.id") else self.number("node.id")
 
     @property
     def log_directory(self) -> str:
@@ -248,7 +247,13 @@ class BrokerConfig:
         """Every topic key with its effective value, source and synonyms."""
         entries = []
         for name, key in TOPIC.items():
-            synonyms = [s for synonym in key.synonyms for s in self._places(synonym)]
+            # Of a family, Kafka tells only the first one's default.
+            synonyms = [
+                place
+                for i, synonym in enumerate(key.synonyms)
+                for place in self._places(synonym)
+                if i == 0 or place.source is not ConfigSource.DEFAULT_CONFIG
+            ]
             if name in overrides:
                 synonyms.insert(
                     0, Synonym(name, overrides[name], ConfigSource.DYNAMIC_TOPIC_CONFIG)

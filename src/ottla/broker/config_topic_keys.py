@@ -180,6 +180,8 @@ GROUP_KEYS: Final = (
          "Whether share consumers may extend the lock of a record."),
     _key("share.session.timeout.ms", _INT, "45000", "medium",
          "Silence after which a member of a share group is dropped.", Range(1)),
+    _key("streams.assignment.interval.ms", _INT, "1000", "medium",
+         "Shortest time between two new assignments of a streams group.", Range(0)),
     _key("streams.heartbeat.interval.ms", _INT, "5000", "medium",
          "How often members of a streams group report.", Range(1)),
     _key("streams.initial.rebalance.delay.ms", _INT, "3000", "medium",

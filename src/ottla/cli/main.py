@@ -1,11 +1,111 @@
-"""The `ottla` command: finds the verb and hands over to its module."""
+"""The `ottla` command: finds the verb and hands over to its module.
+
+Only the module of the verb that was typed is loaded, so that each starts as
+fast as it can. A verb's module has `add_arguments(parser)` and
+`run(args) -> int`, the exit status.
+"""
 
 from __future__ import annotations
 
+import argparse
+import difflib
 import sys
+from collections.abc import Sequence
+from importlib import import_module
+from importlib.util import find_spec
+from typing import Final, NamedTuple, NoReturn
+
+from ottla import __version__
+from ottla.cli.errors import CommandError, exit_status_of
 
 
-def main() -> int:
+class Verb(NamedTuple):
+    """Where a verb lives, and the line `ottla --help` shows for it."""
+
+    module: str
+    summary: str
+    is_listed: bool = True
+
+
+VERBS: Final = {
+    "up": Verb("ottla.cli.up", "start a durable broker (and the platform around it) here"),
+    "ps": Verb("ottla.cli.ps", "list what is running: name, address, state, memory"),
+    "down": Verb("ottla.cli.down", "stop what is running, in order"),
+    "reset": Verb("ottla.cli.reset", "delete a stopped broker's data"),
+    "run": Verb("ottla.cli.run", "run a command with a throw-away broker beside it"),
+    "demo": Verb("ottla.cli.demo", "run a demo: analytics, hello, uuid"),
+    "dash": Verb("ottla.cli.dash", "the live dashboard of the analytics demo"),
+    "gateway": Verb("ottla.cli.gateway", "HTTP doors: REST Proxy, lag, metrics"),
+    "console": Verb("ottla.cli.console", "the web console"),
+    "shell": Verb("ottla.cli.shell", "an interactive shell with completion"),
+    "version": Verb("ottla.cli.version", "print the version"),
+}
+
+_EPILOG: Final = """\
+Kafka's own tools come along: kafka-topics, kafka-console-producer,
+kafka-console-consumer, kafka-consumer-groups and more.
+`ottla VERB --help` tells about one verb."""
+
+
+class Parser(argparse.ArgumentParser):
+    """Says what is wrong in one sentence and points to --help."""
+
+    def error(self, message: str) -> NoReturn:
+        raise CommandError(f"{self.prog}: {message} (see {self.prog} --help)", status=2)
+
+
+def main(words: Sequence[str] | None = None) -> int:
     """Run `ottla VERB …`; returns the process's exit status."""
-    print("usage: ottla VERB …", file=sys.stderr)
-    return 2
+    arguments = list(sys.argv[1:] if words is None else words)
+    return exit_status_of(lambda: _run(arguments))
+
+
+def available() -> dict[str, Verb]:
+    """The verbs whose module is installed."""
+    return {name: verb for name, verb in VERBS.items() if find_spec(verb.module) is not None}
+
+
+def _run(arguments: list[str]) -> int:
+    if not arguments or arguments[0] in ("-h", "--help", "help"):
+        if len(arguments) == 2 and arguments[0] == "help":
+            return _run([arguments[1], "--help"])
+        print(_overview())
+        return 0 if arguments else 2
+    name, *rest = arguments
+    if name in ("-V", "--version"):
+        name = "version"
+    verb = VERBS.get(name)
+    if verb is None or find_spec(verb.module) is None:
+        raise CommandError(_unknown(name), status=2)
+    module = import_module(verb.module)
+    parser = Parser(
+        prog=f"ottla {name}",
+        description=getattr(module, "DESCRIPTION", f"{verb.summary[0].upper()}{verb.summary[1:]}."),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    module.add_arguments(parser)
+    try:
+        parsed = parser.parse_args(rest)
+    except SystemExit as end:  # argparse has printed the help
+        return int(end.code or 0)
+    status: int = module.run(parsed)
+    return status
+
+
+def _overview() -> str:
+    lines = [f"Ottla {__version__}: the whole Kafka platform on this machine.", ""]
+    lines += ["usage: ottla VERB …", ""]
+    lines += [f"  {name:<10}{verb.summary}" for name, verb in available().items()]
+    return "\n".join([*lines, "", _EPILOG])
+
+
+def _unknown(name: str) -> str:
+    names = list(available())
+    near = difflib.get_close_matches(name, names, 1)
+    hint = f"Did you mean `ottla {near[0]}`?" if near else f"Verbs are: {', '.join(names)}."
+    return f"ottla: there is no verb {name!r}. {hint}"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -69,6 +69,7 @@ class ClientConnection(asyncio.BufferedProtocol):
         "_is_gathering",
         "_is_reading",
         "_is_resume_scheduled",
+        "_is_stopping",
         "_listener",
         "_max_frame",
         "_peer_host",
@@ -95,6 +96,7 @@ class ClientConnection(asyncio.BufferedProtocol):
         self._is_budget_short = False
         self._is_reading = True
         self._is_resume_scheduled = False
+        self._is_stopping = False
         self._gathered: list[Buffer] = []
         self._gathered_bytes = 0
         self._is_gathering = False
@@ -127,7 +129,6 @@ class ClientConnection(asyncio.BufferedProtocol):
         connection, self.connection = self.connection, None
         if connection is None:
             return
-        self._driver.connections.discard(self)
         self._listener.limits.release(self._peer_host)
         self._driver.forget(self)
         self._drop_frame()
@@ -136,6 +137,7 @@ class ClientConnection(asyncio.BufferedProtocol):
         connection.driver_state = None
         self._driver.core.connection_lost(connection)
         self._driver.settle()
+        self._driver.connection_gone(self)
 
     def eof_received(self) -> bool:
         """The client has nothing more to say; what is not answered yet is not waited for."""
@@ -279,7 +281,7 @@ class ClientConnection(asyncio.BufferedProtocol):
     def _go_on(self) -> None:
         self._is_resume_scheduled = False
         connection = self.connection
-        if connection is None or connection.is_closed or connection.is_paused:
+        if connection is None or connection.is_closed or connection.is_paused or self._is_stopping:
             return
         now = mono_ms()
         frame = self._frame
@@ -367,6 +369,11 @@ class ClientConnection(asyncio.BufferedProtocol):
         if self._gathered:
             self._write()
         self._transport.close()
+
+    def stop_reading(self) -> None:
+        """Take no more requests; those in progress are still answered."""
+        self._is_stopping = True
+        self._update_reading()
 
     def abort(self) -> None:
         """Close at once."""

@@ -19,6 +19,7 @@ from ottla.broker.metrics import Metrics
 from ottla.server.clock import mono_ms, wall_ms
 from ottla.server.flusher import Flusher
 from ottla.server.workers import Workers
+from ottla.storage.flush import FlushTicket
 from ottla.wire.message import Buffer
 
 if TYPE_CHECKING:
@@ -33,12 +34,6 @@ SWEEP_INTERVAL_S: Final = 1.0
 
 #: A large frame of which nothing arrives for this long gives its memory back.
 STALL_LIMIT_MS: Final = 10_000
-
-
-class Ticket(Protocol):
-    """Files to be synced, cut by the core; `run` touches nothing that changes."""
-
-    def run(self) -> None: ...
 
 
 class Core(Protocol):
@@ -62,10 +57,10 @@ class Core(Protocol):
 
     def next_deadline_ms(self) -> int | None: ...
 
-    def take_flush_round(self) -> list[Ticket]: ...
+    def take_flush_round(self) -> list[FlushTicket]: ...
 
     def finish_flush(
-        self, ticket: Ticket, error: OSError | None, wall_ms: int, mono_ms: int
+        self, ticket: FlushTicket, error: OSError | None, wall_ms: int, mono_ms: int
     ) -> None: ...
 
 
@@ -92,6 +87,7 @@ class Driver:
         self._sweep: asyncio.TimerHandle | None = None
         self._waiting_for_budget: deque[ClientConnection] = deque()
         self._privileged: ClientConnection | None = None
+        self._no_connections: asyncio.Event | None = None
 
     def attach(self, core: Core, dispatch: Dispatch) -> None:
         """From now on this core is driven."""
@@ -203,6 +199,24 @@ class Driver:
             self._waiting_for_budget.remove(client)
 
     # -- the end ----------------------------------------------------------------------
+
+    async def wait_for_no_connections(self, timeout_s: float) -> bool:
+        """Return True once every connection is gone, False after `timeout_s`."""
+        if not self.connections:
+            return True
+        self._no_connections = asyncio.Event()
+        try:
+            async with asyncio.timeout(timeout_s):
+                await self._no_connections.wait()
+        except TimeoutError:
+            return False
+        return True
+
+    def connection_gone(self, client: ClientConnection) -> None:
+        """The socket is closed."""
+        self.connections.discard(client)
+        if not self.connections and self._no_connections is not None:
+            self._no_connections.set()
 
     async def drain(self) -> None:
         """Return when no flush and no job is under way."""

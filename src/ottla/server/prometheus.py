@@ -6,12 +6,13 @@ meaning is the same, `ottla_` for the rest. Times are in seconds.
 
 from __future__ import annotations
 
-import resource
 from collections.abc import Iterator
 from typing import Final
 
 from ottla.broker.metrics import Histogram, Metrics
+from ottla.handlers.registry import ROWS
 from ottla.server.driver import Driver
+from ottla.server.limits import resident_bytes
 
 CONTENT_TYPE: Final = "text/plain; version=0.0.4"
 
@@ -19,12 +20,12 @@ CONTENT_TYPE: Final = "text/plain; version=0.0.4"
 _SHOWN_BUCKETS: Final = range(0, 24, 2)
 
 
-def render(driver: Driver, api_names: dict[int, str]) -> str:
+def render(driver: Driver) -> str:
     """The whole page."""
-    return "\n".join(_lines(driver, api_names)) + "\n"
+    return "\n".join(_lines(driver)) + "\n"
 
 
-def _lines(driver: Driver, api_names: dict[int, str]) -> Iterator[str]:
+def _lines(driver: Driver) -> Iterator[str]:
     metrics, budget = driver.core.metrics, driver.core.budget
     for name, kind, value in (
         ("kafka_server_brokertopicmetrics_bytesin_total", "counter", metrics.bytes_in),
@@ -47,24 +48,27 @@ def _lines(driver: Driver, api_names: dict[int, str]) -> Iterator[str]:
     ):
         yield f"# TYPE {name} {kind}"
         yield f"{name} {value}"
-    yield from _api_lines(metrics, api_names)
+    yield from _api_lines(metrics)
 
 
-def _api_lines(metrics: Metrics, api_names: dict[int, str]) -> Iterator[str]:
-    apis = sorted(metrics.apis.items())
+def _api_lines(metrics: Metrics) -> Iterator[str]:
+    apis = [(_api_name(key), api) for key, api in sorted(metrics.apis.items())]
     yield "# TYPE ottla_requests_total counter"
-    for key, api in apis:
-        yield f'ottla_requests_total{{api="{api_names.get(key, key)}"}} {api.requests}'
+    for name, api in apis:
+        yield f'ottla_requests_total{{api="{name}"}} {api.requests}'
     yield "# TYPE ottla_request_errors_total counter"
-    for key, api in apis:
+    for name, api in apis:
         for code, count in sorted(api.errors.items()):
-            name = api_names.get(key, key)
             yield f'ottla_request_errors_total{{api="{name}",code="{code}"}} {count}'
     yield "# TYPE ottla_request_seconds histogram"
-    for key, api in apis:
-        yield from _histogram(
-            "ottla_request_seconds", f'api="{api_names.get(key, key)}"', api.time_ms
-        )
+    for name, api in apis:
+        yield from _histogram("ottla_request_seconds", f'api="{name}"', api.time_ms)
+
+
+def _api_name(key: int) -> str:
+    """Kafka's name of an API: FindCoordinator for find_coordinator."""
+    row = ROWS.get(key)
+    return str(key) if row is None else row.name.title().replace("_", "")
 
 
 def _histogram(name: str, label: str, histogram: Histogram) -> Iterator[str]:
@@ -76,12 +80,3 @@ def _histogram(name: str, label: str, histogram: Histogram) -> Iterator[str]:
     yield f'{name}_bucket{{{label},le="+Inf"}} {total}'
     yield f"{name}_sum{{{label}}} {histogram.total / 1000:g}"
     yield f"{name}_count{{{label}}} {total}"
-
-
-def resident_bytes() -> int:
-    """Memory this process holds now (its peak, where the system tells no more)."""
-    try:
-        with open("/proc/self/statm", "rb") as statm:
-            return int(statm.read().split()[1]) * resource.getpagesize()
-    except OSError:
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024

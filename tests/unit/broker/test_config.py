@@ -188,7 +188,6 @@ def test_a_topic_is_described_with_source_and_synonyms() -> None:
     assert (retention.value, retention.source) == ("600000", ConfigSource.STATIC_BROKER_CONFIG)
     assert [(s.name, s.value) for s in retention.synonyms] == [
         ("log.retention.minutes", "10"),
-        ("log.retention.hours", "168"),
     ]
     segment = entries["segment.bytes"]
     assert segment.source is ConfigSource.DYNAMIC_TOPIC_CONFIG

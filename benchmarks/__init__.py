@@ -1,0 +1,1 @@
+"""What the broker can do, beside librdkafka's own mock cluster on the same machine."""

@@ -1,0 +1,54 @@
+"""Results as a table, with ratios to the mock cluster measured in the same run."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+MOCK: Final = "librdkafka mock"
+
+
+def markdown(results: dict[str, Any]) -> str:
+    """The whole report."""
+    targets: dict[str, Any] = results["targets"]
+    machine = results["machine"]
+    lines = [
+        "# Benchmark",
+        "",
+        f"{machine['system']}, {machine['cores']} cores, Python {machine['python']}. Clients and",
+        "broker share the machine; one librdkafka producer, acks=all, no compression; one Python",
+        "consumer. The mock is C, in memory, without checksums or a disk, and keeps 5 MB a",
+        "partition: an upper bound, not an equal. Read the ratios.",
+        "",
+        "| | " + " | ".join(targets) + " |",
+        "|---|" + "---|" * len(targets),
+    ]
+    for title, show in (
+        ("start to ready, s", lambda t: f"{t['ready_s']:.2f}"),
+        ("memory when idle, MB", lambda t: f"{t['idle_mb']:.0f}"),
+        ("memory after the runs, MB", lambda t: f"{t['busy_mb']:.0f}"),
+        (
+            "produce to consume, ms (p50 / p99)",
+            lambda t: "{:.2f} / {:.2f}".format(*t["latency_ms"]),
+        ),
+    ):
+        lines.append(f"| {title} | " + " | ".join(show(t) for t in targets.values()) + " |")
+    for kind, title in (("produce", "Produce"), ("consume", "Consume")):
+        lines += ["", f"## {title}", ""]
+        lines += _throughput(targets, kind)
+    return "\n".join(lines) + "\n"
+
+
+def _throughput(targets: dict[str, Any], kind: str) -> list[str]:
+    head = "| message | partitions |" + "".join(f" {name}, MB/s (core) |" for name in targets)
+    ours = [name for name in targets if name != MOCK]
+    head += "".join(f" {name} / mock |" for name in ours)
+    lines = [head, "|---|---|" + "---|" * (len(targets) + len(ours))]
+    for i, run in enumerate(targets[MOCK]["runs"]):
+        cells = [f"{run['size']} B", str(run["partitions"])]
+        for target in targets.values():
+            rate = target["runs"][i][kind]
+            cells.append(f"{rate['mb_per_s']:.0f} ({rate['broker_core_share']:.0%})")
+        bound = run[kind]["mb_per_s"]
+        cells += [f"{targets[name]['runs'][i][kind]['mb_per_s'] / bound:.2f}" for name in ours]
+        lines.append("| " + " | ".join(cells) + " |")
+    return lines

@@ -1,0 +1,238 @@
+"""The platform in one terminal: broker, parts, traffic, dashboard; one end for all.
+
+The broker runs in this process, everything else in processes of its own.
+Stopping goes from the outside in: first what makes traffic, then what shows
+it, then the doors, the broker last, so that whatever was acknowledged to
+anybody is on the disk when we end.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+import time
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from ottla import __version__
+from ottla.cli import children, instances
+from ottla.cli.main import available
+from ottla.server.limits import raise_file_limit
+from ottla.server.server import Server
+
+if TYPE_CHECKING:
+    from ottla.server.settings import Configuration
+
+STATUS_INTERVAL_S: Final = 5.0
+
+#: Together with the broker's own stop these stay within five seconds.
+TRAFFIC_STOP_LIMIT_S: Final = 2.0
+PART_STOP_LIMIT_S: Final = 1.0
+
+#: Parts started unless `--bare`, each if its verb is installed.
+OPTIONAL_PARTS: Final = ("gateway", "console")
+
+
+@dataclass(frozen=True)
+class PlatformOptions:
+    """What `ottla up` was asked for, the broker's configuration aside."""
+
+    name: str
+    data_directory: Path
+    containers: bool = False
+    is_bare: bool = False
+    demo: str | None = None
+    dashboard: bool = False
+    ready_fd: int | None = None
+
+
+class Platform:
+    """Everything one `ottla up` runs."""
+
+    def __init__(self, config: Configuration, options: PlatformOptions) -> None:
+        self._config = config
+        self._options = options
+        self._parts: list[children.Child] = []
+        self._traffic: children.Child | None = None
+        self._dashboard: children.Child | None = None
+        self._began = time.monotonic()
+
+    async def run(self) -> int:
+        """Start, stay until asked to stop, stop. Returns the exit status.
+
+        Raises StartError when the broker cannot start.
+        """
+        raise_file_limit()
+        server = self._server = Server(self._config, containers=self._options.containers)
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            loop.add_signal_handler(number, server.stop_wanted.set)
+        await server.start()
+        registration: Path | None = None
+        try:
+            for warning in server.warnings:
+                _warn(warning)
+            await self._start_parts()
+            registration = self._register()
+            self._announce()
+            await self._start_demo()
+            await self._stay()
+        finally:
+            await self._stop()
+            if registration is not None:
+                registration.unlink(missing_ok=True)
+        if server.failure is not None:
+            print(f"ottla: {server.failure}", file=sys.stderr)
+            return 1
+        return 0
+
+    # -- starting -----------------------------------------------------------------------
+
+    @property
+    def _environment(self) -> dict[str, str]:
+        return {**os.environ, "KAFKA_BOOTSTRAP_SERVERS": self._server.bootstrap_servers}
+
+    async def _start_parts(self) -> None:
+        if self._options.is_bare:
+            return
+        verbs = available()
+        wanted = [name for name in OPTIONAL_PARTS if name in verbs]
+        starts = [
+            children.start(
+                name,
+                [name, "--bootstrap-servers", self._server.bootstrap_servers],
+                log=instances.log_path(name, os.getpid()),
+                environment=self._environment,
+                waits_for_ready=True,
+            )
+            for name in wanted
+        ]
+        for child in await asyncio.gather(*starts):
+            self._parts.append(child)
+            if not child.doors:
+                _warn(f"{child.name} did not start; see {child.log}")
+
+    async def _start_demo(self) -> None:
+        if self._options.demo is None or self._server.stop_wanted.is_set():
+            return
+        self._traffic = await children.start(
+            self._options.demo,
+            ["demo", self._options.demo, "--bootstrap-servers", self._server.bootstrap_servers],
+            log=instances.log_path(self._options.demo, os.getpid()),
+            environment=self._environment,
+        )
+
+    def _register(self) -> Path:
+        instance = instances.Instance(
+            name=self._options.name,
+            pid=os.getpid(),
+            started_at=datetime.now().astimezone().strftime("%Y-%m-%d %H:%M"),
+            data_directory=str(self._options.data_directory),
+            bootstrap_servers=self._server.bootstrap_servers,
+            parts=[
+                instances.Part(child.name, child.process.pid, _addresses(child))
+                for child in self._parts
+            ],
+        )
+        return instances.register(instance)
+
+    def _announce(self) -> None:
+        took = time.monotonic() - self._began
+        durability = "fsync" if self._config.is_fsync else "page cache"
+        lines = [f"Ottla {__version__} is ready after {took:.2f} s."]
+        rows = [
+            ("broker", self._server.bootstrap_servers),
+            ("data", f"{self._options.data_directory} (acknowledged means: {durability})"),
+        ]
+        if self._server.container_address:
+            rows.append(("containers", self._server.container_address))
+        for child in self._parts:
+            rows += child.doors
+        if self._server.metrics_port:
+            rows.append(("metrics", f"http://127.0.0.1:{self._server.metrics_port}/metrics"))
+        width = max(len(name) for name, _ in rows)
+        lines += [f"  {name:<{width}}  {address}" for name, address in rows]
+        text = "\n".join(lines) + "\n"
+        if self._options.ready_fd is not None:
+            os.write(self._options.ready_fd, text.encode())
+            os.close(self._options.ready_fd)
+        print(text, end="")
+        print("A first consumer, in another terminal:")
+        print(f"  {self._first_consumer()}")
+        print("Ctrl-C stops everything.", flush=True)
+
+    def _first_consumer(self) -> str:
+        address = self._server.bootstrap_servers
+        topic = self._options.demo or "my-topic"
+        return (
+            f"kafka-console-consumer --bootstrap-server {address} --topic {topic} --from-beginning"
+        )
+
+    # -- staying ------------------------------------------------------------------------
+
+    async def _stay(self) -> None:
+        """Return when somebody wants the end: a signal, the dashboard's q, a failure."""
+        is_terminal = sys.stdin.isatty() and sys.stdout.isatty()
+        async with asyncio.TaskGroup() as tasks:
+            others = [tasks.create_task(self._watch(child)) for child in self._parts]
+            if self._traffic is not None:
+                others.append(tasks.create_task(self._watch(self._traffic)))
+            if self._options.dashboard and is_terminal:
+                others.append(tasks.create_task(self._show_dashboard()))
+            elif self._options.demo is not None or not is_terminal:
+                others.append(tasks.create_task(self._print_status()))
+            await self._server.stop_wanted.wait()
+            for task in others:
+                task.cancel()
+
+    async def _watch(self, child: children.Child) -> None:
+        status = await child.process.wait()
+        if not child.is_stopping:
+            _warn(f"{child.name} ended with status {status}; see {child.log}")
+
+    async def _show_dashboard(self) -> None:
+        words = ["dash", "--bootstrap-servers", self._server.bootstrap_servers]
+        self._dashboard = await children.start(
+            "dash", words, log=None, environment=self._environment
+        )
+        await self._dashboard.process.wait()
+        self._server.stop_wanted.set()
+
+    async def _print_status(self) -> None:
+        last_bytes, last = 0, time.monotonic()
+        while True:
+            await asyncio.sleep(STATUS_INTERVAL_S)
+            now = time.monotonic()
+            figures = self._server.figures()
+            rate = (figures.bytes_in - last_bytes) / (now - last)
+            last_bytes, last = figures.bytes_in, now
+            print(
+                f"{datetime.now().astimezone():%H:%M:%S} up {int(now - self._began)} s, "
+                f"{figures.batches_in:,} batches in, {figures.bytes_in / 1e6:,.1f} MB "
+                f"({rate / 1e3:,.0f} kB/s), {figures.connections} connections, "
+                f"{figures.resident_bytes / 1e6:.0f} MB of memory",
+                flush=True,
+            )
+
+    # -- stopping -----------------------------------------------------------------------
+
+    async def _stop(self) -> None:
+        if self._traffic is not None:
+            await self._traffic.stop(TRAFFIC_STOP_LIMIT_S)
+        if self._dashboard is not None:
+            await self._dashboard.stop(PART_STOP_LIMIT_S)
+        await asyncio.gather(*(child.stop(PART_STOP_LIMIT_S) for child in self._parts))
+        await self._server.stop()
+        print("Stopped; everything acknowledged is on the disk.", flush=True)
+
+
+def _addresses(child: children.Child) -> str:
+    return ", ".join(address for _, address in child.doors)
+
+
+def _warn(text: str) -> None:
+    print(f"ottla: warning: {text}", file=sys.stderr, flush=True)

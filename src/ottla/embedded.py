@@ -1,0 +1,167 @@
+"""A broker inside this process: `with ottla.Broker() as broker: …`.
+
+The broker runs on an event loop in a thread of its own, so it serves clients
+of any kind, synchronous ones in this very thread included.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import atexit
+import os
+import shutil
+import tempfile
+import threading
+from collections.abc import Mapping
+from types import TracebackType
+from typing import Final, Self
+
+from ottla.server.errors import StartError
+from ottla.server.server import Server
+from ottla.server.settings import load_config
+
+__all__ = ["Broker", "StartError"]
+
+#: A stop takes a few milliseconds; this only bounds a disk that hangs.
+_JOIN_LIMIT_S: Final = 10.0
+
+
+class Broker:
+    """A Kafka broker for as long as a `with` (or `async with`) block lasts.
+
+    Without `data_dir` it is a throw-away: its data lives in a temporary
+    directory and goes with it, and acknowledgements do not wait for the disk.
+    With `data_dir` the data stays, and acknowledged means flushed. Other
+    settings are Kafka's own, as text: `config={"num.partitions": "3"}`.
+
+    Ready means ready: inside the block a first produce and a first group
+    consume succeed without a retry. Errors: StartError, with one sentence.
+    """
+
+    def __init__(
+        self,
+        *,
+        data_dir: str | os.PathLike[str] | None = None,
+        port: int = 0,
+        durability: str | None = None,
+        config: Mapping[str, str] | None = None,
+    ) -> None:
+        self._data_dir = None if data_dir is None else os.fspath(data_dir)
+        self._temporary: str | None = None
+        self._strongest = dict(config or {})
+        self._strongest.setdefault("listeners", f"PLAINTEXT://localhost:{port}")
+        if durability is not None:
+            self._strongest["ottla.durability"] = durability
+        self._thread: threading.Thread | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._stop: asyncio.Event | None = None
+        self._bootstrap_servers = ""
+        self._error: BaseException | None = None
+
+    @property
+    def bootstrap_servers(self) -> str:
+        """`host:port` to give to a client."""
+        if not self._bootstrap_servers:
+            raise StartError("the broker is not running; use it in a `with` block or call start()")
+        return self._bootstrap_servers
+
+    @property
+    def port(self) -> int:
+        """The port in `bootstrap_servers`."""
+        return int(self.bootstrap_servers.rpartition(":")[2])
+
+    def start(self) -> Self:
+        """Start and wait until ready."""
+        if self._thread is not None:
+            raise StartError("the broker is running already")
+        settings = dict(self._strongest)
+        if self._data_dir is None:
+            self._temporary = tempfile.mkdtemp(prefix="ottla-")
+            settings["log.dirs"] = self._temporary
+            settings.setdefault("ottla.durability", "page-cache")
+        else:
+            settings["log.dirs"] = os.path.abspath(self._data_dir)
+        ready = threading.Event()
+        self._thread = threading.Thread(
+            target=self._run, args=(settings, ready), name="ottla-broker", daemon=True
+        )
+        self._thread.start()
+        ready.wait()
+        if self._error is not None:
+            self._thread.join()
+            self._forget()
+            raise self._error
+        atexit.register(self.stop)
+        return self
+
+    def stop(self) -> None:
+        """Stop in order and, for a throw-away, delete its data. Idempotent.
+
+        Raises StartError when the broker had failed meanwhile.
+        """
+        if self._thread is None:
+            return
+        atexit.unregister(self.stop)
+        assert self._loop is not None
+        assert self._stop is not None
+        try:
+            self._loop.call_soon_threadsafe(self._stop.set)
+        except RuntimeError:
+            pass  # the loop has ended by itself: the error tells why
+        self._thread.join(_JOIN_LIMIT_S)
+        error = self._error
+        self._forget()
+        if error is not None:
+            raise error
+
+    def _forget(self) -> None:
+        self._thread = self._loop = self._stop = self._error = None
+        self._bootstrap_servers = ""
+        if self._temporary is not None:
+            shutil.rmtree(self._temporary, ignore_errors=True)
+            self._temporary = None
+
+    def _run(self, settings: dict[str, str], ready: threading.Event) -> None:
+        try:
+            with asyncio.Runner() as runner:
+                runner.run(self._serve(settings, ready))
+        except StartError as error:
+            self._error = error
+        finally:
+            if not ready.is_set():
+                self._error = self._error or StartError("the broker did not start")
+                ready.set()
+
+    async def _serve(self, settings: dict[str, str], ready: threading.Event) -> None:
+        server = Server(load_config(strongest=settings))
+        await server.start()
+        self._loop = asyncio.get_running_loop()
+        self._stop = server.stop_wanted
+        self._bootstrap_servers = server.bootstrap_servers
+        ready.set()
+        await server.stop_wanted.wait()
+        await server.stop()
+        if server.failure is not None:
+            raise StartError(server.failure)
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+    async def __aenter__(self) -> Self:
+        return await asyncio.to_thread(self.start)
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await asyncio.to_thread(self.stop)

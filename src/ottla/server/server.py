@@ -1,0 +1,186 @@
+"""The life of a broker: start, be ready, stop in order.
+
+Order at start: take the addresses (a taken port must be told before anything
+is touched), take and recover the data directory, then accept. Order at stop:
+accept no more, read no more, finish the flush that is under way so that its
+acknowledgements leave, mark the directory as cleanly closed, close.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import traceback
+from functools import partial
+from typing import Any, Final, NamedTuple
+
+from ottla.broker.config import BrokerConfig
+from ottla.broker.config_types import ConfigError
+from ottla.handlers.dispatch import dispatch
+from ottla.server.clock import wall_ms
+from ottla.server.connection import RECEIVE_BUFFER_SIZE, ClientConnection
+from ottla.server.core import open_core
+from ottla.server.driver import Driver
+from ottla.server.errors import StartError
+from ottla.server.limits import resident_bytes
+from ottla.server.listeners import MIN_BACKLOG, Listeners, bind
+from ottla.server.metrics_http import MetricsEndpoint
+
+#: How long an orderly stop waits for flushes, and then for clients to take their answers.
+DRAIN_LIMIT_S: Final = 3.0
+GOODBYE_LIMIT_S: Final = 1.0
+
+
+class Figures(NamedTuple):
+    """A glance at a running broker."""
+
+    bytes_in: int
+    batches_in: int
+    connections: int
+    resident_bytes: int
+
+
+class Server:
+    """One broker on the running event loop."""
+
+    def __init__(self, config: BrokerConfig, *, containers: bool = False) -> None:
+        self.config = config
+        self.warnings: list[str] = []
+        self.metrics_port = 0
+        #: Why the broker cannot go on, if it cannot.
+        self.failure: str | None = None
+        #: Set by a failure, and by whoever wants the server stopped: wait for it, then `stop`.
+        self.stop_wanted = asyncio.Event()
+        self._containers = containers
+        self._driver: Driver | None = None
+        self._listeners: Listeners | None = None
+        self._servers: list[asyncio.Server] = []
+        self._endpoint: MetricsEndpoint | None = None
+
+    @property
+    def bootstrap_servers(self) -> str:
+        assert self._listeners is not None
+        return self._listeners.bootstrap_servers
+
+    @property
+    def container_address(self) -> str:
+        assert self._listeners is not None
+        return self._listeners.container_address
+
+    @property
+    def driver(self) -> Driver:
+        assert self._driver is not None
+        return self._driver
+
+    def figures(self) -> Figures:
+        """What a status line shows."""
+        metrics = self.driver.core.metrics
+        return Figures(
+            metrics.bytes_in, metrics.batches_in, len(self.driver.connections), resident_bytes()
+        )
+
+    async def start(self) -> None:
+        """A first produce and a first group consume succeed when this returns.
+
+        Raises StartError with one sentence; nothing is held then.
+        """
+        loop = asyncio.get_running_loop()
+        try:
+            listeners = self._listeners = bind(self.config, containers=self._containers)
+        except ConfigError as error:
+            raise StartError(str(error)) from None
+        warning = self.config.warning()
+        self.warnings = [warning] if warning else []
+        self.warnings += listeners.warnings
+        try:
+            await self._open(loop, listeners)
+        except BaseException:
+            listeners.close()
+            raise
+
+    async def _open(self, loop: asyncio.AbstractEventLoop, listeners: Listeners) -> None:
+        driver = self._driver = Driver(loop)
+        driver.max_idle_ms = self.config.number("connections.max.idle.ms")
+        core = self._core = open_core(self.config, driver)
+        driver.attach(core, partial(dispatch, core))
+        loop.set_exception_handler(self._on_exception)
+        shared = memoryview(bytearray(RECEIVE_BUFFER_SIZE))
+        max_frame = self.config.number("socket.request.max.bytes")
+        backlog = max(MIN_BACKLOG, self.config.number("socket.listen.backlog.size"))
+        for bound in listeners.bound:
+            make = partial(ClientConnection, driver, bound, shared, max_frame)
+            for sock in bound.sockets:
+                server = await loop.create_server(make, sock=sock, backlog=backlog)
+                self._servers.append(server)
+        port = self.config.number("ottla.metrics.port")
+        if port >= 0:
+            await self._open_metrics(port)
+
+    async def _open_metrics(self, port: int) -> None:
+        self._endpoint = MetricsEndpoint(
+            {"/metrics": self._metrics_page, "/health": self._health_page}
+        )
+        await self._endpoint.start(port)
+        self.metrics_port = self._endpoint.port
+
+    def _metrics_page(self) -> tuple[str, str]:
+        from ottla.server.prometheus import CONTENT_TYPE, render
+
+        return CONTENT_TYPE, render(self.driver)
+
+    def _health_page(self) -> tuple[str, str]:
+        return "text/plain", "failed\n" if self.failure else "ok\n"
+
+    def _on_exception(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        """Errors nobody handled: bugs. A broken invariant ends the broker.
+
+        A handler's error closes its connection (asyncio does that when a
+        protocol raises); everything else goes on.
+        """
+        error = context.get("exception")
+        if isinstance(error, OSError):
+            return  # a socket went away, or accept ran out of files for a moment
+        print(f"ottla: internal error: {context.get('message')}", file=sys.stderr)
+        if error is not None:
+            traceback.print_exception(error)
+        is_of_one_connection = isinstance(context.get("protocol"), ClientConnection)
+        if isinstance(error, AssertionError) or not is_of_one_connection:
+            self.fail(f"the broker stops because of an internal error: {error!r}")
+
+    def fail(self, reason: str) -> None:
+        """The broker cannot go on."""
+        if self.failure is None:
+            self.failure = reason
+            self.stop_wanted.set()
+
+    async def stop(self) -> None:
+        """Everything acknowledged is durable and the directory is marked as cleanly closed."""
+        driver = self._driver
+        if driver is None:
+            return
+        for server in self._servers:
+            server.close()
+        for client in driver.connections:
+            client.stop_reading()
+        try:
+            async with asyncio.timeout(DRAIN_LIMIT_S):
+                await driver.drain()
+        except TimeoutError:
+            self.fail("the last flush did not end in time")
+        if self._endpoint is not None:
+            await self._endpoint.stop()
+        if self.failure is None:
+            # After an internal error the next start must not trust our last state.
+            self._core.close(wall_ms())
+            driver.settle()
+        for client in list(driver.connections):
+            client.close("the broker stops")
+        await self._wait_for_goodbyes(driver)
+        driver.stop()
+        self._driver = None
+
+    async def _wait_for_goodbyes(self, driver: Driver) -> None:
+        if not await driver.wait_for_no_connections(GOODBYE_LIMIT_S):
+            for client in list(driver.connections):
+                client.abort()
+            await driver.wait_for_no_connections(GOODBYE_LIMIT_S)
