@@ -21,6 +21,7 @@ from ottla.broker.delayed import Deadlines
 from ottla.broker.effects import Effects
 from ottla.broker.fetch_sessions import FetchSessions
 from ottla.broker.log_settings import log_config
+from ottla.broker.maintenance import Maintenance
 from ottla.broker.metrics import Metrics
 from ottla.broker.partitions import Acknowledge, Partition
 from ottla.broker.pending_fetch import PendingFetch
@@ -200,11 +201,13 @@ class Broker:
             raise
         if not info.is_duplicate:
             partition.appended(info)
-            self._flush_soon(partition)
+            if partition.is_flushed_by_rounds:
+                self.flush_soon(partition)
         return info
 
-    def _flush_soon(self, partition: Partition) -> None:
-        if partition.is_flushed_by_rounds and partition not in self._dirty:
+    def flush_soon(self, partition: Partition) -> None:
+        """Have the next round make the partition's log durable."""
+        if partition not in self._dirty:
             self._dirty[partition] = None
             self.effects.flush_wanted()
 
@@ -542,6 +545,7 @@ class Broker:
             self.coordinators.abort_unknown_transactions(
                 p for t in self.metadata.topics.values() for p in t.partitions
             )
+        Maintenance(self).start()
 
     def _settings_of(self, topic_name: str) -> LogConfig:
         topic = self.metadata.topics.get(topic_name)

@@ -1,0 +1,86 @@
+"""What a broker does by itself: retention, checkpoints, the journal's size.
+
+Each chore comes round at its own interval and goes through all logs in steps
+of bounded size, so that ten thousand partitions never hold up a request.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Final
+
+from ottla.storage.errors import StorageError
+
+if TYPE_CHECKING:
+    from ottla.broker.broker import Broker
+    from ottla.broker.partitions import Partition
+
+#: Logs looked at in one step, and the pause between two steps.
+LOGS_PER_STEP: Final = 50
+STEP_PAUSE_MS: Final = 10
+
+
+class Maintenance:
+    """The chores of one broker; `start` sets them going for good."""
+
+    def __init__(self, broker: Broker) -> None:
+        self._broker = broker
+
+    def start(self) -> None:
+        config = self._broker.config
+        self._repeat(
+            config.number("log.retention.check.interval.ms"), self._apply_retention, lambda: None
+        )
+        self._repeat(
+            config.number("log.flush.offset.checkpoint.interval.ms"),
+            self._request_checkpoint,
+            self._checkpoint_directory,
+        )
+
+    def _repeat(
+        self, interval_ms: int, visit: Callable[[Partition], None], finish: Callable[[], None]
+    ) -> None:
+        """Visit every partition, step by step, `interval_ms` after the last round ended."""
+        broker = self._broker
+
+        def begin(wall_ms: int, mono_ms: int) -> None:
+            step(iter(self._all_partitions()))
+
+        def step(left: Iterator[Partition]) -> None:
+            for _ in range(LOGS_PER_STEP):
+                partition = next(left, None)
+                if partition is None:
+                    finish()
+                    broker.deadlines.at(broker.mono_ms + interval_ms, begin)
+                    return
+                if not partition.offline_error:
+                    visit(partition)
+            broker.deadlines.at(broker.mono_ms + STEP_PAUSE_MS, lambda wall_ms, mono_ms: step(left))
+
+        broker.deadlines.at(broker.mono_ms + interval_ms, begin)
+
+    def _all_partitions(self) -> list[Partition]:
+        return [p for t in self._broker.metadata.topics.values() for p in t.partitions]
+
+    def _apply_retention(self, partition: Partition) -> None:
+        broker = self._broker
+        before = partition.log.log_start_offset
+        try:
+            job = partition.log.apply_retention(broker.wall_ms, partition.high_watermark)
+        except (OSError, StorageError):
+            broker.check_log_directory()
+            return
+        if partition.log.log_start_offset != before:
+            broker.flush_soon(partition)
+            broker.flush_directory()
+        if job is not None:
+            broker.run_delete_job(job)
+
+    def _request_checkpoint(self, partition: Partition) -> None:
+        if partition.log.recovery_lag > 0:
+            partition.log.request_checkpoint()
+            self._broker.flush_soon(partition)
+
+    def _checkpoint_directory(self) -> None:
+        self._broker.log_directory.request_checkpoint()
+        self._broker.flush_directory()

@@ -1,0 +1,60 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+from tests.support.core import Core, batch
+from tests.support.requests import create_topic, list_offset, produce
+
+from ottla.wire.messages.list_offsets import ListOffsetsResponse
+
+
+def offset(response: ListOffsetsResponse) -> int:
+    return response.topics[0].partitions[0].offset
+
+
+def test_old_records_go_and_their_files_follow(tmp_path: Path) -> None:
+    core = Core(str(tmp_path / "d"), {"log.retention.check.interval.ms": "1000"})
+    client = core.client()
+    client.call(
+        create_topic("t", retention_ms="5000", segment_bytes="100", file_delete_delay_ms="100"), 7
+    )
+    for value in "abc":
+        client.call(produce("t", batch(value)), 9)
+    core.advance(5001)
+    client.call(produce("t", batch("d", base_sequence=-1)), 9)
+    core.advance(2000)
+    assert offset(client.call(list_offset("t", -2), 9)) >= 3
+    directory = tmp_path / "d" / "t-0"
+    assert not (directory / "00000000000000000000.log").exists()
+    core.advance(200)
+    assert not list(directory.glob("*.deleted"))
+    core.restart()
+    assert offset(core.client().call(list_offset("t", -2), 9)) >= 3
+    core.broker.close(core.wall_ms)
+
+
+def test_checkpoints_move_the_recovery_point(tmp_path: Path) -> None:
+    core = Core(str(tmp_path / "d"), {"log.flush.offset.checkpoint.interval.ms": "1000"})
+    client = core.client()
+    client.call(create_topic("t", 3), 7)
+    client.call(produce("t", batch("a"), 1), 9)
+    core.advance(3000)
+    partition = core.broker.find_partition("t", 1)
+    assert partition is not None
+    assert partition.log.recovery_point == 1
+    text = (tmp_path / "d" / "recovery-point-offset-checkpoint").read_text()
+    assert "t 1 1" in text
+    core.broker.close(core.wall_ms)
+
+
+def test_deleted_topics_leave_no_files(tmp_path: Path) -> None:
+    from ottla.wire.messages.delete_topics import DeleteTopicsRequest
+
+    core = Core(str(tmp_path / "d"))
+    client = core.client()
+    client.call(create_topic("t", 3, file_delete_delay_ms="100"), 7)
+    client.call(DeleteTopicsRequest(topic_names=["t"]), 5)
+    assert not (tmp_path / "d" / "t-0").exists()
+    core.advance(200)
+    assert not list((tmp_path / "d").glob("t-*"))
+    core.broker.close(core.wall_ms)
