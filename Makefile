@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 UV := $(BIN)/uv
 SHELL := /bin/bash
 
-.PHONY: run test conformance check setup dev format lock messages records help
+.PHONY: run test sim conformance check setup dev format lock messages records help
 
 help: ## list these words
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -38,6 +38,10 @@ dev: $(VENV)/.dev-ready ## prepare .venv with what the tests need, too
 
 test: $(VENV)/.dev-ready ## run the tests
 	@$(BIN)/pytest $(ARGS)
+
+# A fixed hash seed, so that sets come in the same order in every run.
+sim: $(VENV)/.dev-ready ## simulate power cuts and prove that each safety step is needed
+	@PYTHONHASHSEED=0 $(BIN)/python -m simulation $(if $(SEED),--seed $(SEED)) $(ARGS)
 
 conformance: $(VENV)/.dev-ready ## compare with real Apache Kafka (needs Java 17 and Maven)
 	@OTTLA_CONFORMANCE=1 $(BIN)/pytest tests/conformance $(ARGS)

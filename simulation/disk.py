@@ -179,6 +179,8 @@ class SimulatedDisk:
         self.steps = 0
         self._cut_at = self.FAR_AWAY
         self._is_off = False
+        #: Told of every step, for whoever wants to follow.
+        self.follow: Callable[[str], None] = lambda _what: None
         #: Share of reads that find the page cache cold.
         self.cold_share = 0.0
         self._fault: Callable[[str, str], bool] = lambda _kind, _path: False
@@ -193,6 +195,7 @@ class SimulatedDisk:
         """Count one change; the place where power fails."""
         self.check_power()
         self.steps += 1
+        self.follow(f"{self.steps} {kind} {path}")
         if self.steps >= self._cut_at:
             self._is_off = True
             raise PowerCut(f"before {kind} of {path}")
@@ -218,16 +221,21 @@ class SimulatedDisk:
         room = max(0, self.capacity_bytes - self.used_bytes)
         return room if new_size - size > room else None
 
-    def power_cut(self, rng: random.Random) -> None:
-        """Power is lost (if it was not already) and comes back.
-
-        Everything durable is there; of everything else what `rng` decides.
-        """
+    def process_killed(self) -> None:
+        """The process is gone, the machine is not: everything written is still there, and
+        what was not durable is still not."""
         self.life += 1
         self.locks.clear()
         self._is_off = False
         self._cut_at = self.FAR_AWAY
         self._fault = lambda _kind, _path: False
+
+    def power_cut(self, rng: random.Random) -> None:
+        """Power is lost (if it was not already) and comes back.
+
+        Everything durable is there; of everything else what `rng` decides.
+        """
+        self.process_killed()
         seen: set[int] = set()
         self._lose(self._root, rng, rng.choice((0.0, 0.2, 0.5, 0.8, 1.0)), seen)
         self.used_bytes = self._count(self._root)
