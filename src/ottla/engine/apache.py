@@ -28,12 +28,14 @@ from ottla.client import ClientError, Cluster, Settings
 from ottla.engine.distribution import Distribution, Progress, find
 from ottla.engine.errors import EngineError
 from ottla.engine.node import HOST, POLL_S, Node
+from ottla.wire.errors import ErrorCode
 
 #: Small machines: little memory, and half the time to start.
 JAVA_OPTIONS: Final = ("-Xmx512m", "-Xms64m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
 START_TIMEOUT_S: Final = 90.0
 STOP_TIMEOUT_S: Final = 20.0
 FIRST_CONTROLLER_ID: Final = 3_000
+PROBED_GROUPS: Final = 16
 #: Java processes that format data directories at the same time.
 MAX_FORMATTING: Final = 4
 
@@ -50,6 +52,25 @@ def _kafka_uuid() -> str:
     while (text := base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("="))[0] == "-":
         pass
     return text
+
+
+def _what_is_missing(cluster: Cluster, expected: set[int]) -> str | None:
+    """Why a client would have to wait; None when the cluster is ready.
+
+    Coordinators answer for a group only when its partition of
+    `__consumer_offsets` is loaded, hence groups enough to meet all of them.
+    """
+    from ottla.wire.messages.describe_groups import DescribeGroupsRequest
+
+    registered = {broker.node_id for broker in cluster.brokers()}
+    if not expected <= registered:
+        return f"brokers {sorted(expected - registered)} are not registered yet"
+    for number in range(PROBED_GROUPS):
+        name = f"ottla-probe-{number}"
+        (group,) = cluster.coordinator(name).request(DescribeGroupsRequest([name])).groups
+        if group.error_code not in (ErrorCode.NONE, ErrorCode.GROUP_ID_NOT_FOUND):
+            return f"group coordinators are not loaded yet (error {group.error_code})"
+    return None
 
 
 class ApacheKafka:
@@ -203,8 +224,6 @@ class ApacheKafka:
 
     def wait_until_ready(self, deadline: float | None = None) -> None:
         """Wait until every running broker is registered and groups can be joined."""
-        from ottla.wire.messages.find_coordinator import FindCoordinatorRequest
-
         if deadline is None:
             deadline = time.monotonic() + START_TIMEOUT_S
         expected = {n.node_id for n in self.brokers if n.is_running and not n.is_paused}
@@ -212,13 +231,9 @@ class ApacheKafka:
         while True:
             with Cluster(self.bootstrap_servers, settings) as cluster:
                 try:
-                    is_complete = expected <= {b.node_id for b in cluster.brokers()}
-                    request = FindCoordinatorRequest(key="ottla", coordinator_keys=["ottla"])
-                    answer = cluster.request(request)
-                    found = answer.coordinators[0] if answer.coordinators else answer
-                    if is_complete and not found.error_code:
+                    problem = _what_is_missing(cluster, expected)
+                    if problem is None:
                         return
-                    problem = f"{len(expected)} brokers are not all registered yet"
                 except ClientError as error:
                     problem = str(error)
             if time.monotonic() > deadline:

@@ -128,7 +128,7 @@ def create_partitions(talk: Talk) -> None:
     ask("assigned to nobody known", name, 5, [[77]])
     ask("assigned too many", name, 5, [[1], [1]])
     ask("assigned none", name, 5, [[]])
-    topic = talk.wait_for_topic(name)
-    talk.note("partitions in the end", len(topic.partitions))
+    talk.wait_for(lambda: len(talk.wait_for_topic(name).partitions) == 4)
+    talk.note("partitions in the end", len(talk.wait_for_topic(name).partitions))
     double = [CreatePartitionsTopic(name, 6, None), CreatePartitionsTopic(name, 7, None)]
     talk.ask("twice in a request", CreatePartitionsRequest(double, 10_000, False))
