@@ -55,15 +55,13 @@ GroupMetadataValue value writes 3, flexible 4
 """,
     ),
     "consumer_groups": (
-        "Consumer groups (KIP-848) in `__consumer_offsets` (key types 3 to 8 and 16).",
+        "Consumer groups (KIP-848) in `__consumer_offsets` (key types 3, 5 to 8 and 16).",
         """
 ConsumerGroupMetadataKey key 3
     group_id string
 ConsumerGroupMetadataValue value writes 0, flexible 0
     epoch int32
     metadata_hash int64 tag 0
-ConsumerGroupPartitionMetadataKey key 4
-    group_id string
 ConsumerGroupMemberMetadataKey key 5
     group_id string
     member_id string

@@ -72,9 +72,9 @@ class ClassicProtocol:
         waiter: Waiter,
         wall_ms: int,
         mono_ms: int,
-    ) -> Outcome:
+        out: Outcome,
+    ) -> None:
         """Let a member join; its reply comes when the generation begins."""
-        out = Outcome()
         protocols = [(p.name, bytes(p.metadata)) for p in request.protocols]
         if not self._accepts(group, request.member_id):
             group.remove(request.member_id)
@@ -89,7 +89,6 @@ class ClassicProtocol:
             )
         else:
             self._join_existing(group, request, protocols, client, waiter, wall_ms, mono_ms, out)
-        return out
 
     def _accepts(self, group: ClassicGroup, member_id: str) -> bool:
         limit = self._config.group_max_size

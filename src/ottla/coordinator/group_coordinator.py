@@ -29,11 +29,16 @@ Deciding (each returns an Outcome):
     offset_delete(OffsetDeleteRequest, waiter)
     delete_group(group_id, waiter): the reply is a DeletableGroupResult
     delete_topics(names): a list of (group id, Outcome) without replies
+    consumer_heartbeat(ConsumerGroupHeartbeatRequest, client, waiter, wall_ms, mono_ms)
     on_time(wall_ms, mono_ms): a list of (group id, Outcome)
 Reading (answers at once; the caller waits for what is not flushed yet):
     offset_fetch(OffsetFetchRequest, client) -> OffsetFetchResponse
-    describe_group(group_id, client) -> DescribedGroup
+    describe_group(group_id, client) -> describe_groups.DescribedGroup
+    describe_consumer_group(group_id) -> consumer_group_describe.DescribedGroup
     list_groups(ListGroupsRequest) -> ListGroupsResponse
+
+Groups are of two types, classic and consumer (KIP-848). An empty group of one
+type makes way for members of the other.
 """
 
 from __future__ import annotations
@@ -44,8 +49,20 @@ from typing import Final
 from ottla.coordinator import offset_decisions
 from ottla.coordinator.classic_group import ClassicGroup, GroupState, restore
 from ottla.coordinator.classic_protocol import ClassicProtocol, leave_response, leaving_members
+from ottla.coordinator.consumer_group import ConsumerGroup
+from ottla.coordinator.consumer_group_protocol import (
+    ConsumerProtocol,
+    GroupRefusal,
+    check_request,
+)
+from ottla.coordinator.consumer_group_records import ConsumerGroups
 from ottla.coordinator.consumer_protocol import PROTOCOL_TYPE
 from ottla.coordinator.group_config import GroupConfig
+from ottla.coordinator.group_views import (
+    describe_classic,
+    describe_consumer,
+    single_group_fetch,
+)
 from ottla.coordinator.offset_store import OffsetStore
 from ottla.coordinator.outcome import Client, CoordinatorRecord, Outcome, Producer, Waiter
 from ottla.coordinator.placement import partition_for
@@ -57,9 +74,14 @@ from ottla.coordinator.records.offsets import (
     OffsetCommitValue,
 )
 from ottla.coordinator.timers import TimerKey, Timers
+from ottla.coordinator.topic_catalog import NoTopics, TopicCatalog
 from ottla.wire.errors import ErrorCode
-from ottla.wire.messages import describe_groups, list_groups
+from ottla.wire.messages import consumer_group_describe, describe_groups, list_groups
 from ottla.wire.messages import offset_fetch as fetching
+from ottla.wire.messages.consumer_group_heartbeat import (
+    ConsumerGroupHeartbeatRequest,
+    ConsumerGroupHeartbeatResponse,
+)
 from ottla.wire.messages.delete_groups import DeletableGroupResult
 from ottla.wire.messages.heartbeat import HeartbeatRequest, HeartbeatResponse
 from ottla.wire.messages.join_group import JoinGroupRequest, JoinGroupResponse
@@ -80,19 +102,23 @@ EXPIRY_CHECK: Final = TimerKey("expiry", "")
 
 
 class GroupCoordinator:
-    """`random_bytes(n)` is where member ids come from."""
+    """`random_bytes(n)` is where member ids come from, `topics` what exists."""
 
     def __init__(
         self,
         config: GroupConfig,
         random_bytes: Callable[[int], bytes],
         partition_count: int = 1,
+        topics: TopicCatalog | None = None,
     ) -> None:
         self._config = config
         self.partition_count = partition_count
         self._timers = Timers()
         self._classic = ClassicProtocol(config, self._timers, random_bytes)
+        self._topics = topics or NoTopics()
+        self._consumer = ConsumerProtocol(config, self._timers, self._topics, random_bytes)
         self._groups: dict[str, ClassicGroup] = {}
+        self._consumer_groups = ConsumerGroups()
         self._saved: dict[str, bytes] = {}
         self._offsets = OffsetStore()
         self._is_loaded = False
@@ -116,10 +142,21 @@ class GroupCoordinator:
             if record.value is not None:
                 value = decode_value(OffsetCommitValue, record.value)
             self._offsets.replay(key, value, log_offset, producer_id)
-            if self._is_loaded and value is not None and key.group not in self._groups:
+            if self._is_loaded and value is not None and not self._is_known(key.group):
                 self._groups[key.group] = ClassicGroup(key.group)
         elif kind == GroupMetadataKey.KEY_TYPE:
             self._replay_classic(decode_key(GroupMetadataKey, record.key).group, record.value)
+        else:
+            group_id, came, went = self._consumer_groups.replay(kind, record)
+            if came:
+                self._groups.pop(group_id, None)
+            elif went and self._is_loaded:
+                self._consumer.forget(group_id)
+                if group_id in self._offsets and group_id not in self._groups:
+                    self._groups[group_id] = ClassicGroup(group_id)
+
+    def _is_known(self, group_id: str) -> bool:
+        return group_id in self._groups or group_id in self._consumer_groups
 
     def _replay_classic(self, group_id: str, value: bytes | None) -> None:
         if value is not None:
@@ -144,8 +181,11 @@ class GroupCoordinator:
             group = restore(group_id, decode_value(GroupMetadataValue, value))
             self._groups[group_id] = group
             self._classic.expect_heartbeats(group, mono_ms)
+        for consumer in self._consumer_groups:
+            self._groups.pop(consumer.group_id, None)
+            self._consumer.expect_heartbeats(consumer, mono_ms)
         for group_id in self._offsets.group_ids():
-            if group_id not in self._groups:
+            if not self._is_known(group_id):
                 self._groups[group_id] = ClassicGroup(group_id)
         self._timers.schedule(
             EXPIRY_CHECK, mono_ms + self._config.offsets_retention_check_interval_ms
@@ -163,16 +203,22 @@ class GroupCoordinator:
     ) -> Outcome:
         error = self._check_join(request)
         group = self._groups.get(request.group_id)
+        consumer = self._consumer_groups.get(request.group_id)
         if error is ErrorCode.NONE and group is None:
-            if request.member_id:
+            if consumer is not None and consumer.members:
+                error = ErrorCode.INCONSISTENT_GROUP_PROTOCOL
+            elif request.member_id:
                 error = ErrorCode.UNKNOWN_MEMBER_ID
             else:
                 group = self._groups[request.group_id] = ClassicGroup(request.group_id)
+        out = Outcome()
         if error is not ErrorCode.NONE or group is None:
-            out = Outcome()
             out.reply(waiter, JoinGroupResponse(error_code=error, member_id=request.member_id))
             return out
-        return self._classic.join(group, request, client, waiter, wall_ms, mono_ms)
+        if consumer is not None:
+            self._consumer.erase_group(consumer, out)
+        self._classic.join(group, request, client, waiter, wall_ms, mono_ms, out)
+        return out
 
     def _check_join(self, request: JoinGroupRequest) -> ErrorCode:
         if not request.group_id:
@@ -249,18 +295,19 @@ class GroupCoordinator:
         wall_ms: int,
         mono_ms: int,
     ) -> Outcome:
+        epoch = request.generation_id_or_member_epoch
         group = self._groups.get(request.group_id)
-        if group is not None:
+        consumer = self._consumer_groups.get(request.group_id)
+        if consumer is not None:
+            version = client.api_version
+            error = consumer.check_commit(request.member_id, epoch, version, in_transaction=False)
+        elif group is not None:
             error = check_commit(
-                group,
-                request.member_id,
-                request.group_instance_id,
-                request.generation_id_or_member_epoch,
-                in_transaction=False,
+                group, request.member_id, request.group_instance_id, epoch, in_transaction=False
             )
             if error is ErrorCode.NONE:
                 self._classic.keep_alive(group, request.member_id, mono_ms)
-        elif request.generation_id_or_member_epoch < 0:
+        elif epoch < 0:
             error = ErrorCode.NONE
         elif client.api_version >= COMMIT_GROUP_NOT_FOUND_FROM:
             error = ErrorCode.GROUP_ID_NOT_FOUND
@@ -280,7 +327,17 @@ class GroupCoordinator:
     ) -> Outcome:
         """The producer and its epoch have been checked by the partition's log."""
         group = self._groups.get(request.group_id)
-        if group is not None:
+        consumer = self._consumer_groups.get(request.group_id)
+        if consumer is not None:
+            error = ErrorCode.NONE
+            if request.member_id or request.generation_id >= 0:
+                error = consumer.check_commit(
+                    request.member_id,
+                    request.generation_id,
+                    client.api_version,
+                    in_transaction=True,
+                )
+        elif group is not None:
             error = check_commit(
                 group,
                 request.member_id,
@@ -316,30 +373,16 @@ class GroupCoordinator:
                 for topic in request.topics
             ]
         asked = fetching.OffsetFetchRequestGroup(group_id=request.group_id, topics=topics)
-        group = self._fetch_group(asked, request.require_stable)
-        return fetching.OffsetFetchResponse(
-            error_code=group.error_code,
-            topics=[
-                fetching.OffsetFetchResponseTopic(
-                    name=topic.name,
-                    partitions=[
-                        fetching.OffsetFetchResponsePartition(
-                            partition_index=p.partition_index,
-                            committed_offset=p.committed_offset,
-                            committed_leader_epoch=p.committed_leader_epoch,
-                            metadata=p.metadata,
-                            error_code=p.error_code,
-                        )
-                        for p in topic.partitions
-                    ],
-                )
-                for topic in group.topics
-            ],
-        )
+        return single_group_fetch(self._fetch_group(asked, request.require_stable))
 
     def _fetch_group(
         self, group: fetching.OffsetFetchRequestGroup, require_stable: bool
     ) -> fetching.OffsetFetchResponseGroup:
+        consumer = self._consumer_groups.get(group.group_id)
+        if consumer is not None:
+            error = consumer.check_fetch(group.member_id, group.member_epoch)
+            if error is not ErrorCode.NONE:
+                return fetching.OffsetFetchResponseGroup(group_id=group.group_id, error_code=error)
         return fetching.OffsetFetchResponseGroup(
             group_id=group.group_id,
             topics=offset_decisions.fetch_topics(group, self._offsets, require_stable),
@@ -348,13 +391,15 @@ class GroupCoordinator:
     def offset_delete(self, request: OffsetDeleteRequest, waiter: Waiter) -> Outcome:
         """Erase offsets, partition by partition (KIP-496)."""
         out = Outcome()
-        group = self._groups.get(request.group_id)
+        group = self._groups.get(request.group_id) or self._consumer_groups.get(request.group_id)
         error = ErrorCode.NONE
         if not request.group_id:
             error = ErrorCode.INVALID_GROUP_ID
         elif group is None:
             error = ErrorCode.GROUP_ID_NOT_FOUND
-        elif group.state is not GroupState.EMPTY and group.protocol_type != PROTOCOL_TYPE:
+        elif isinstance(group, ClassicGroup) and (
+            group.state is not GroupState.EMPTY and group.protocol_type != PROTOCOL_TYPE
+        ):
             error = ErrorCode.NON_EMPTY_GROUP
         if error is not ErrorCode.NONE or group is None:
             out.reply(waiter, OffsetDeleteResponse(error_code=error))
@@ -371,18 +416,24 @@ class GroupCoordinator:
         """Delete an empty group and its offsets; the reply is one of DeleteGroups' results."""
         out = Outcome()
         group = self._groups.get(group_id)
+        consumer = self._consumer_groups.get(group_id)
         error = ErrorCode.NONE
-        if not group_id and group is None:
-            error = ErrorCode.INVALID_GROUP_ID
-        elif group is None:
-            error = ErrorCode.GROUP_ID_NOT_FOUND
-        elif group.state is not GroupState.EMPTY:
-            error = ErrorCode.NON_EMPTY_GROUP
-        else:
+        if group is None and consumer is None:
+            error = ErrorCode.GROUP_ID_NOT_FOUND if group_id else ErrorCode.INVALID_GROUP_ID
+        elif is_empty(group, consumer):
             offset_decisions.delete_all(group_id, self._offsets, out)
-            out.erase(GroupMetadataKey(group_id))
+            self._erase_group(group_id, out)
+        else:
+            error = ErrorCode.NON_EMPTY_GROUP
         out.reply(waiter, DeletableGroupResult(group_id=group_id, error_code=error))
         return out
+
+    def _erase_group(self, group_id: str, out: Outcome) -> None:
+        consumer = self._consumer_groups.get(group_id)
+        if consumer is None:
+            out.erase(GroupMetadataKey(group_id))
+        else:
+            self._consumer.erase_group(consumer, out)
 
     def delete_topics(self, names: Iterable[str]) -> list[tuple[str, Outcome]]:
         """Erase the offsets that any group has committed for deleted topics."""
@@ -398,51 +449,91 @@ class GroupCoordinator:
     def describe_group(self, group_id: str, client: Client) -> describe_groups.DescribedGroup:
         """A group as DescribeGroups shows it; a missing one is "Dead"."""
         group = self._groups.get(group_id)
-        if group is None:
-            missing = describe_groups.DescribedGroup(group_id=group_id, group_state="Dead")
-            if client.api_version >= DESCRIBE_NOT_FOUND_FROM:
-                missing.error_code = ErrorCode.GROUP_ID_NOT_FOUND
-                missing.error_message = f"Group {group_id} not found."
-            return missing
-        is_stable = group.state is GroupState.STABLE
-        protocol = group.protocol_name or ""
-        return describe_groups.DescribedGroup(
+        if group is not None:
+            return describe_classic(group)
+        missing = describe_groups.DescribedGroup(group_id=group_id, group_state="Dead")
+        if client.api_version >= DESCRIBE_NOT_FOUND_FROM:
+            missing.error_code = ErrorCode.GROUP_ID_NOT_FOUND
+            missing.error_message = (
+                f"Group {group_id} is not a classic group."
+                if group_id in self._consumer_groups
+                else f"Group {group_id} not found."
+            )
+        return missing
+
+    def describe_consumer_group(self, group_id: str) -> consumer_group_describe.DescribedGroup:
+        """A group as ConsumerGroupDescribe shows it."""
+        consumer = self._consumer_groups.get(group_id)
+        if consumer is not None:
+            return describe_consumer(consumer, self._topics)
+        known = "is not a consumer group" if group_id in self._groups else "not found"
+        return consumer_group_describe.DescribedGroup(
+            error_code=ErrorCode.GROUP_ID_NOT_FOUND,
+            error_message=f"Group {group_id} {known}.",
             group_id=group_id,
-            group_state=group.state.value,
-            protocol_type=group.protocol_type or "",
-            protocol_data=protocol if is_stable else "",
-            members=[
-                describe_groups.DescribedGroupMember(
-                    member_id=member.member_id,
-                    group_instance_id=member.group_instance_id,
-                    client_id=member.client_id,
-                    client_host=member.client_host,
-                    member_metadata=member.metadata(protocol) if is_stable else b"",
-                    member_assignment=member.assignment,
-                )
-                for member in group.members.values()
-            ],
         )
 
     def list_groups(self, request: list_groups.ListGroupsRequest) -> list_groups.ListGroupsResponse:
         """All groups, or those in the states and of the types asked for (KIP-518)."""
         states = {state.lower() for state in request.states_filter}
         types = {type_.lower() for type_ in request.types_filter}
-        response = list_groups.ListGroupsResponse()
-        for group in self._groups.values():
-            if states and group.state.value.lower() not in states:
-                continue
-            if types and "classic" not in types:
-                continue
-            response.groups.append(
-                list_groups.ListedGroup(
-                    group_id=group.group_id,
-                    protocol_type=group.protocol_type or "",
-                    group_state=group.state.value,
-                    group_type="classic",
-                )
+        found = [
+            list_groups.ListedGroup(g.group_id, g.protocol_type or "", g.state.value, "classic")
+            for g in self._groups.values()
+        ]
+        found += [
+            list_groups.ListedGroup(g.group_id, PROTOCOL_TYPE, g.state, "consumer")
+            for g in self._consumer_groups
+        ]
+        return list_groups.ListGroupsResponse(
+            groups=[
+                group
+                for group in found
+                if (not states or group.group_state.lower() in states)
+                and (not types or group.group_type in types)
+            ]
+        )
+
+    # --- the consumer protocol
+
+    def consumer_heartbeat(
+        self,
+        request: ConsumerGroupHeartbeatRequest,
+        client: Client,
+        waiter: Waiter,
+        wall_ms: int,
+        mono_ms: int,
+    ) -> Outcome:
+        """Join, keep alive, reconcile or leave (KIP-848)."""
+        out = Outcome()
+        try:
+            check_request(request, client)
+            group = self._group_for_heartbeat(request, out)
+            response = self._consumer.heartbeat(group, request, client, wall_ms, mono_ms, out)
+        except GroupRefusal as refusal:
+            out = Outcome()
+            response = ConsumerGroupHeartbeatResponse(
+                error_code=refusal.code, error_message=refusal.message
             )
-        return response
+        out.reply(waiter, response)
+        return out
+
+    def _group_for_heartbeat(
+        self, request: ConsumerGroupHeartbeatRequest, out: Outcome
+    ) -> ConsumerGroup:
+        consumer = self._consumer_groups.get(request.group_id)
+        if consumer is not None:
+            return consumer
+        group_id = request.group_id
+        classic = self._groups.get(group_id)
+        if request.member_epoch != 0 or (
+            classic is not None and classic.state is not GroupState.EMPTY
+        ):
+            known = "is not a consumer group" if classic is not None else "not found"
+            raise GroupRefusal(ErrorCode.GROUP_ID_NOT_FOUND, f"Group {group_id} {known}.")
+        if group_id in self._saved:
+            out.erase(GroupMetadataKey(group_id))
+        return ConsumerGroup(group_id)
 
     # --- time
 
@@ -462,36 +553,50 @@ class GroupCoordinator:
                 self._timers.schedule(
                     EXPIRY_CHECK, mono_ms + self._config.offsets_retention_check_interval_ms
                 )
-                self._expire_offsets(wall_ms, mono_ms, outcomes)
+                self._expire_offsets(wall_ms, outcomes)
             elif key.group_id in outcomes:
                 self._timers.schedule(key, mono_ms)
             else:
-                group = self._groups.get(key.group_id)
-                if group is not None:
-                    outcomes[key.group_id] = self._classic.on_timer(group, key, wall_ms, mono_ms)
+                outcomes[key.group_id] = self._on_timer(key, wall_ms, mono_ms)
         return [(g, out) for g, out in outcomes.items() if out.records or out.replies]
 
-    def _expire_offsets(self, wall_ms: int, mono_ms: int, outcomes: dict[str, Outcome]) -> None:
-        for group in list(self._groups.values()):
+    def _on_timer(self, key: TimerKey, wall_ms: int, mono_ms: int) -> Outcome:
+        consumer = self._consumer_groups.get(key.group_id)
+        group = self._groups.get(key.group_id)
+        out = Outcome()
+        if consumer is not None:
+            self._consumer.on_timer(consumer, key, wall_ms, out)
+        elif group is not None:
+            out = self._classic.on_timer(group, key, wall_ms, mono_ms)
+        return out
+
+    def _expire_offsets(self, wall_ms: int, outcomes: dict[str, Outcome]) -> None:
+        for group in [*self._groups.values(), *self._consumer_groups]:
             if group.group_id in outcomes:
                 continue
             out = Outcome()
             if self._expire_group(group, wall_ms, out):
-                if group.group_id in self._saved or out.records:
-                    out.erase(GroupMetadataKey(group.group_id))
+                if group.group_id in self._saved or out.records or isinstance(group, ConsumerGroup):
+                    self._erase_group(group.group_id, out)
                 else:
                     del self._groups[group.group_id]
             if out.records:
                 outcomes[group.group_id] = out
 
-    def _expire_group(self, group: ClassicGroup, wall_ms: int, out: Outcome) -> bool:
+    def _expire_group(
+        self, group: ClassicGroup | ConsumerGroup, wall_ms: int, out: Outcome
+    ) -> bool:
         """Erase what KIP-211 lets go; True if the group itself may go, too."""
         base_ms: int | None = None
-        if group.protocol_type is not None:
-            if group.state is GroupState.EMPTY:
-                base_ms = group.state_timestamp_ms if group.state_timestamp_ms >= 0 else None
-            elif group.state is not GroupState.STABLE or group.subscribed_topics is None:
-                return False
+        if isinstance(group, ConsumerGroup):
+            is_unused = not group.members
+        else:
+            is_unused = group.state is GroupState.EMPTY and not group.pending_members
+            if group.protocol_type is not None:
+                if group.state is GroupState.EMPTY:
+                    base_ms = group.state_timestamp_ms if group.state_timestamp_ms >= 0 else None
+                elif group.state is not GroupState.STABLE or group.subscribed_topics is None:
+                    return False
         all_gone = offset_decisions.expire(
             group.group_id,
             self._offsets,
@@ -501,13 +606,23 @@ class GroupCoordinator:
             wall_ms,
             out,
         )
-        return all_gone and group.state is GroupState.EMPTY and not group.pending_members
+        return all_gone and is_unused
 
     # --- for tests and tools
 
     def durable_state(self) -> dict[str, object]:
         """What the log alone determines."""
-        return {"classic": self._saved, "offsets": self._offsets.state()}
+        return {
+            "classic": self._saved,
+            "consumer": {group.group_id: group for group in self._consumer_groups},
+            "offsets": self._offsets.state(),
+        }
+
+
+def is_empty(group: ClassicGroup | None, consumer: ConsumerGroup | None) -> bool:
+    if consumer is not None:
+        return not consumer.members
+    return group is None or group.state is GroupState.EMPTY
 
 
 def check_commit(
