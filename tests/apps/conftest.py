@@ -13,6 +13,9 @@ from collections.abc import Iterator
 from uuid import uuid4
 
 import pytest
+from tests.apps.postgresql_server import postgresql_url
+
+__all__ = ["bootstrap_servers", "postgresql_url", "unique"]
 
 
 @pytest.fixture(scope="session")

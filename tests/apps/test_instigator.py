@@ -12,9 +12,9 @@ import httpx
 import pytest
 import uvicorn
 
+from ottla.demos.http_services import QuietServer, listen
 from ottla.demos.instigator.consuming import MessageConsumer
 from ottla.demos.instigator.producing import MessageProducer
-from ottla.demos.instigator.program import QuietServer, listen
 from ottla.demos.instigator.service import application
 from ottla.demos.instigator.topics import POPULATED, populate
 from ottla.demos.instigator.worker import Worker

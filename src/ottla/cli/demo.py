@@ -13,6 +13,7 @@ DEMOS = {
     "analytics": ("ottla.demos.analytics.program", "users of a shop, their events in one topic"),
     "hello": ("ottla.demos.hello", "2 partitions, 25 messages, 2 consumers"),
     "instigator": ("ottla.demos.instigator.program", "two HTTP services that produce and consume"),
+    "services": ("ottla.demos.services.program", "two services with retries and dead letters"),
     "uuid": ("ottla.demos.uuid_log", "a producer with UUID keys and a group that logs them"),
 }
 

@@ -1,0 +1,1 @@
+"""Two services around Kafka: one registers users and issues tokens, one reacts."""
