@@ -162,6 +162,13 @@ def application(settings: Settings, engine: Engine, registrar: Registrar) -> Fas
             raise HTTPException(404, "There is no such user.")
         return found
 
+    add_health_routes(app, relay, metrics)
+    return app
+
+
+def add_health_routes(app: FastAPI, relay: OutboxRelay, metrics: Metrics) -> None:
+    """/health/live, /health/ready and /metrics."""
+
     @app.get("/health/live")
     def live() -> dict[str, str]:
         return {"status": "live"}
@@ -176,5 +183,3 @@ def application(settings: Settings, engine: Engine, registrar: Registrar) -> Fas
             metrics.text() + f"outbox_published_total {relay.published}\n"
             f"outbox_failed_total {relay.failed}\n"
         )
-
-    return app
