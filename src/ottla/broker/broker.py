@@ -41,7 +41,7 @@ from ottla.storage.identity import Identity
 from ottla.storage.log_config import LogConfig
 from ottla.storage.log_directory import LoadReport, LogDirectory
 from ottla.storage.metadata_journal import MetadataJournal
-from ottla.storage.partition_directory import format_id
+from ottla.storage.partition_directory import format_id, parse_id
 from ottla.storage.partition_log import AppendInfo
 from ottla.storage.retention import DeleteJob
 from ottla.storage.validator import Origin
@@ -83,6 +83,7 @@ class Broker:
         self.mono_ms = mono_ms
         self.node_id = config.node_id
         self.cluster_id = log_directory.identity.cluster_id
+        self.directory_id = parse_id(log_directory.identity.directory_id)
         self.rack: str | None = config.raw("broker.rack")
         self.metadata = ClusterMetadata()
         self.metrics = Metrics()
@@ -429,6 +430,9 @@ class Broker:
         for partition in topic.partitions:
             partition.log.config = settings
         topic.min_insync_replicas = self._min_insync_replicas(topic)
+
+    def quotas_changed(self) -> None:
+        """Put changed client quotas into effect."""
 
     def broker_configs_changed(self) -> None:
         """Put changed dynamic configuration of the broker into effect."""

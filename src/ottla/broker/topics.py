@@ -14,7 +14,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
 from ottla.wire.errors import ErrorCode, RequestError
 from ottla.wire.message import ZERO_UUID
@@ -105,6 +105,15 @@ class Topic:
         return f"<Topic {self.name} {self.id.hex()} of {self.partition_count}>"
 
 
+class ScramCredential(NamedTuple):
+    """What is kept of a user's password for one mechanism (RFC 5802)."""
+
+    iterations: int
+    salt: bytes
+    stored_key: bytes
+    server_key: bytes
+
+
 class ClusterMetadata:
     """Everything durable that is not in a log: topics, ids, configurations, counters."""
 
@@ -117,6 +126,8 @@ class ClusterMetadata:
         self.quotas: dict[tuple[tuple[str, str | None], ...], dict[str, float]] = {}
         #: Finalised features that were changed from this version's own levels.
         self.features: dict[str, int] = {}
+        #: (user, mechanism number) -> credential.
+        self.scram_credentials: dict[tuple[str, int], ScramCredential] = {}
         self.next_producer_id = 0
         #: How many times the broker has started with this metadata, this time included.
         self.starts = 0
@@ -182,6 +193,12 @@ class ClusterMetadata:
 
     def decide_feature(self, name: str, level: int) -> list[Record]:
         return [{"type": "feature", "name": name, "level": level}]
+
+    def decide_scram_credential(
+        self, user: str, mechanism: int, credential: ScramCredential | None
+    ) -> list[Record]:
+        """Set a user's credential, or remove it."""
+        return [_scram_record(user, mechanism, credential)]
 
     # --- records ----------------------------------------------------------
 
@@ -249,6 +266,16 @@ class ClusterMetadata:
     def _apply_feature(self, record: Record) -> None:
         self.features[record["name"]] = record["level"]
 
+    def _apply_scram(self, record: Record) -> None:
+        key = (record["user"], record["mechanism"])
+        if record["iterations"] is None:
+            self.scram_credentials.pop(key, None)
+            return
+        salt, stored, server = (
+            bytes.fromhex(record[name]) for name in ("salt", "stored_key", "server_key")
+        )
+        self.scram_credentials[key] = ScramCredential(record["iterations"], salt, stored, server)
+
     def snapshot(self) -> Iterator[Record]:
         """Records that rebuild this state from nothing."""
         yield {"type": "start", "number": self.starts}
@@ -268,6 +295,18 @@ class ClusterMetadata:
             yield {"type": "quota", "entity": [list(p) for p in entity], "set": limits}
         for name, level in self.features.items():
             yield {"type": "feature", "name": name, "level": level}
+        for (user, mechanism), credential in self.scram_credentials.items():
+            yield _scram_record(user, mechanism, credential)
+
+
+def _scram_record(user: str, mechanism: int, credential: ScramCredential | None) -> Record:
+    record: Record = {"type": "scram", "user": user, "mechanism": mechanism, "iterations": None}
+    if credential is not None:
+        record["iterations"] = credential.iterations
+        record["salt"] = credential.salt.hex()
+        record["stored_key"] = credential.stored_key.hex()
+        record["server_key"] = credential.server_key.hex()
+    return record
 
 
 def encode_change(records: list[Record]) -> bytes:

@@ -1,0 +1,35 @@
+"""CreateAcls (API key 30), versions 1 to 3.
+
+v1 pattern types (KIP-290); v3 the resource type USER. Without an authorizer,
+SECURITY_DISABLED, as Apache Kafka answers.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ottla.broker.authorizer import Operation
+from ottla.handlers.authorization import require_cluster
+from ottla.handlers.describe_acls import NO_AUTHORIZER
+from ottla.wire.errors import ErrorCode
+from ottla.wire.messages.create_acls import (
+    AclCreationResult,
+    CreateAclsRequest,
+    CreateAclsResponse,
+)
+
+if TYPE_CHECKING:
+    from ottla.broker.broker import Broker
+    from ottla.broker.request import RequestContext
+
+
+def handle(
+    broker: Broker, request: RequestContext, message: CreateAclsRequest
+) -> CreateAclsResponse:
+    """Every creation is refused."""
+    require_cluster(request, Operation.ALTER)
+    return CreateAclsResponse(
+        results=[
+            AclCreationResult(ErrorCode.SECURITY_DISABLED, NO_AUTHORIZER) for _ in message.creations
+        ]
+    )
