@@ -6,6 +6,7 @@ import os
 import pwd
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -21,12 +22,16 @@ def program(name: str) -> str | None:
 
 
 @pytest.fixture(scope="session")
-def postgresql_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def postgresql_url() -> Iterator[str]:
     """URL of a database on a server that listens on a socket in a folder of its own."""
     initdb, control = program("initdb"), program("pg_ctl")
     if initdb is None or control is None:
         pytest.skip("[no-postgresql] initdb and pg_ctl were not found")
-    folder = tmp_path_factory.mktemp("postgresql")
+    with tempfile.TemporaryDirectory(prefix="ottla-postgresql-") as folder:
+        yield from running_server(folder, initdb, control)
+
+
+def running_server(folder: str, initdb: str, control: str) -> Iterator[str]:
     environment = {**os.environ, "LC_ALL": "C.UTF-8"}
     user: str | None = None
     if os.geteuid() == 0:
@@ -34,8 +39,6 @@ def postgresql_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         user = "postgres"
         account = pwd.getpwnam(user)
         os.chown(folder, account.pw_uid, account.pw_gid)
-        for parent in (folder.parent, folder.parent.parent):
-            parent.chmod(parent.stat().st_mode | 0o055)
 
     def run(*command: str) -> None:
         subprocess.run(
