@@ -20,6 +20,7 @@ from ottla.broker.coordinator_log import (
     send_replies,
     when_all_visible,
 )
+from ottla.broker.topic_catalog import BrokerTopics
 from ottla.broker.topics import GROUP_METADATA_TOPIC, TRANSACTION_STATE_TOPIC, Topic
 from ottla.coordinator.group_config import GroupConfig
 from ottla.coordinator.group_coordinator import GroupCoordinator
@@ -50,6 +51,13 @@ class Coordinators:
                 group_max_session_timeout_ms=config.number("group.max.session.timeout.ms"),
                 group_initial_rebalance_delay_ms=config.number("group.initial.rebalance.delay.ms"),
                 group_max_size=config.number("group.max.size"),
+                group_consumer_session_timeout_ms=config.number(
+                    "group.consumer.session.timeout.ms"
+                ),
+                group_consumer_heartbeat_interval_ms=config.number(
+                    "group.consumer.heartbeat.interval.ms"
+                ),
+                group_consumer_max_size=config.number("group.consumer.max.size"),
                 offset_metadata_max_bytes=config.number("offset.metadata.max.bytes"),
                 offsets_retention_minutes=config.number("offsets.retention.minutes"),
                 offsets_retention_check_interval_ms=config.number(
@@ -58,6 +66,7 @@ class Coordinators:
             ),
             broker.random_bytes,
             self._group_log.partition_count,
+            BrokerTopics(broker.metadata),
         )
         self.transactions = TransactionCoordinator(
             TransactionConfig(

@@ -91,6 +91,8 @@ from ottla.wire.messages.offset_delete import OffsetDeleteRequest, OffsetDeleteR
 from ottla.wire.messages.sync_group import SyncGroupRequest, SyncGroupResponse
 from ottla.wire.messages.txn_offset_commit import TxnOffsetCommitRequest
 
+#: SyncGroup from this version names the protocol it is about (KIP-559).
+SYNC_NAMES_PROTOCOL_FROM: Final = 5
 #: OffsetCommit from this version can say that a group is not there.
 COMMIT_GROUP_NOT_FOUND_FROM: Final = 9
 #: DescribeGroups from this version reports a missing group as an error.
@@ -238,9 +240,16 @@ class GroupCoordinator:
         mono_ms: int,
     ) -> Outcome:
         group = self._groups.get(request.group_id)
-        if group is not None and group.members:
+        if not request.group_id:
+            error = ErrorCode.INVALID_GROUP_ID
+        elif client.api_version >= SYNC_NAMES_PROTOCOL_FROM and (
+            request.protocol_type is None or request.protocol_name is None
+        ):
+            error = ErrorCode.INCONSISTENT_GROUP_PROTOCOL
+        elif group is None or not group.members:
+            error = ErrorCode.UNKNOWN_MEMBER_ID
+        else:
             return self._classic.sync(group, request, waiter, wall_ms, mono_ms)
-        error = ErrorCode.UNKNOWN_MEMBER_ID if request.group_id else ErrorCode.INVALID_GROUP_ID
         out = Outcome()
         out.reply(waiter, SyncGroupResponse(error_code=error))
         return out
@@ -254,7 +263,7 @@ class GroupCoordinator:
         mono_ms: int,
     ) -> Outcome:
         group = self._groups.get(request.group_id)
-        if group is not None:
+        if group is not None and request.group_id:
             return self._classic.heartbeat(group, request, waiter, mono_ms)
         error = ErrorCode.UNKNOWN_MEMBER_ID if request.group_id else ErrorCode.INVALID_GROUP_ID
         out = Outcome()
@@ -270,7 +279,7 @@ class GroupCoordinator:
         mono_ms: int,
     ) -> Outcome:
         group = self._groups.get(request.group_id)
-        if group is not None:
+        if group is not None and request.group_id:
             return self._classic.leave(group, request, client, waiter, wall_ms, mono_ms)
         error = ErrorCode.UNKNOWN_MEMBER_ID if request.group_id else ErrorCode.INVALID_GROUP_ID
         answers = [

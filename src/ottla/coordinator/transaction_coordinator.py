@@ -154,7 +154,11 @@ class TransactionCoordinator:
     ) -> Outcome:
         """Introduce a producer: its id, and an epoch that fences earlier ones."""
         out = Outcome()
-        if request.transactional_id is None:
+        if (request.producer_id == NO_PRODUCER_ID) != (request.producer_epoch == NO_EPOCH):
+            response = InitProducerIdResponse(
+                error_code=ErrorCode.INVALID_REQUEST, producer_id=-1, producer_epoch=NO_EPOCH
+            )
+        elif request.transactional_id is None:
             response = InitProducerIdResponse(
                 producer_id=self._next_producer_id(), producer_epoch=0
             )

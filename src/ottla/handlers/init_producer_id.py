@@ -28,6 +28,8 @@ def handle(
     """A producer id of the caller's own, with an epoch that fences its predecessors."""
     transactional_id = message.transactional_id
     if transactional_id is None:
+        if (message.producer_id == -1) != (message.producer_epoch == -1):
+            return InitProducerIdResponse(0, ErrorCode.INVALID_REQUEST, -1, -1)
         return InitProducerIdResponse(producer_id=broker.next_producer_id(), producer_epoch=0)
     require(
         request,

@@ -38,8 +38,13 @@ def handle(broker: Broker, request: RequestContext, message: OffsetDeleteRequest
         elif known is None:
             error = ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
         else:
-            accepted.append(topic)
-            continue
+            count = known.partition_count
+            there = [p for p in topic.partitions if 0 <= p.partition_index < count]
+            topic.partitions = [p for p in topic.partitions if p not in there]
+            accepted.append(OffsetDeleteRequestTopic(topic.name, there))
+            if not topic.partitions:
+                continue
+            error = ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
         refused.append(
             OffsetDeleteResponseTopic(
                 topic.name,
@@ -51,7 +56,12 @@ def handle(broker: Broker, request: RequestContext, message: OffsetDeleteRequest
     def merge(response: Message) -> Message:
         assert isinstance(response, OffsetDeleteResponse)
         if not response.error_code:
-            response.topics += refused
+            for topic in refused:
+                same = next((t for t in response.topics if t.name == topic.name), None)
+                if same is None:
+                    response.topics.append(topic)
+                else:
+                    same.partitions += topic.partitions
         return response
 
     outcome = broker.coordinators.groups.offset_delete(

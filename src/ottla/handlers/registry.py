@@ -90,6 +90,8 @@ ROWS: Final[dict[int, Row]] = {
     61: Row("describe_producers", 0, 0),
     65: Row("describe_transactions", 0, 0),
     66: Row("list_transactions", 0, 2),
+    68: Row("consumer_group_heartbeat", 0, 1),
+    69: Row("consumer_group_describe", 0, 1),
     74: Row("list_config_resources", 0, 1),
     75: Row("describe_topic_partitions", 0, 0),
 }

@@ -157,16 +157,17 @@ class Harness:
             generation_id=generation,
             member_id=member_id,
             group_instance_id=instance,
+            protocol_type=None if protocol_name is None else "consumer",
             protocol_name=protocol_name,
             assignments=[
                 SyncGroupRequestAssignment(m, memoryview(a)) for m, a in (assignments or {}).items()
             ],
         )
-        client = Client("c", "/127.0.0.1", 5)
+        client = Client("c", "/127.0.0.1", 4 if protocol_name is None else 5)
         self.apply(self.coordinator.sync_group(request, client, waiter, self.wall_ms, self.now_ms))
         return waiter
 
-    def synced(self, waiter: int) -> SyncGroupResponse:
+    def synced(self, waiter: object) -> SyncGroupResponse:
         return self.answer(waiter, SyncGroupResponse)
 
     def heartbeat(self, member_id: str, generation: int, instance: str | None = None) -> int:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 
 from ottla.coordinator.group_config import GroupConfig
+from ottla.coordinator.outcome import Client
 from ottla.wire.errors import ErrorCode
+from ottla.wire.messages.sync_group import SyncGroupRequest
 
 from .harness import Harness, subscription
 
@@ -159,6 +161,12 @@ def test_sync_checks_member_generation_and_protocol() -> None:
     wrong = h.synced(h.sync(a, 1, protocol_name="other"))
     assert wrong.error_code == ErrorCode.INCONSISTENT_GROUP_PROTOCOL
     assert h.synced(h.sync(a, 1)).assignment == f"for {a}".encode()
+    assert h.synced(h.sync(a, 1, protocol_name="range")).error_code == ErrorCode.NONE
+    unnamed = h.coordinator.sync_group(
+        SyncGroupRequest("g", 1, a), Client("c", "", 5), "waiter", h.wall_ms, h.now_ms
+    )
+    h.apply(unnamed)
+    assert h.synced("waiter").error_code == ErrorCode.INCONSISTENT_GROUP_PROTOCOL
 
 
 def test_joining_a_stable_group_unchanged_returns_the_generation() -> None:

@@ -81,7 +81,7 @@ def test_a_member_joins_syncs_beats_and_leaves(core: Core) -> None:
         SyncGroupRequest(
             **identity, assignments=[SyncGroupRequestAssignment(joined.member_id, b"mine")]
         ),
-        5,
+        4,
     )
     assert bytes(synced.assignment) == b"mine"
     assert client.call(HeartbeatRequest(**identity), 4).error_code == 0

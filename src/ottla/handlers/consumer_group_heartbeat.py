@@ -1,0 +1,37 @@
+"""ConsumerGroupHeartbeat (API key 68), versions 0 and 1 (KIP-848).
+
+v1 subscription by expression, member ids made by clients (KIP-1082).
+
+Where Apache Kafka gives expressions to RE2/J, this broker matches them itself,
+in linear time as well; it knows no Unicode classes (`\\p`).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ottla.broker.authorizer import Operation
+from ottla.broker.coordinators import client_of
+from ottla.broker.request import Parked
+from ottla.handlers.authorization import may_touch_topic, require_group
+from ottla.wire.errors import ErrorCode, RequestError
+from ottla.wire.messages.consumer_group_heartbeat import ConsumerGroupHeartbeatRequest
+
+if TYPE_CHECKING:
+    from ottla.broker.broker import Broker
+    from ottla.broker.request import RequestContext
+
+
+def handle(
+    broker: Broker, request: RequestContext, message: ConsumerGroupHeartbeatRequest
+) -> Parked:
+    """Join, keep alive, reconcile, or leave."""
+    require_group(request, Operation.READ, message.group_id)
+    for name in message.subscribed_topic_names or ():
+        if not may_touch_topic(request, Operation.DESCRIBE, name):
+            raise RequestError(ErrorCode.TOPIC_AUTHORIZATION_FAILED)
+    outcome = broker.coordinators.groups.consumer_heartbeat(
+        message, client_of(request), request, request.wall_ms, request.mono_ms
+    )
+    broker.coordinators.apply_group_outcome(message.group_id, outcome)
+    return Parked.LATER
