@@ -1,0 +1,138 @@
+"""Our Kafka-named tools print what Apache Kafka's own print, on the same cluster.
+
+Status and standard output are compared byte for byte, after masking what can
+never be equal: ids and times. What goes to stderr is in our own words.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from ottla.engine.apache import ApacheKafka
+
+BIN = Path(sys.executable).parent
+JAVA_OPTIONS = ("-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Dlog4j2.level=OFF")
+
+#: Tool → class of Kafka's.
+CLASSES = {
+    "kafka-topics": "org.apache.kafka.tools.TopicCommand",
+    "kafka-consumer-groups": "org.apache.kafka.tools.consumer.group.ConsumerGroupCommand",
+    "kafka-get-offsets": "org.apache.kafka.tools.GetOffsetShell",
+    "kafka-delete-records": "org.apache.kafka.tools.DeleteRecordsCommand",
+    "kafka-log-dirs": "org.apache.kafka.tools.LogDirsCommand",
+    "kafka-metadata-quorum": "org.apache.kafka.tools.MetadataQuorumCommand",
+    "kafka-configs": "kafka.admin.ConfigCommand",
+    "kafka-acls": "org.apache.kafka.tools.AclCommand",
+}
+#: Tools whose lines come in an order that changes from run to run in Java.
+UNORDERED = {"kafka-acls", "kafka-delete-records"}
+
+PREPARATION, LINES = (
+    [line for line in part.splitlines() if line and not line.startswith("#")]
+    for part in (Path(__file__).parent / "kafka_tools_lines.txt")
+    .read_text()
+    .split("# and then what is compared:")
+)
+
+MASKS = {
+    r"TopicId: [\w-]{22}": "TopicId: ID",
+    r"\b1[6-9]\d{11}\b": "TIME",
+    r"HighWatermark:( +)\d+": r"HighWatermark:\1N",
+}
+
+
+def ours(kafka: ApacheKafka, words: list[str], text: str = "") -> subprocess.CompletedProcess[str]:
+    tool, *arguments = words
+    return subprocess.run(
+        [BIN / tool, "--bootstrap-server", kafka.bootstrap_servers, *arguments],
+        input=text,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+@pytest.fixture(scope="module")
+def prepared(apache_kafka: ApacheKafka, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Topics, groups and rules to look at, made by our own tools; returns a file of deletions."""
+    for line in PREPARATION:
+        if line.startswith("kafka-consumer-groups"):
+            numbers = "".join(f"{n}\n" for n in range(100))
+            ours(apache_kafka, ["kafka-console-producer", "--topic", "st-plain"], numbers)
+        done = ours(apache_kafka, shlex.split(line))
+        assert done.returncode == 0, done.stdout + done.stderr
+    deletions = tmp_path_factory.mktemp("tools") / "deletions.json"
+    deletions.write_text(
+        '{"version": 1, "partitions": ['
+        '{"topic": "st-deleted", "partition": 0, "offset": 0},'
+        '{"topic": "st-deleted", "partition": 1, "offset": 99}]}'
+    )
+    return deletions
+
+
+@pytest.fixture(scope="module")
+def members(apache_kafka: ApacheKafka, prepared: Path) -> Iterator[None]:
+    """A classic and a KIP-848 group with one member each, stable for the whole module."""
+    del prepared
+    from confluent_kafka import Consumer
+
+    consumers = []
+    for group, protocol in (("st-classic", "classic"), ("st-modern", "consumer")):
+        consumer = Consumer(
+            {
+                "bootstrap.servers": apache_kafka.bootstrap_servers,
+                "group.id": group,
+                "group.protocol": protocol,
+                "client.id": "member",
+                "auto.offset.reset": "earliest",
+                "enable.auto.commit": False,
+            }
+        )
+        consumer.subscribe(["st-plain"])
+        message = consumer.poll(30)
+        assert message is not None
+        consumer.commit(message, asynchronous=False)
+        consumers.append(consumer)
+    yield
+    for consumer in consumers:
+        consumer.close()
+
+
+def masked(tool: str, text: str) -> str:
+    for pattern, mask in MASKS.items():
+        text = re.sub(pattern, mask, text)
+    # Kafka prints the stack after some of its sentences; ours have none.
+    lines = [line for line in text.splitlines() if not re.match(r"\tat |java\.lang\.", line)]
+    if tool in UNORDERED:
+        lines = sorted(line.strip() for line in lines if line.strip())
+    return "\n".join(lines).rstrip()
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("members")
+@pytest.mark.parametrize("line", LINES)
+def test_output_and_status_are_kafkas(apache_kafka: ApacheKafka, prepared: Path, line: str) -> None:
+    words = shlex.split(line.format(deletions=prepared))
+    tool, *arguments = words
+    theirs = subprocess.run(
+        [
+            *apache_kafka.distribution.command(CLASSES[tool], JAVA_OPTIONS),
+            *("--bootstrap-server", apache_kafka.bootstrap_servers),
+            *arguments,
+        ],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    mine = ours(apache_kafka, words)
+    assert masked(tool, mine.stdout) == masked(tool, theirs.stdout), mine.stderr
+    assert mine.returncode == theirs.returncode
