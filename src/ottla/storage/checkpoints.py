@@ -15,9 +15,11 @@ from ottla.storage import safety
 
 RECOVERY_POINTS: Final = "recovery-point-offset-checkpoint"
 LOG_STARTS: Final = "log-start-offset-checkpoint"
+FIRST_DIRTY: Final = "cleaner-offset-checkpoint"
 HIGH_WATERMARKS: Final = "replication-offset-checkpoint"
 
-_TEMPORARY: Final = ".tmp"
+#: Suffix of a file that is about to take another's place.
+TEMPORARY: Final = ".tmp"
 
 #: Topic and partition.
 PartitionKey: TypeAlias = tuple[str, int]
@@ -25,7 +27,7 @@ PartitionKey: TypeAlias = tuple[str, int]
 
 def write_atomically(filesystem: FileSystem, path: str, content: Buffer) -> None:
     """`path` durably holds `content`; after a power cut on the way, its old content or this."""
-    temporary = path + _TEMPORARY
+    temporary = path + TEMPORARY
     file = filesystem.open(temporary, create=True)
     try:
         file.truncate(0)

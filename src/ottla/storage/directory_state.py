@@ -18,12 +18,21 @@ SYNC_FAILED_MARK: Final = "ottla.sync-failed"
 class DirectoryState:
     """Shared by all logs of one directory. `reason` is None while all is well."""
 
-    __slots__ = ("_filesystem", "_path", "has_moved_log_starts", "reason")
+    __slots__ = (
+        "_filesystem",
+        "_path",
+        "has_moved_log_starts",
+        "is_cache_doubtful",
+        "reason",
+    )
 
     def __init__(self, filesystem: FileSystem, path: str) -> None:
         self._filesystem = filesystem
         self._path = path
         self.reason: str | None = None
+        #: A sync failed before this start: what the page cache holds may not be on the disk,
+        #: and no sync will bring it there. Whatever is not known to be durable is rewritten.
+        self.is_cache_doubtful = filesystem.exists(f"{path}/{SYNC_FAILED_MARK}")
         #: A log's start offset moved since it was last made durable.
         self.has_moved_log_starts = False
 
@@ -41,3 +50,9 @@ class DirectoryState:
 
     def offline_error(self) -> LogOfflineError:
         return LogOfflineError(f"The log directory is offline: {self.reason}")
+
+    def trust_cache_again(self) -> None:
+        """Everything doubtful was written again and is durable."""
+        if self.is_cache_doubtful:
+            self._filesystem.remove(f"{self._path}/{SYNC_FAILED_MARK}")
+            self.is_cache_doubtful = False

@@ -57,3 +57,11 @@ class LogConfig:
     @property
     def is_log_append_time(self) -> bool:
         return self.message_timestamp_type == LOG_APPEND_TIME
+
+    @property
+    def roll_ms(self) -> int:
+        """After how long a segment is rolled: only sealed segments are compacted, and those
+        must be within their longest lag."""
+        if self.is_compacted:
+            return min(self.segment_ms, self.max_compaction_lag_ms)
+        return self.segment_ms

@@ -15,6 +15,7 @@ from typing import Final
 from ottla.seams.filesystem import DirectoryLock, FileSystem
 from ottla.storage import safety
 from ottla.storage.checkpoints import (
+    FIRST_DIRTY,
     HIGH_WATERMARKS,
     LOG_STARTS,
     RECOVERY_POINTS,
@@ -78,6 +79,7 @@ class LogDirectory:
         self._wants_checkpoint = False
         #: What the two checkpoint files durably say.
         self._recovery_points: dict[PartitionKey, int] = {}
+        self._first_dirty: dict[PartitionKey, int] = {}
         self._log_starts: dict[PartitionKey, int] = {}
         self._written: tuple[dict[PartitionKey, int], dict[PartitionKey, int]] = ({}, {})
         self._is_clean = False
@@ -103,16 +105,17 @@ class LogDirectory:
             raise DirectoryRefusedError(
                 f"{path} belongs to node {identity.node_id}, this is node {new_identity.node_id}"
             )
-        filesystem.make_directory(path)
+        _make_directory(filesystem, path)
         lock = filesystem.lock(f"{path}/{LOCK_FILE}")
         if lock is None:
             raise DirectoryRefusedError(f"{path} is in use by another broker")
         if identity is None:
             identity = new_identity
-            write_identity(filesystem, path, identity)
-            parent = path.rpartition("/")[0]
-            if parent:
-                safety.sync_new_names(filesystem, parent)
+            try:
+                write_identity(filesystem, path, identity)
+            except OSError:
+                lock.release()
+                raise
         return cls(filesystem, path, lock, identity, open_files_limit)
 
     def load(self, config_of: Callable[[str], LogConfig], wall_ms: int) -> LoadReport:
@@ -122,6 +125,7 @@ class LogDirectory:
         self._is_clean = report.is_clean
         recovery_points = self._read_offsets(RECOVERY_POINTS)
         log_starts = self._read_offsets(LOG_STARTS)
+        first_dirty = self._read_offsets(FIRST_DIRTY)
         leftovers = []
         for name in self.filesystem.list_directory(self.path):
             if name.endswith(DELETE_SUFFIX):
@@ -132,6 +136,7 @@ class LogDirectory:
             log = self._attach(key, config_of(key[0]), wall_ms)
             log.recovery_point = recovery_points.get(key, 0)
             log.log_start_offset = log_starts.get(key, 0)
+            log.first_dirty_offset = first_dirty.get(key, 0)
             log.expect_end_at(log.recovery_point)
             if not report.is_clean or key not in recovery_points:
                 loaded = log.open()
@@ -143,7 +148,10 @@ class LogDirectory:
         if leftovers:
             report.leftovers = DeleteJob(self.filesystem, leftovers, 0)
         if not report.is_clean:
+            # Names that a process left behind when it died may not be durable.
+            safety.sync_new_names(self.filesystem, self.path)
             self._checkpoint_now()
+            self.state.trust_cache_again()
         return report
 
     def _take_clean_mark(self) -> bool:
@@ -238,6 +246,11 @@ class LogDirectory:
                     (f"{self.path}/{RECOVERY_POINTS}", encode_offsets(recovery_points)),
                     (f"{self.path}/{HIGH_WATERMARKS}", encode_offsets(watermarks)),
                 ]
+            first_dirty = {k: log.first_dirty_offset for k, log in self.logs.items()}
+            first_dirty = {k: offset for k, offset in first_dirty.items() if offset > 0}
+            if first_dirty != self._first_dirty:
+                self._first_dirty = first_dirty
+                replacements.append((f"{self.path}/{FIRST_DIRTY}", encode_offsets(first_dirty)))
             self._wants_checkpoint = False
         if not replacements:
             return None
@@ -293,3 +306,17 @@ class LogDirectory:
         finally:
             self.files.close()
             self._lock.release()
+
+
+def _make_directory(filesystem: FileSystem, path: str) -> None:
+    """The directory is there, and so are durably the names that lead to it."""
+    created = []
+    missing = path
+    while missing and not filesystem.exists(missing):
+        created.append(missing)
+        missing = missing.rpartition("/")[0]
+    filesystem.make_directory(path)
+    for name in created or [path]:
+        parent = name.rpartition("/")[0]
+        if parent:
+            safety.sync_new_names(filesystem, parent)

@@ -7,6 +7,7 @@ with the same function.
 
 from __future__ import annotations
 
+import errno
 import struct
 from collections.abc import Callable
 from typing import Final, NamedTuple, TypeAlias
@@ -16,6 +17,7 @@ from ottla.batch.record_batch import HEADER_BYTES, LOG_OVERHEAD, read_header
 from ottla.seams.filesystem import Buffer, FileSystem
 from ottla.storage import safety
 from ottla.storage.errors import CorruptLogError
+from ottla.storage.segment import Segment
 
 #: Reads `size` bytes at a position; None when that would have to wait for the disk.
 Reader: TypeAlias = Callable[[int, int], Buffer | None]
@@ -68,22 +70,31 @@ class ReadPlan(NamedTuple):
 class ColdRead:
     """A read that has to wait for the disk: `run` it in a worker."""
 
-    __slots__ = ("_filesystem", "_plan")
+    __slots__ = ("_filesystem", "_plan", "_segment")
 
-    def __init__(self, filesystem: FileSystem, plan: ReadPlan) -> None:
+    def __init__(self, filesystem: FileSystem, plan: ReadPlan, segment: Segment) -> None:
         self._filesystem = filesystem
         self._plan = plan
+        self._segment = segment
 
     def run(self) -> ReadInfo:
-        """Raises `OSError` or `CorruptLogError`. A file that is gone was deleted meanwhile:
-        whoever reads again learns the new log start."""
+        """Raises `CorruptLogError`, and `OSError` also when the segment was deleted or
+        compacted meanwhile: whoever reads again gets what stands in its place."""
         file = self._filesystem.open(self._plan.path, read_only=True)
         try:
+            check_not_replaced(self._segment)
             result = execute(self._plan, file.read_at)
         finally:
             file.close()
         assert result is not None, "a blocking read always answers"
         return result
+
+
+def check_not_replaced(segment: Segment) -> None:
+    """Called with the file open, raises `OSError` when it may be another than expected. The
+    loop sets `is_replaced` before it renames anything."""
+    if segment.is_replaced:
+        raise OSError(errno.ESTALE, "the segment was compacted meanwhile", segment.path)
 
 
 def execute(plan: ReadPlan, read: Reader) -> ReadInfo | None:

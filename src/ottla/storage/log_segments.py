@@ -74,6 +74,25 @@ class LogSegments:
         self.size -= sum(segment.size for segment in dropped)
         return dropped
 
+    def replace(self, replaced: Sequence[int], segment: Segment) -> None:
+        """`segment` stands for its neighbours with these base offsets."""
+        at = self._bases.index(replaced[0])
+        assert tuple(self._bases[at : at + len(replaced)]) == tuple(replaced)
+        old = self._list[at : at + len(replaced)]
+        self._list[at : at + len(replaced)] = [segment]
+        self._bases[at : at + len(replaced)] = [segment.base_offset]
+        self.size += segment.size - sum(gone.size for gone in old)
+        self._marks.clear()
+        self._steady = (-1, Mark(-1, 0))
+
+    def with_bases(self, bases: Sequence[int]) -> list[Segment]:
+        """The segments with these base offsets, or none unless all are there, as neighbours."""
+        if bases[0] not in self._bases:
+            return []
+        at = self._bases.index(bases[0])
+        is_whole = tuple(self._bases[at : at + len(bases)]) == tuple(bases)
+        return self._list[at : at + len(bases)] if is_whole else []
+
     # Positions worth remembering
 
     def mark(self, offset: int, segment: int, position: int) -> None:
@@ -98,7 +117,7 @@ class LogSegments:
             plan = self._plan(at, offset, max_bytes, end_offset, log_end_offset, is_one_wanted)
             info = execute(plan, self._files.get(plan.path).read_cached_at)
             if info is None:
-                return ColdRead(self._files.filesystem, plan)
+                return ColdRead(self._files.filesystem, plan, self._list[at])
             if info.size:
                 self._learn(self._list[at], info)
                 return info
@@ -181,7 +200,7 @@ class LogSegments:
             if segment.largest(self._files).timestamp_ms >= timestamp_ms:
                 offset = segment.floor_by_timestamp(timestamp_ms, self._files)
                 start = segment.floor_by_offset(offset, self._files)
-                ranges.append(SearchRange(segment.path, start, segment.size))
+                ranges.append(SearchRange(segment, start, segment.size))
         return ranges
 
     def range_of_max_timestamp(self) -> tuple[int, list[SearchRange]]:
@@ -191,7 +210,7 @@ class LogSegments:
             timestamp_ms, offset = segment.largest(self._files)
             if timestamp_ms > maximum:
                 start = segment.floor_by_offset(offset, self._files)
-                maximum, ranges = timestamp_ms, [SearchRange(segment.path, start, segment.size)]
+                maximum, ranges = timestamp_ms, [SearchRange(segment, start, segment.size)]
         return maximum, ranges
 
     def aborted_transactions(self, start_offset: int, end_offset: int) -> list[AbortedTransaction]:

@@ -76,7 +76,11 @@ class MetadataJournal:
                 raise CorruptLogError(path, end, "damaged below what was durable")
             safety.cut_bad_tail(file, end)
         safety.make_kept_tail_durable(file)
-        return cls(filesystem, state, path, file, end), found
+        safety.sync_new_names(filesystem, directory)
+        journal = cls(filesystem, state, path, file, end)
+        if state.is_cache_doubtful:
+            journal.rewrite(found)
+        return journal, found
 
     def append(self, record: bytes) -> int:
         """`record` is written at the end. It is durable once `durable_position` is at least

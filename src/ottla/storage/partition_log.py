@@ -9,23 +9,29 @@ from __future__ import annotations
 
 import errno
 from bisect import bisect_right, insort
-from collections.abc import Iterator
 from typing import Final, NamedTuple
 
-from ottla.batch.control import TransactionMarker, transaction_marker
-from ottla.batch.errors import CorruptBatchError
-from ottla.batch.record_batch import BatchHeader, assign, records
+from ottla.batch.control import TransactionMarker
+from ottla.batch.record_batch import LOG_OVERHEAD, NO_TIMESTAMP, BatchHeader, assign
 from ottla.seams.filesystem import Buffer
 from ottla.storage import producer_snapshot, recovery, safety
+from ottla.storage.cleaner import (
+    Compaction,
+    CompactionPlan,
+    LastOfProducer,
+    swap_in,
+)
+from ottla.storage.compaction_plan import Cleanable, find_cleanable
 from ottla.storage.directory_state import DirectoryState
 from ottla.storage.errors import AppendError, LogOfflineError, OffsetOutOfRangeError
-from ottla.storage.flush import Durable, FlushTicket
+from ottla.storage.flush import FlushTicket
 from ottla.storage.leader_epochs import FILE_NAME as EPOCHS_FILE
 from ottla.storage.leader_epochs import LeaderEpochs
 from ottla.storage.log_config import LogConfig
 from ottla.storage.log_reader import ColdRead, ReadInfo
 from ottla.storage.log_segments import LogSegments
 from ottla.storage.offset_index import ENTRY_BYTES as OFFSET_ENTRY
+from ottla.storage.offset_map import DEFAULT_MAX_KEYS
 from ottla.storage.open_files import OpenFiles
 from ottla.storage.producer_state import ProducerStates
 from ottla.storage.retention import DeleteJob, expired_segments
@@ -38,6 +44,7 @@ from ottla.storage.segment import (
 )
 from ottla.storage.timestamp_search import FoundRecord, TimestampSearch
 from ottla.storage.transaction_index import AbortedTransaction
+from ottla.storage.unflushed import Unflushed
 from ottla.storage.validator import Checked, Origin, check
 from ottla.wire.errors import ErrorCode
 
@@ -62,23 +69,22 @@ class PartitionLog:
 
     __slots__ = (
         "_config",
-        "_dirty",
+        "_durable_recovery_point",
         "_epochs",
         "_files",
         "_has_dirty_epochs",
         "_is_deleted",
         "_is_open",
-        "_new_names",
-        "_pending",
         "_producers",
         "_segments",
         "_snapshots",
         "_started_ms",
         "_state",
-        "_ticket",
+        "_unflushed",
         "_wants_checkpoint",
         "directory",
         "durable_log_start_offset",
+        "first_dirty_offset",
         "flushed_end_offset",
         "log_end_offset",
         "log_start_offset",
@@ -109,7 +115,9 @@ class PartitionLog:
         self.topic = topic
         self.partition = partition
         self._config = config
-        self.recovery_point = recovery_point
+        self.recovery_point = self._durable_recovery_point = recovery_point
+        #: Compaction has seen everything below; only of use to compacted topics.
+        self.first_dirty_offset = 0
         self.log_start_offset = log_start_offset
         #: What survives a power cut; DeleteRecords waits for it.
         self.durable_log_start_offset = log_start_offset
@@ -126,15 +134,11 @@ class PartitionLog:
         self._epochs = LeaderEpochs()
         self._has_dirty_epochs = False
         self._snapshots: list[int] = []
-        #: Files, directories and small files that the next ticket makes durable.
-        self._dirty: dict[str, None] = {}
-        self._new_names: dict[str, None] = {}
-        self._pending: dict[str, bytes] = {}
-        self._ticket: FlushTicket | None = None
+        self._unflushed = Unflushed(files)
 
     # Opening and closing
 
-    def open(self) -> recovery.LoadedLog:
+    def open(self, *, is_clean: bool = False) -> recovery.LoadedLog:
         """Open the files and recover what lies behind the recovery point; done by itself when
         a log that was stopped cleanly is first used. Raises `LogOfflineError`."""
         assert not self._is_open
@@ -143,6 +147,8 @@ class PartitionLog:
             self.recovery_point,
             self.log_start_offset,
             self._config.index_interval_bytes,
+            is_clean=is_clean,
+            is_cache_doubtful=self._state.is_cache_doubtful,
         )
         try:
             loaded = recovery.load(self._files, where, self._started_ms)
@@ -156,8 +162,9 @@ class PartitionLog:
         self.log_start_offset = max(self.log_start_offset, self._segments.base_offset)
         self.log_end_offset = loaded.log_end_offset
         self.flushed_end_offset = loaded.log_end_offset
+        self._has_dirty_epochs = loaded.has_new_epochs
         if loaded.has_new_names:
-            self._note_new_names(self.directory, self.directory.rpartition("/")[0])
+            self._unflushed.note_new_names(self.directory, self.directory.rpartition("/")[0])
         self._is_open = True
         return loaded
 
@@ -172,14 +179,7 @@ class PartitionLog:
         is the log's end. Raises `OSError` and takes the directory offline when that fails."""
         if not self._is_open or self._state.reason is not None:
             return
-        ticket = self._ticket
-        if ticket is not None:
-            # Whatever a worker still does with it, the next one covers it.
-            self._ticket = None
-            self._take_back(ticket)
-            self._dirty.update(dict.fromkeys(path for path, _ in ticket.durable.files))
-            self._new_names.update(dict.fromkeys(ticket.durable.directories))
-            self._pending = dict(ticket.durable.replacements) | self._pending
+        self._unflushed.recall()
         self.request_checkpoint()
         ticket = self.begin_flush()
         if ticket is None:
@@ -194,21 +194,18 @@ class PartitionLog:
     def abandon(self) -> None:
         """Let go of all files: the log is being deleted."""
         self._files.forget_below(self.directory)
-        if self._ticket is not None:
-            self._take_back(self._ticket)
-            self._ticket = None
-        self._dirty, self._new_names, self._pending = {}, {}, {}
+        self._unflushed.abandon()
         self._is_deleted = True
 
     def note_written(self, path: str) -> None:
         """Have the next ticket make a file in the log's directory durable, too."""
-        self._dirty[path] = None
+        self._unflushed.note_written(path)
 
     def _ensure_open(self) -> None:
         if self._state.reason is not None:
             raise self._state.offline_error()
         if not self._is_open:
-            self.open()
+            self.open(is_clean=True)
         elif self._is_deleted:
             raise LogOfflineError(f"{self.topic}-{self.partition} was deleted")
 
@@ -235,85 +232,65 @@ class PartitionLog:
         except LogOfflineError as error:
             raise AppendError(error.code, error.message) from error
         checked = check(data, self._config, origin, wall_ms)
-        markers: list[TransactionMarker | None] = []
-        for position, header in checked.batches:
-            if header.has_producer_id:
-                if header.is_control:
-                    markers.append(self._check_marker(checked, position, header))
-                    continue
-                repeated = self._producers.check(
-                    header,
-                    is_client=origin is not Origin.COORDINATOR,
-                    must_start_at_zero=must_start_at_zero and header.is_transactional,
+        for _, header, marker in checked.batches:
+            if header.producer_id < 0:
+                continue
+            repeated = self._producers.check(
+                header,
+                marker,
+                is_client=origin is not Origin.COORDINATOR,
+                must_start_at_zero=must_start_at_zero,
+            )
+            if repeated is not None:
+                return AppendInfo(
+                    repeated.first_offset,
+                    repeated.last_offset,
+                    repeated.timestamp_ms,
+                    repeated.timestamp_ms,
+                    self.log_start_offset,
+                    is_duplicate=True,
+                    size=0,
                 )
-                if repeated is not None:
-                    return AppendInfo(
-                        repeated.first_offset,
-                        repeated.last_offset,
-                        repeated.timestamp_ms,
-                        repeated.timestamp_ms,
-                        self.log_start_offset,
-                        is_duplicate=True,
-                        size=0,
-                    )
-        return self._append_checked(checked, markers, leader_epoch, wall_ms)
+        return self._append_checked(checked, leader_epoch, wall_ms)
 
-    def _check_marker(
-        self, checked: Checked, position: int, header: BatchHeader
-    ) -> TransactionMarker | None:
-        try:
-            marker = transaction_marker(next(records(checked.data, position)))
-        except (CorruptBatchError, StopIteration) as error:
-            raise AppendError(ErrorCode.INVALID_RECORD, f"Not a marker: {error}") from error
-        if marker is not None:
-            self._producers.check_marker(header, marker.coordinator_epoch)
-        return marker
-
-    def _append_checked(
-        self,
-        checked: Checked,
-        markers: list[TransactionMarker | None],
-        leader_epoch: int,
-        wall_ms: int,
-    ) -> AppendInfo:
+    def _append_checked(self, checked: Checked, leader_epoch: int, wall_ms: int) -> AppendInfo:
         data, batches = checked
         stamp = wall_ms if self._config.is_log_append_time else None
         first_offset = next_offset = self.log_end_offset
-        for position, header in batches:
+        for position, header, _ in batches:
             assign(data, position, next_offset, leader_epoch, stamp)
             next_offset += header.last_offset_delta + 1
         segment = self._active(len(data), next_offset, batches[0][1], wall_ms)
         self._write(segment, data)
         if leader_epoch > self._epochs.latest and self._epochs.assign(leader_epoch, first_offset):
             self._has_dirty_epochs = True
+        if not segment.size:
+            segment.created_ms = wall_ms
+        start = segment.size
         last_offset = first_offset - 1
-        max_timestamp = -1
-        marker = iter(markers)
-        for _, header in batches:
+        max_timestamp = NO_TIMESTAMP
+        for _, header, marker in batches:
             if stamp is not None:
                 header = header._replace(max_timestamp=stamp)
-            if segment.size == 0:
-                segment.created_ms = wall_ms
-            batch_first = last_offset + 1
-            last_offset = batch_first + header.last_offset_delta
-            max_timestamp = max(max_timestamp, header.max_timestamp)
+            last_offset += header.last_offset_delta + 1
             if header.producer_id >= 0:
                 self._note_producer(segment, header, last_offset, marker, wall_ms)
             segment.grow(
-                header.batch_length + 12,
+                header.batch_length + LOG_OVERHEAD,
                 last_offset,
                 header.max_timestamp,
                 self._config.index_interval_bytes,
             )
-        segment.note_verified(segment.size - len(data), segment.size)
+            max_timestamp = max(max_timestamp, header.max_timestamp)
+        segment.note_verified(start, segment.size)
         self._segments.size += len(data)
         self.log_end_offset = next_offset
-        self._dirty[segment.path] = None
+        self._unflushed.note_written(segment.path)
         return AppendInfo(
             first_offset,
             last_offset,
             max_timestamp,
-            -1 if stamp is None else stamp,
+            NO_TIMESTAMP if stamp is None else stamp,
             self.log_start_offset,
             is_duplicate=False,
             size=len(data),
@@ -324,28 +301,21 @@ class PartitionLog:
         segment: Segment,
         header: BatchHeader,
         last_offset: int,
-        markers: Iterator[TransactionMarker | None],
+        marker: TransactionMarker | None,
         wall_ms: int,
     ) -> None:
         producers = self._producers
-        if not header.is_control:
-            if header.is_transactional and not producers.has_open_transaction(header.producer_id):
-                # Readers of committed records will stop here.
-                first_offset = last_offset - header.last_offset_delta
-                self._segments.mark(first_offset, segment.base_offset, segment.size)
-            producers.apply_data(header, last_offset, wall_ms)
-            return
-        marker = next(markers)
-        if marker is not None:
-            aborted = producers.apply_marker(
-                header,
-                last_offset,
-                is_commit=marker.is_commit,
-                coordinator_epoch=marker.coordinator_epoch,
-                seen_ms=wall_ms,
-            )
-            if aborted is not None:
-                segment.add_aborted(aborted, self._files)
+        if (
+            header.is_transactional
+            and not header.is_control
+            and not producers.has_open_transaction(header.producer_id)
+        ):
+            # Readers of committed records will stop here.
+            first_offset = last_offset - header.last_offset_delta
+            self._segments.mark(first_offset, segment.base_offset, segment.size)
+        aborted = producers.apply(header, last_offset, marker, wall_ms)
+        if aborted is not None:
+            segment.add_aborted(aborted, self._files)
 
     def _write(self, segment: Segment, data: Buffer) -> None:
         file = None
@@ -374,7 +344,7 @@ class PartitionLog:
             segment.size + size <= config.segment_bytes
             and next_offset - segment.base_offset <= MAX_RELATIVE_OFFSET
             and len(index) < config.segment_index_bytes // OFFSET_ENTRY
-            and self._age(segment, first.max_timestamp, wall_ms) <= config.segment_ms
+            and self._age(segment, first.max_timestamp, wall_ms) <= config.roll_ms
         ):
             return segment
         try:
@@ -399,25 +369,19 @@ class PartitionLog:
 
     def _roll(self) -> Segment:
         sealed = self._segments.active
-        where = recovery.LogFiles(self.directory, 0, 0, 0)
-        segment = recovery.new_segment(self._files, where, self.log_end_offset)
+        segment = recovery.new_segment(self._files, self.directory, self.log_end_offset)
         sealed.seal(self._files)
         # The next ticket makes the sealed segment durable, and the new one's names.
-        for path in sealed.index_paths():
-            self._dirty[path] = None
-        self._note_new_names(self.directory)
+        self._unflushed.note_written(*sealed.index_paths())
+        self._unflushed.note_new_names(self.directory)
         self._add_snapshot()
         self._segments.add(segment)
         return segment
 
-    def _note_new_names(self, *directories: str) -> None:
-        for directory in directories:
-            self._new_names[directory] = None
-
     def _add_snapshot(self) -> None:
         """Have the producers' state as of the log's end written by the next ticket."""
         path = file_stem(self.directory, self.log_end_offset) + SNAPSHOT
-        self._pending[path] = producer_snapshot.encode(self._producers)
+        self._unflushed.replace(path, producer_snapshot.encode(self._producers))
         if self.log_end_offset not in self._snapshots:
             insort(self._snapshots, self.log_end_offset)
 
@@ -436,33 +400,23 @@ class PartitionLog:
     def begin_flush(self) -> FlushTicket | None:
         """A ticket for everything appended so far; None when all of it is durable, or while
         another ticket of this log is out."""
-        if self._ticket is not None or self._state.reason is not None:
+        if self._unflushed.is_ticket_out or self._state.reason is not None:
             return None
         if self._wants_checkpoint:
             self._prepare_checkpoint()
         if self._has_dirty_epochs:
-            self._pending[f"{self.directory}/{EPOCHS_FILE}"] = self._epochs.encode()
+            self._unflushed.replace(f"{self.directory}/{EPOCHS_FILE}", self._epochs.encode())
             self._has_dirty_epochs = False
-        if not (self._dirty or self._new_names or self._pending):
-            return None
-        durable = Durable(
-            tuple((path, self._files.pin(path)) for path in self._dirty),
-            tuple(self._new_names),
-            tuple(self._pending.items()),
-        )
-        active = self._segments.active
-        self._ticket = FlushTicket(
+        active = self._segments.active if self._is_open else None
+        ticket = self._unflushed.cut(
             self,
-            self._files.filesystem,
-            durable,
             self.log_end_offset,
-            active.base_offset,
-            active.size,
+            active.base_offset if active else -1,
+            active.size if active else 0,
             is_checkpoint=self._wants_checkpoint,
         )
-        self._dirty, self._new_names, self._pending = {}, {}, {}
         self._wants_checkpoint = False
-        return self._ticket
+        return ticket
 
     def _prepare_checkpoint(self) -> None:
         active = self._segments.active
@@ -472,16 +426,15 @@ class PartitionLog:
             # A full disk: the recovery point waits, the data does not.
             self._wants_checkpoint = False
             return
-        for path in active.index_paths():
-            self._dirty[path] = None
+        self._unflushed.note_written(*active.index_paths())
+        # The transaction index may be new.
+        self._unflushed.note_new_names(self.directory)
         self._add_snapshot()
 
     def finish_flush(self, ticket: FlushTicket, error: OSError | None) -> None:
         """The ticket has run: what it covers is durable, or the directory goes offline."""
-        if ticket is not self._ticket:
+        if not self._unflushed.take_back(ticket):
             return  # The log was closed or deleted meanwhile.
-        self._ticket = None
-        self._take_back(ticket)
         if error is None:
             error = self._missing_file(ticket)
         if error is not None:
@@ -493,11 +446,6 @@ class PartitionLog:
             self._segments.mark_steady(ticket.end_offset, ticket.segment, ticket.size)
         if ticket.is_checkpoint:
             self.recovery_point = ticket.end_offset
-
-    def _take_back(self, ticket: FlushTicket) -> None:
-        for _, handle in ticket.durable.files:
-            if handle is not None:
-                self._files.unpin(handle)
 
     def _missing_file(self, ticket: FlushTicket) -> OSError | None:
         """Files of segments deleted meanwhile may be missing, others not."""
@@ -512,6 +460,7 @@ class PartitionLog:
 
     def checkpoint_written(self, recovery_point: int) -> None:
         """The checkpoint file durably names this recovery point: older snapshots may go."""
+        self._durable_recovery_point = recovery_point
         below = bisect_right(self._snapshots, recovery_point)
         for offset in self._snapshots[: max(0, below - _SNAPSHOTS_KEPT)]:
             self._snapshots.remove(offset)
@@ -636,32 +585,111 @@ class PartitionLog:
         return True
 
     def apply_retention(self, wall_ms: int, high_watermark: int | None = None) -> DeleteJob | None:
-        """Drop the segments that are too old, too much, or below the log's start; a job that
-        removes their files, or None. Raises `OSError`."""
+        """The log starts behind the segments that are too old or too much; a job that removes
+        files, or None. Raises `OSError`.
+
+        Files go only when the start that makes them superfluous is durable: a power cut
+        that brings some of them back cannot leave a hole. So they go with a later call.
+        """
         self._ensure_open()
         self._producers.remove_expired(wall_ms, self._config.producer_id_expiration_ms)
+        segments = self._segments.all
         count = expired_segments(
-            self._segments.all,
+            segments,
             self._config,
             log_start_offset=self.log_start_offset,
             high_watermark=self.flushed_end_offset if high_watermark is None else high_watermark,
             wall_ms=wall_ms,
             largest_timestamp=lambda segment: segment.largest(self._files).timestamp_ms,
         )
-        if not count:
-            return None
-        if count == len(self._segments):
+        if count == len(segments):
             self._roll()
-        gone = self._segments.drop_first(count)
-        self.advance_log_start_offset(max(self.log_start_offset, self._segments.base_offset))
-        return self._rename_away(gone)
+        if count:
+            self.advance_log_start_offset(segments[count].base_offset)
+        gone = 0
+        while gone + 1 < len(segments) and safety.may_remove_below(
+            segments[gone + 1].base_offset, self.durable_log_start_offset, self.log_start_offset
+        ):
+            gone += 1
+        return self._rename_away(self._segments.drop_first(gone)) if gone else None
+
+    # Compaction
+
+    def cleanable(self, wall_ms: int) -> Cleanable:
+        """What compaction may touch."""
+        self._ensure_open()
+        unstable = self._producers.first_unstable_offset(self.flushed_end_offset)
+        return find_cleanable(
+            self._segments.all,
+            self._files,
+            self._config,
+            first_dirty_offset=self.first_dirty_offset,
+            stable_end_offset=self.flushed_end_offset if unstable is None else unstable,
+            durable_recovery_point=self._durable_recovery_point,
+            wall_ms=wall_ms,
+        )
+
+    def begin_compaction(
+        self, wall_ms: int, *, max_keys: int = DEFAULT_MAX_KEYS
+    ) -> Compaction | None:
+        """A round of compaction, or None when none is due."""
+        cleanable = self.cleanable(wall_ms)
+        if not cleanable.is_due(self._config, wall_ms):
+            return None
+        sources = cleanable.segments
+        aborted = self.aborted_transactions(sources[0].base_offset, sources[-1].end_offset)
+        plan = CompactionPlan(
+            self.directory,
+            tuple(sources),
+            self.first_dirty_offset,
+            tuple(aborted),
+            {p.producer_id: LastOfProducer(p.last_offset, p.epoch) for p in self._producers},
+            wall_ms,
+            self._config.delete_retention_ms,
+            self._config.segment_bytes,
+            self._config.index_interval_bytes,
+            max_keys,
+        )
+        return Compaction(self._files.filesystem, plan)
+
+    def finish_compaction(self, compaction: Compaction) -> DeleteJob | None:
+        """What a finished round has cleaned takes its place; a job that removes the files it
+        replaces. Raises `LogOfflineError` when that fails half-way: a restart completes it."""
+        self._ensure_open()
+        renamed: list[str] = []
+        for cleaned in compaction.cleaned:
+            old = self._segments.with_bases(cleaned.replaced)
+            if not old:
+                continue  # Retention was faster; the next start removes the leftovers.
+            for segment in old:
+                segment.is_replaced = True
+                for path in segment.file_paths():
+                    self._files.forget(path)
+            try:
+                renamed += swap_in(
+                    self._files.filesystem,
+                    self.directory,
+                    cleaned.base_offset,
+                    list(cleaned.replaced),
+                )
+            except OSError as error:
+                self._state.fail(f"compacting {self.directory}", error)
+                raise self._state.offline_error() from error
+            segment = Segment(self.directory, cleaned.base_offset, cleaned.size)
+            segment.note_verified(0, cleaned.size)
+            self._segments.replace(cleaned.replaced, segment)
+            self._unflushed.note_new_names(self.directory)
+        self.first_dirty_offset = max(self.first_dirty_offset, compaction.clean_end_offset)
+        if not renamed:
+            return None
+        return DeleteJob(self._files.filesystem, renamed, self._config.file_delete_delay_ms)
 
     def _rename_away(self, segments: list[Segment]) -> DeleteJob:
         renamed = []
         filesystem = self._files.filesystem
         for segment in segments:
             for path in segment.file_paths():
-                self._dirty.pop(path, None)
+                self._unflushed.forget(path)
                 self._files.forget(path)
                 if filesystem.exists(path):
                     filesystem.rename(path, path + DELETED)

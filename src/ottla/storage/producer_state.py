@@ -3,7 +3,7 @@
 Per producer id the last five batches are kept (KIP-98): a repeat of any of
 them is answered with the offsets it got the first time, a gap is refused. A
 producer is forgotten `producer_id_expiration_ms` after its last append, unless
-a transaction of it is open. `check` decides and changes nothing; `apply_*`
+a transaction of it is open. `check` decides and changes nothing; `apply`
 changes state and cannot fail, live and at recovery alike.
 
 The first unstable offset is the first offset of the earliest transaction that
@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Final, NamedTuple
 
+from ottla.batch.control import TransactionMarker
 from ottla.batch.record_batch import BatchHeader
 from ottla.batch.sequence import NO_SEQUENCE, is_successor, subtract_sequence
 from ottla.storage.errors import AppendError
@@ -69,6 +70,11 @@ class ProducerState:
     def last_sequence(self) -> int:
         return self.batches[-1].last_sequence if self.batches else NO_SEQUENCE
 
+    @property
+    def last_offset(self) -> int:
+        """Of its last data batch; -1 when only a marker is known."""
+        return self.batches[-1].last_offset if self.batches else NO_OFFSET
+
     def add(self, batch: AppendedBatch) -> None:
         self.batches.append(batch)
         if len(self.batches) > BATCHES_KEPT:
@@ -108,16 +114,25 @@ class ProducerStates:
     # Deciding
 
     def check(
-        self, header: BatchHeader, *, is_client: bool, must_start_at_zero: bool = False
+        self,
+        header: BatchHeader,
+        marker: TransactionMarker | None,
+        *,
+        is_client: bool,
+        must_start_at_zero: bool = False,
     ) -> AppendedBatch | None:
-        """The earlier append that a data batch repeats, or None when it may be appended.
+        """The earlier append that a producer's batch repeats, or None when it may be appended.
 
         `must_start_at_zero` refuses an unknown producer in mid-sequence, as
         transactions v2 does (KIP-890). Raises `AppendError`.
         """
+        if header.is_control:
+            if marker is not None:
+                self._check_marker(header, marker)
+            return None
         state = self._producers.get(header.producer_id)
         if state is None:
-            if must_start_at_zero and is_client and header.base_sequence != 0:
+            if must_start_at_zero and header.is_transactional and header.base_sequence != 0:
                 raise self._out_of_order(header, None)
             return None
         if is_client and header.producer_epoch == state.epoch:
@@ -135,16 +150,16 @@ class ProducerStates:
             )
         return None
 
-    def check_marker(self, header: BatchHeader, coordinator_epoch: int) -> None:
-        """Raises `AppendError` when a marker comes from an old producer or coordinator epoch."""
+    def _check_marker(self, header: BatchHeader, marker: TransactionMarker) -> None:
         state = self._producers.get(header.producer_id)
         if state is None:
             return
         self._check_epoch(header, state)
-        if coordinator_epoch < state.coordinator_epoch:
+        if marker.coordinator_epoch < state.coordinator_epoch:
             raise AppendError(
                 ErrorCode.TRANSACTION_COORDINATOR_FENCED,
-                f"Coordinator epoch {coordinator_epoch} is older than {state.coordinator_epoch}",
+                f"Coordinator epoch {marker.coordinator_epoch} is older than "
+                f"{state.coordinator_epoch}",
             )
 
     @staticmethod
@@ -180,8 +195,21 @@ class ProducerStates:
 
     # Applying
 
-    def apply_data(self, header: BatchHeader, last_offset: int, seen_ms: int) -> None:
-        """A data batch of a producer id was appended and ends at `last_offset`."""
+    def apply(
+        self,
+        header: BatchHeader,
+        last_offset: int,
+        marker: TransactionMarker | None,
+        seen_ms: int,
+    ) -> AbortedTransaction | None:
+        """A producer's batch was appended and ends at `last_offset`. What a marker in it
+        aborted, for the transaction index."""
+        if not header.is_control:
+            self._apply_data(header, last_offset, seen_ms)
+            return None
+        return None if marker is None else self._apply_marker(header, last_offset, marker, seen_ms)
+
+    def _apply_data(self, header: BatchHeader, last_offset: int, seen_ms: int) -> None:
         producer_id = header.producer_id
         state = self._state_at(producer_id, header.producer_epoch)
         delta = header.last_offset_delta
@@ -192,20 +220,13 @@ class ProducerStates:
             state.transaction_first_offset = last_offset - delta
             self._open[producer_id] = last_offset - delta
 
-    def apply_marker(
-        self,
-        header: BatchHeader,
-        offset: int,
-        *,
-        is_commit: bool,
-        coordinator_epoch: int,
-        seen_ms: int,
+    def _apply_marker(
+        self, header: BatchHeader, offset: int, marker: TransactionMarker, seen_ms: int
     ) -> AbortedTransaction | None:
-        """A marker was appended at `offset`: the producer's transaction, if one is open, is
-        complete. What it aborted, for the transaction index."""
+        """The producer's transaction, if one is open, is complete."""
         producer_id = header.producer_id
         state = self._state_at(producer_id, header.producer_epoch)
-        state.coordinator_epoch = max(state.coordinator_epoch, coordinator_epoch)
+        state.coordinator_epoch = max(state.coordinator_epoch, marker.coordinator_epoch)
         state.last_seen_ms = max(state.last_seen_ms, seen_ms, header.max_timestamp)
         first_offset = state.transaction_first_offset
         state.transaction_first_offset = NO_OFFSET
@@ -213,7 +234,7 @@ class ProducerStates:
         if first_offset == NO_OFFSET:
             return None
         self._completed.append((first_offset, offset))
-        if is_commit:
+        if marker.is_commit:
             return None
         last_stable_offset = next(iter(self._open.values()), offset + 1)
         return AbortedTransaction(producer_id, first_offset, offset, last_stable_offset)

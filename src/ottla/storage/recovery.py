@@ -21,19 +21,21 @@ from ottla.batch.errors import CorruptBatchError
 from ottla.batch.record_batch import HEADER_BYTES, BatchHeader, read_header
 from ottla.seams.filesystem import Buffer
 from ottla.storage import leader_epochs, producer_snapshot, safety
-from ottla.storage.checkpoints import read_file
+from ottla.storage.checkpoints import TEMPORARY, read_file
+from ottla.storage.cleaner import REPLACES, decode_replaced, swap_in
 from ottla.storage.errors import CorruptLogError
 from ottla.storage.leader_epochs import LeaderEpochs
 from ottla.storage.offset_index import OffsetIndex
 from ottla.storage.open_files import OpenFiles
 from ottla.storage.producer_state import ProducerStates
-from ottla.storage.scan import StoredBatch, batches
+from ottla.storage.scan import CHUNK_BYTES, StoredBatch, batches
 from ottla.storage.segment import (
     CLEANED,
     DELETED,
     LOG,
     OFFSETS,
     SNAPSHOT,
+    SWAP,
     TIMES,
     TRANSACTIONS,
     Segment,
@@ -43,7 +45,8 @@ from ottla.storage.time_index import TimeIndex
 from ottla.storage.transaction_index import ENTRY_BYTES as TRANSACTION_ENTRY
 from ottla.storage.transaction_index import AbortedTransaction
 
-_STRAYS: Final = (CLEANED, DELETED, ".tmp")
+EMPTY_EPOCHS: Final = LeaderEpochs().encode()
+_STRAYS: Final = (CLEANED, DELETED, TEMPORARY)
 
 
 class LogFiles(NamedTuple):
@@ -54,6 +57,10 @@ class LogFiles(NamedTuple):
     recovery_point: int
     log_start_offset: int
     index_interval_bytes: int
+    #: The last stop was clean: every name and byte here is durable.
+    is_clean: bool = False
+    #: A sync failed before: what lies behind the recovery point must be written again.
+    is_cache_doubtful: bool = False
 
 
 @dataclass(slots=True)
@@ -71,6 +78,8 @@ class LoadedLog:
     cut_bytes: int = 0
     #: The directory holds names that are not durable.
     has_new_names: bool = False
+    #: The leader epochs are not those of the file.
+    has_new_epochs: bool = False
     #: A sentence for each thing that was not as it should be.
     problems: list[str] = field(default_factory=list)
 
@@ -90,24 +99,45 @@ class _Loader:
         self._directory = where.directory
         self._recovery_point = where.recovery_point
         self._wall_ms = wall_ms
+        self._stored_epochs = b""
         self._log = LoadedLog(max(where.recovery_point, where.log_start_offset))
+        # A process that died may have left names that never became durable.
+        self._log.has_new_names = not where.is_clean
 
     def load(self) -> LoadedLog:
         log = self._log
+        self._complete_swaps()
         self._list_files()
         if not log.segments:
-            log.segments.append(new_segment(self._files, self._where, log.log_end_offset))
+            log.segments.append(new_segment(self._files, self._directory, log.log_end_offset))
             log.has_new_names = True
             return log
         self._load_epochs()
         at = self._segment_of_recovery_point()
+        if not self._where.is_clean:
+            self._cut_moved_tail(at)
         start = self._open_at_recovery_point(log.segments[at])
+        if self._where.is_cache_doubtful:
+            at, start = self._write_tail_again(at, start)
         self._load_producers(at, start)
         self._scan_tail(at, start)
         self._finish(at)
         return log
 
     # What is there
+
+    def _complete_swaps(self) -> None:
+        """Compacted segments that were ready take their places; others leave no trace."""
+        names = [n for n in self._filesystem.list_directory(self._directory) if n.endswith(SWAP)]
+        ready = {name.partition(".")[0] for name in names if name.endswith(LOG + SWAP)}
+        for name in names:
+            path = f"{self._directory}/{name}"
+            if name.partition(".")[0] not in ready:
+                self._filesystem.remove(path)
+            elif name.endswith(LOG + SWAP):
+                replaces = path.removesuffix(LOG + SWAP) + REPLACES + SWAP
+                replaced = decode_replaced(self._content(replaces))
+                swap_in(self._filesystem, self._directory, int(name.partition(".")[0]), replaced)
 
     def _list_files(self) -> None:
         """Find segments and snapshots; remove what an interrupted operation left."""
@@ -133,6 +163,7 @@ class _Loader:
             self._log.problems.append(f"{path}: {error}")
         # What follows is learnt again from the batches.
         self._log.epochs.cut_end(self._recovery_point)
+        self._stored_epochs = data
 
     def _segment_of_recovery_point(self) -> int:
         segments = self._log.segments
@@ -140,6 +171,65 @@ class _Loader:
         while at and segments[at].base_offset > self._recovery_point:
             at -= 1
         return at
+
+    def _cut_moved_tail(self, at: int) -> None:
+        """Where an interrupted `_write_tail_again` has moved the tail into a segment of its
+        own, the segment before still holds it, too: there it goes."""
+        segments = self._log.segments
+        if not at or segments[at].base_offset != self._recovery_point:
+            return
+        before = segments[at - 1]
+        index = OffsetIndex.decode(before.base_offset, self._content(before.stem + OFFSETS))
+        index.cut(self._recovery_point, before.size)
+        end = self._position_of_recovery_point(before, index)
+        if 0 < end < before.size:
+            file = self._files.get(before.path)
+            file.truncate(end)
+            safety.make_kept_tail_durable(file)
+            before.size = end
+
+    def _write_tail_again(self, at: int, start: int) -> tuple[int, int]:
+        """What lies behind the recovery point stands in new files, durably; where it starts.
+
+        The kernel may hold pages that a failed sync has marked as written: syncing the old
+        files would say nothing about them.
+        """
+        segments = self._log.segments
+        segment = segments[at]
+        if 0 < start < segment.size:
+            tail = Segment(self._directory, self._recovery_point, segment.size - start)
+            self._copy(segment, start, tail)
+            file = self._files.get(segment.path)
+            file.truncate(start)
+            safety.make_kept_tail_durable(file)
+            segment.size = start
+            segment.seal(self._files)
+            segments.insert(at + 1, tail)
+            at += 1
+            self._grow_from(tail, OffsetIndex(tail.base_offset), TimeIndex(tail.base_offset), 0)
+            start = 0
+        elif not start:
+            self._copy(segment, 0, segment)
+        for following in segments[at + 1 :]:
+            self._copy(following, 0, following)
+        return at, start
+
+    def _copy(self, source: Segment, start: int, target: Segment) -> None:
+        """`target`'s file durably holds what `source`'s holds from `start` on."""
+        temporary = target.path + TEMPORARY
+        read = self._files.get(source.path).read_at
+        file = self._filesystem.open(temporary, create=True)
+        try:
+            file.truncate(0)
+            for position in range(start, source.size, CHUNK_BYTES):
+                chunk = read(min(CHUNK_BYTES, source.size - position), position)
+                file.write_at([chunk], position - start)
+            safety.sync_replacement(file)
+        finally:
+            file.close()
+        self._files.forget(target.path)
+        self._filesystem.rename(temporary, target.path)
+        safety.sync_replaced_name(self._filesystem, self._directory)
 
     # The segment that holds the recovery point
 
@@ -163,7 +253,9 @@ class _Loader:
         floor = index.floor_by_offset(self._recovery_point)
         end_offset = segment.base_offset
         try:
-            for batch in self._batches(segment, floor, segment.size):
+            read = self._files.get(segment.path).read_at
+            check = safety.is_intact_at_recovery
+            for batch in batches(segment.path, read, floor, segment.size, check):
                 if batch.header.base_offset >= self._recovery_point:
                     return batch.position
                 end_offset = batch.header.next_offset
@@ -266,7 +358,7 @@ class _Loader:
         end_offset = self._log.log_end_offset
         if damaged.size and damaged.base_offset < end_offset:
             damaged.seal(self._files)
-            self._log.segments.append(new_segment(self._files, self._where, end_offset))
+            self._log.segments.append(new_segment(self._files, self._directory, end_offset))
             self._log.has_new_names = True
 
     def _scan(self, segment: Segment, start: int, end: int) -> int:
@@ -320,6 +412,7 @@ class _Loader:
         log = self._log
         log.epochs.cut_end(log.log_end_offset)
         log.epochs.cut_start(self._where.log_start_offset)
+        log.has_new_epochs = log.epochs.encode() != (self._stored_epochs or EMPTY_EPOCHS)
         if log.scanned_bytes or log.cut_bytes:
             for segment in log.segments[at:]:
                 safety.make_kept_tail_durable(self._files.get(segment.path))
@@ -327,23 +420,13 @@ class _Loader:
 
     def _apply(self, batch: StoredBatch) -> AbortedTransaction | None:
         header = batch.header
-        if not header.is_control:
-            self._log.producers.apply_data(header, header.last_offset, self._wall_ms)
-            return None
-        try:
-            marker = batch.marker()
-        except CorruptBatchError as error:
-            self._log.problems.append(f"Control batch at offset {header.base_offset}: {error}")
-            return None
-        if marker is None:
-            return None
-        return self._log.producers.apply_marker(
-            header,
-            header.base_offset,
-            is_commit=marker.is_commit,
-            coordinator_epoch=marker.coordinator_epoch,
-            seen_ms=self._wall_ms,
-        )
+        marker = None
+        if header.is_control:
+            try:
+                marker = batch.marker()
+            except CorruptBatchError as error:
+                self._log.problems.append(f"Control batch at {header.base_offset}: {error}")
+        return self._log.producers.apply(header, header.last_offset, marker, self._wall_ms)
 
     def _batches(self, segment: Segment, start: int, end: int) -> Iterator[StoredBatch]:
         """Batches that were durable before, by their headers alone."""
@@ -358,9 +441,9 @@ def _is_taken_as_it_is(buffer: Buffer, position: int, header: BatchHeader) -> bo
     return True
 
 
-def new_segment(files: OpenFiles, where: LogFiles, base_offset: int) -> Segment:
+def new_segment(files: OpenFiles, directory: str, base_offset: int) -> Segment:
     """An empty active segment with its files, whose names are not durable yet."""
-    segment = Segment(where.directory, base_offset)
+    segment = Segment(directory, base_offset)
     segment.create_files(files)
     segment.activate(OffsetIndex(base_offset), TimeIndex(base_offset), [])
     return segment

@@ -57,8 +57,7 @@ def expired_segments(
         if end is not None and end > high_watermark:
             break
         is_below_start = end is not None and end <= log_start_offset
-        is_old = False
-        is_too_much = False
+        is_old = is_too_much = False
         if config.is_deleted and not is_below_start:
             if config.retention_ms >= 0:
                 timestamp = largest_timestamp(segment)

@@ -48,14 +48,37 @@ def sync_replacement(file: File) -> None:
     file.sync()
 
 
+def may_answer_delete_records(offset: int, durable_log_start: int) -> bool:
+    """Whether the promise that nothing below `offset` is ever seen again can be kept."""
+    return offset <= durable_log_start
+
+
 def sync_replaced_name(filesystem: FileSystem, directory: str) -> None:
     """After such a rename: the name leads to the new content even after a power cut."""
     filesystem.sync_directory(directory)
 
 
+def sync_swapped_names(filesystem: FileSystem, directory: str) -> None:
+    """Before a compacted segment takes its name: those it replaces are gone with all their
+    files, so that none comes back without, say, its index of aborted transactions."""
+    filesystem.sync_directory(directory)
+
+
+def may_compact_below(end_offset: int, durable_recovery_point: int) -> bool:
+    """Whether a segment that ends at `end_offset` may be compacted: recovery must never scan
+    it again, for it takes the gaps that compaction leaves for the end of the log."""
+    return end_offset <= durable_recovery_point
+
+
 def sync_removed_mark(filesystem: FileSystem, directory: str) -> None:
     """Before the first append: a mark that says "clean" is durably gone."""
     filesystem.sync_directory(directory)
+
+
+def may_remove_below(end_offset: int, durable_log_start: int, log_start: int) -> bool:
+    """Whether a segment that ends at `end_offset` may lose its files: the log start that makes
+    it superfluous is durable, so that no power cut brings it back without its neighbours."""
+    return end_offset <= min(durable_log_start, log_start)
 
 
 def is_journal_frame_intact(payload: Buffer, crc: int) -> bool:

@@ -52,6 +52,7 @@ class Segment:
         "created_ms",
         "first_timestamp_ms",
         "index",
+        "is_replaced",
         "path",
         "size",
         "stem",
@@ -74,6 +75,8 @@ class Segment:
         self.bytes_since_index_entry = 0
         #: Entries of the offset, time and transaction index that stand in their files.
         self.written = (0, 0, 0)
+        #: Other bytes stand, or are about to stand, under this segment's names.
+        self.is_replaced = False
         #: Maximum timestamp of the first batch, for rolling by time; -1 when there is none.
         self.first_timestamp_ms = -1
         self.created_ms = -1
@@ -176,6 +179,12 @@ class Segment:
         if self._largest is None:
             file = files.get(self.stem + TIMES)
             self._largest = last_in_file(self.base_offset, file.size(), file.read_at)
+        return self._largest
+
+    @property
+    def largest_so_far(self) -> TimestampOffset:
+        """As `largest`, of a segment that grows."""
+        assert self._largest is not None
         return self._largest
 
     def aborted(self, files: OpenFiles) -> list[AbortedTransaction]:

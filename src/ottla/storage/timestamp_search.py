@@ -14,7 +14,9 @@ from ottla.batch.record_batch import Record, records
 from ottla.seams.filesystem import FileSystem
 from ottla.storage import safety
 from ottla.storage.errors import CorruptLogError
+from ottla.storage.log_reader import check_not_replaced
 from ottla.storage.scan import StoredBatch, batches
+from ottla.storage.segment import Segment
 
 #: Index entries lie a few kilobytes apart: the batch is near where the search starts.
 _CHUNK_BYTES: Final = 65_536
@@ -31,7 +33,7 @@ class FoundRecord(NamedTuple):
 class SearchRange(NamedTuple):
     """A part of a segment that may hold the record; positions end exclusive."""
 
-    path: str
+    segment: Segment
     start: int
     end: int
 
@@ -58,10 +60,11 @@ class TimestampSearch:
         self._is_exact = is_exact
 
     def run(self) -> FoundRecord | None:
-        """None when there is no such record. Raises `OSError` and `CorruptLogError`."""
+        """None when there is no such record. Raises as `ColdRead.run`."""
         for part in self._ranges:
-            file = self._filesystem.open(part.path, read_only=True)
+            file = self._filesystem.open(part.segment.path, read_only=True)
             try:
+                check_not_replaced(part.segment)
                 found = self._search(part, file.read_at)
             finally:
                 file.close()
@@ -70,17 +73,17 @@ class TimestampSearch:
         return None
 
     def _search(self, part: SearchRange, read: Callable[[int, int], bytes]) -> FoundRecord | None:
+        path = part.segment.path
         for batch in batches(
-            part.path, read, part.start, part.end, lambda *_: True, chunk_bytes=_CHUNK_BYTES
+            path, read, part.start, part.end, lambda *_: True, chunk_bytes=_CHUNK_BYTES
         ):
             header = batch.header
             if (
                 header.max_timestamp < self._timestamp_ms
                 or header.last_offset < self._log_start_offset
-                or header.is_control
             ):
                 continue
-            for record in _unpacked(part.path, batch):
+            for record in _unpacked(path, batch):
                 if record.offset >= self._log_start_offset and self._fits(record):
                     return FoundRecord(
                         record.timestamp, record.offset, header.partition_leader_epoch

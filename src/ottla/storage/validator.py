@@ -13,6 +13,7 @@ import enum
 from typing import Final, NamedTuple
 
 from ottla.batch.compression import Codec
+from ottla.batch.control import TransactionMarker, transaction_marker
 from ottla.batch.errors import CorruptBatchError
 from ottla.batch.record_batch import (
     NO_TIMESTAMP,
@@ -55,37 +56,48 @@ class Checked(NamedTuple):
     """Batches fit to be appended."""
 
     data: bytearray | memoryview
-    batches: list[tuple[int, BatchHeader]]
+    #: Position and header of each, and the marker in those of ours that hold one.
+    batches: list[tuple[int, BatchHeader, TransactionMarker | None]]
 
 
 def check(data: bytearray | memoryview, config: LogConfig, origin: Origin, wall_ms: int) -> Checked:
     """The batches in `data`, or in what replaces it. Raises `AppendError`."""
     try:
-        batches = list(headers(data))
-        if not batches:
-            raise AppendError(ErrorCode.INVALID_RECORD, "There is no batch to append")
-        if origin is Origin.CLIENT and len(batches) > 1:
-            raise AppendError(
-                ErrorCode.INVALID_RECORD,
-                "A partition's records must be exactly one record batch",
-            )
-        for position, header in batches:
-            _check_sizes(header, config)
-            if origin is not Origin.COORDINATOR:
+        if origin is Origin.COORDINATOR:
+            checked = Checked(data, [(p, h, _marker(data, p, h)) for p, h in headers(data)])
+        else:
+            checked = Checked(data, [(p, h, None) for p, h in headers(data)])
+            if origin is Origin.CLIENT and len(checked.batches) > 1:
+                raise _invalid("A partition's records must be exactly one record batch")
+            for position, header, _ in checked.batches:
+                _check_size(header, config)
                 _check_client_batch(data, position, header, config, wall_ms)
-        if config.compression_type != "producer" and origin is not Origin.COORDINATOR:
-            return _with_codec(data, batches, _CODECS[config.compression_type])
+            if config.compression_type != "producer":
+                checked = _with_codec(checked, _CODECS[config.compression_type])
     except CorruptBatchError as error:
         raise AppendError(error.code, error.message) from None
-    if len(data) > config.segment_bytes:
+    if not checked.batches:
+        raise _invalid("There is no batch to append")
+    for _, header, _ in checked.batches:
+        _check_size(header, config)
+    if len(checked.data) > config.segment_bytes:
         raise AppendError(
             ErrorCode.RECORD_LIST_TOO_LARGE,
-            f"{len(data)} bytes do not fit into a segment of {config.segment_bytes}",
+            f"{len(checked.data)} bytes do not fit into a segment of {config.segment_bytes}",
         )
-    return Checked(data, batches)
+    return checked
 
 
-def _check_sizes(header: BatchHeader, config: LogConfig) -> None:
+def _marker(
+    data: bytearray | memoryview, position: int, header: BatchHeader
+) -> TransactionMarker | None:
+    if not header.is_control:
+        return None
+    first = next(records(data, position), None)
+    return None if first is None else transaction_marker(first)
+
+
+def _check_size(header: BatchHeader, config: LogConfig) -> None:
     size = header.size_in_bytes
     if size > config.max_message_bytes:
         raise AppendError(
@@ -183,20 +195,18 @@ def _check_keys(data: bytearray | memoryview, position: int) -> None:
         )
 
 
-def _with_codec(
-    data: bytearray | memoryview, batches: list[tuple[int, BatchHeader]], codec: Codec
-) -> Checked:
+def _with_codec(checked: Checked, codec: Codec) -> Checked:
     """The batches compressed as the topic asks."""
-    if all(header.compression == codec for _, header in batches):
-        return Checked(data, batches)
+    if all(header.compression == codec for _, header, _ in checked.batches):
+        return checked
     parts = [
-        data[position : position + header.size_in_bytes]
+        checked.data[position : position + header.size_in_bytes]
         if header.compression == codec
-        else _recompressed(header, list(records(data, position)), codec)
-        for position, header in batches
+        else _recompressed(header, list(records(checked.data, position)), codec)
+        for position, header, _ in checked.batches
     ]
     replaced = bytearray().join(parts)
-    return Checked(replaced, list(headers(replaced)))
+    return Checked(replaced, [(p, h, None) for p, h in headers(replaced)])
 
 
 def _recompressed(header: BatchHeader, unpacked: list[Record], codec: Codec) -> bytearray:
