@@ -16,7 +16,7 @@ class BrokerTopics:
 
     @property
     def epoch(self) -> int:
-        return self._metadata.epoch
+        return self._metadata.topics_epoch
 
     def topic_by_name(self, name: str) -> TopicInfo | None:
         return _info(self._metadata.topics.get(name))

@@ -133,6 +133,8 @@ class ClusterMetadata:
         self.starts = 0
         #: Changes with every replayed record; caches compare it.
         self.epoch = 0
+        #: Changes with every topic that comes, goes or grows.
+        self.topics_epoch = 0
         self._collisions: dict[str, str] = {}
 
     # --- deciding ---------------------------------------------------------
@@ -225,15 +227,18 @@ class ClusterMetadata:
         self.topics[topic.name] = topic
         self.topics_by_id[topic.id] = topic
         self._collisions[collision_key(topic.name)] = topic.name
+        self.topics_epoch += 1
 
     def _apply_partitions(self, record: Record) -> None:
         self.topics_by_id[bytes.fromhex(record["id"])].partition_count = record["count"]
+        self.topics_epoch += 1
 
     def _apply_delete_topic(self, record: Record) -> None:
         topic = self.topics_by_id.pop(bytes.fromhex(record["id"]))
         del self.topics[topic.name]
         del self._collisions[collision_key(topic.name)]
         topic.is_deleted = True
+        self.topics_epoch += 1
 
     def _apply_config(self, record: Record) -> None:
         resource, name = record["resource"], record["name"]

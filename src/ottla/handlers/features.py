@@ -15,6 +15,7 @@ class Feature(NamedTuple):
 
 FEATURES: Final[tuple[Feature, ...]] = (
     # 4.3-IV0, as Apache Kafka 4.3 numbers it.
-    Feature("metadata.version", 7, 29),
+    Feature("metadata.version", 7, 30),
     Feature("transaction.version", 0, 2),
+    Feature("group.version", 0, 1),
 )

@@ -8,6 +8,8 @@ from tests.support.core import Client, Core
 from tests.support.requests import create_topic
 
 from ottla.wire.errors import ErrorCode
+from ottla.wire.messages.consumer_group_describe import ConsumerGroupDescribeRequest
+from ottla.wire.messages.consumer_group_heartbeat import ConsumerGroupHeartbeatRequest
 from ottla.wire.messages.delete_groups import DeleteGroupsRequest
 from ottla.wire.messages.delete_topics import DeleteTopicsRequest
 from ottla.wire.messages.describe_groups import DescribeGroupsRequest
@@ -198,3 +200,24 @@ def test_coordinators_are_where_the_client_came_in(core: Core) -> None:
     assert share.coordinators[0].error_code == ErrorCode.INVALID_REQUEST
     unknown = client.call(FindCoordinatorRequest(key_type=9, coordinator_keys=["a"]), 6)
     assert unknown.coordinators[0].error_code == ErrorCode.INVALID_REQUEST
+
+
+def test_a_consumer_group_is_assigned_by_the_broker(core: Core) -> None:
+    client = core.client()
+    topic_id = client.call(create_topic("t", 2), 7).topics[0].topic_id
+    request = ConsumerGroupHeartbeatRequest(
+        "c", "m1", 0, subscribed_topic_names=["t"], rebalance_timeout_ms=1000, topic_partitions=[]
+    )
+    response = client.call(request, 1)
+    assert response.error_code == 0
+    assert response.assignment is not None
+    assigned = response.assignment.topic_partitions
+    assert [(t.topic_id, sorted(t.partitions)) for t in assigned] == [(topic_id, [0, 1])]
+    group = client.call(ConsumerGroupDescribeRequest(["c"]), 1).groups[0]
+    assert group.members[0].assignment.topic_partitions[0].topic_name == "t"
+    listed = client.call(ListGroupsRequest(), 5).groups
+    assert [(g.group_id, g.group_type) for g in listed] == [("c", "consumer")]
+    core.restart()
+    client = core.client()
+    again = client.call(ConsumerGroupHeartbeatRequest("c", "m1", response.member_epoch), 1)
+    assert again.error_code == 0
