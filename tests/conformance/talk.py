@@ -61,7 +61,8 @@ MADE_UP = {"producer_id": "pid", "session_id": "session", "finalized_features_ep
 FOR_PEOPLE = {"error_message", "batch_index_error_message", "documentation"}
 NOW = range(1_600_000_000_000, 4_000_000_000_000)
 UUID = re.compile(
-    r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}|\b[\w-]{22}\b", re.ASCII
+    r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}|(?<![\w-])[\w-]{22}(?![\w-])",
+    re.ASCII,
 )
 PATIENCE_S = 15.0
 

@@ -99,7 +99,5 @@ CLUSTER_OPERATIONS = authorized_operations(
         Operation.DESCRIBE_CONFIGS,
         Operation.ALTER_CONFIGS,
         Operation.IDEMPOTENT_WRITE,
-        Operation.CREATE_TOKENS,
-        Operation.DESCRIBE_TOKENS,
     )
 )

@@ -429,7 +429,6 @@ class Broker:
         settings = log_config(self.config, topic.configs)
         for partition in topic.partitions:
             partition.log.config = settings
-        topic.min_insync_replicas = self._min_insync_replicas(topic)
 
     def quotas_changed(self) -> None:
         """Put changed client quotas into effect."""
@@ -443,11 +442,6 @@ class Broker:
         )
         for topic in self.metadata.topics.values():
             self.topic_configs_changed(topic)
-
-    def _min_insync_replicas(self, topic: Topic) -> int:
-        value = self.config.topic_value("min.insync.replicas", topic.configs)
-        assert isinstance(value, int)
-        return value
 
     def create_partitions(self, topic: Topic, partition_count: int) -> None:
         """The topic has this many partitions, durably."""
@@ -480,7 +474,6 @@ class Broker:
     def _open_partitions(self, topic: Topic) -> None:
         """Open, or create, the logs that the topic should have and has not."""
         settings = log_config(self.config, topic.configs)
-        topic.min_insync_replicas = self._min_insync_replicas(topic)
         leader_epoch = self.metadata.starts - topic.first_start
         for index in range(len(topic.partitions), topic.partition_count):
             log = self.log_directory.logs.get((topic.name, index))

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from ottla.broker.config import ConfigEntry, Synonym, alter, check_group
+from ottla.broker.config import OPERATION_DELETE, ConfigEntry, Synonym, alter, check_group
 from ottla.broker.config_definitions import BROKER, CLIENT_METRICS, GROUP, TOPIC
 from ottla.broker.config_types import ConfigError, ConfigKey, ConfigSource
 from ottla.broker.topics import (
@@ -121,7 +121,12 @@ class Resource:
         names = [name for name, _, _ in operations]
         if len(set(names)) < len(names):
             raise RequestError(
-                ErrorCode.INVALID_CONFIG, "Error due to duplicate config keys in the request."
+                ErrorCode.INVALID_REQUEST, "Error due to duplicate config keys in the request."
+            )
+        nulls = [name for name, how, text in operations if text is None and how != OPERATION_DELETE]
+        if nulls:
+            raise RequestError(
+                ErrorCode.INVALID_REQUEST, f"Null value not supported for: {','.join(nulls)}"
             )
         defaults: dict[str, str] = {}
         if self._kind == RESOURCE_TOPIC:
@@ -141,7 +146,9 @@ class Resource:
         try:
             self._check(overrides)
         except ConfigError as error:
-            raise RequestError(ErrorCode.INVALID_CONFIG, str(error)) from None
+            is_broker = self._kind == RESOURCE_BROKER
+            code = ErrorCode.INVALID_REQUEST if is_broker else ErrorCode.INVALID_CONFIG
+            raise RequestError(code, str(error)) from None
         changes: dict[str, str | None] = {
             name: value for name, value in overrides.items() if current.get(name) != value
         }

@@ -210,6 +210,7 @@ class PendingFetch:
             if not error:
                 return partition
         _refuse(data, error)
+        data.aborted_transactions = []
         return None
 
     def _check(

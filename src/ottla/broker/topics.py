@@ -80,7 +80,6 @@ class Topic:
         "id",
         "is_deleted",
         "is_internal",
-        "min_insync_replicas",
         "name",
         "partition_count",
         "partitions",
@@ -98,7 +97,6 @@ class Topic:
         self.first_start = first_start
         self.is_internal = name in INTERNAL_TOPICS
         self.is_deleted = False
-        self.min_insync_replicas = 1
         self.partitions: list[Partition] = []
 
     def __repr__(self) -> str:

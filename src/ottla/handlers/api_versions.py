@@ -4,7 +4,8 @@ v1 throttle time; v3 client software name and version, features (KIP-511,
 KIP-584); v4 features with a minimum of 0 (KIP-1022).
 
 The response header is always version 0. A version above ours is answered in
-version 0 with UNSUPPORTED_VERSION and the list (KIP-511); `dispatch` does so.
+version 0 with UNSUPPORTED_VERSION and the versions of this API (KIP-511);
+`dispatch` does so.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, Final
 from ottla.handlers.features import FEATURES
 from ottla.handlers.registry import ROWS
 from ottla.wire.errors import ErrorCode, RequestError
+from ottla.wire.frames import API_VERSIONS_KEY
 from ottla.wire.messages.api_versions import (
     ApiVersion,
     ApiVersionsRequest,
@@ -70,8 +72,9 @@ def served() -> list[ApiVersion]:
 
 
 def unsupported_version(broker: Broker) -> ApiVersionsResponse:
-    """What a client from the future is told, in version 0."""
-    return ApiVersionsResponse(ErrorCode.UNSUPPORTED_VERSION, served())
+    """What a client from the future is told, in version 0: what it may ask with (KIP-511)."""
+    row = next(row for row in served() if row.api_key == API_VERSIONS_KEY)
+    return ApiVersionsResponse(ErrorCode.UNSUPPORTED_VERSION, [row])
 
 
 def refused(code: ErrorCode) -> ApiVersionsResponse:

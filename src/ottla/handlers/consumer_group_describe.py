@@ -1,4 +1,4 @@
-"""ConsumerGroupDescribe (API key 69), versions 0 and 1 (KIP-848).
+"""ConsumerGroupDescribe (API key 69), versions 0 to 1 (KIP-848).
 
 v1 the protocol of each member (KIP-1099).
 """

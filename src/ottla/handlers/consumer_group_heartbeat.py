@@ -1,4 +1,4 @@
-"""ConsumerGroupHeartbeat (API key 68), versions 0 and 1 (KIP-848).
+"""ConsumerGroupHeartbeat (API key 68), versions 0 to 1 (KIP-848).
 
 v1 subscription by expression, member ids made by clients (KIP-1082).
 

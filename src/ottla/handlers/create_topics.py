@@ -55,7 +55,9 @@ def handle(
 
 
 def _refusal(name: str, error: RequestError) -> CreatableTopicResult:
-    return CreatableTopicResult(name, error_code=error.code, error_message=error.message)
+    return CreatableTopicResult(
+        name, error_code=error.code, error_message=error.message, configs=[]
+    )
 
 
 def _create(

@@ -6,6 +6,7 @@ topic ids (KIP-516).
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from ottla.broker.authorizer import Operation
@@ -38,16 +39,14 @@ def handle(
         wanted = [DeleteTopicState(name) for name in message.topic_names]
     response = DeleteTopicsResponse()
     deleted: list[str] = []
-    named: set[tuple[str | None, bytes]] = set()
-    for one in wanted:
-        key = (one.name, one.topic_id)
-        if key in named:
+    times_named = Counter((one.name, one.topic_id) for one in wanted)
+    for (name, topic_id), times in times_named.items():
+        if times > 1:
             result = DeletableTopicResult(
-                one.name, one.topic_id, ErrorCode.INVALID_REQUEST, "Duplicate topic in request."
+                name, topic_id, ErrorCode.INVALID_REQUEST, "Duplicate topic in request."
             )
         else:
-            named.add(key)
-            result = _delete(broker, request, one)
+            result = _delete(broker, request, DeleteTopicState(name, topic_id))
             if not result.error_code:
                 assert result.name is not None
                 deleted.append(result.name)
@@ -61,12 +60,12 @@ def _delete(
     broker: Broker, request: RequestContext, wanted: DeleteTopicState
 ) -> DeletableTopicResult:
     by_id = wanted.name is None
-    if not by_id and wanted.topic_id != ZERO_UUID:
+    if by_id == (wanted.topic_id == ZERO_UUID):
         return DeletableTopicResult(
             wanted.name,
             wanted.topic_id,
             ErrorCode.INVALID_REQUEST,
-            "You may not specify both topic name and topic id.",
+            "Either the topic's name or its id must be given, and not both.",
         )
     metadata = broker.metadata
     if by_id:

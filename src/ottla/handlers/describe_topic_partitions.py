@@ -7,9 +7,10 @@ where to go on.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from ottla.broker.authorizer import TOPIC_OPERATIONS, Operation
+from ottla.broker.topics import check_topic_name
 from ottla.handlers.authorization import may_touch_topic
 from ottla.wire.errors import ErrorCode, RequestError
 from ottla.wire.messages.describe_topic_partitions import (
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
     from ottla.broker.broker import Broker
     from ottla.broker.partitions import Partition
     from ottla.broker.request import RequestContext
+
+#: Authorized operations that are not told.
+NOTHING_TOLD: Final = -(2**31)
 
 
 def handle(
@@ -51,7 +55,13 @@ def handle(
             continue
         topic = broker.metadata.topics.get(name)
         if topic is None:
-            response.topics.append(_missing(name, ErrorCode.UNKNOWN_TOPIC_OR_PARTITION))
+            is_legal = check_topic_name(name) is None
+            code = (
+                ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
+                if is_legal
+                else ErrorCode.INVALID_TOPIC_EXCEPTION
+            )
+            response.topics.append(_missing(name, code))
             continue
         first = 0
         if cursor is not None and cursor.topic_name == name:
@@ -78,7 +88,10 @@ def handle(
 
 
 def _missing(name: str, code: ErrorCode) -> DescribeTopicPartitionsResponseTopic:
-    return DescribeTopicPartitionsResponseTopic(code, name)
+    is_refused = code is ErrorCode.TOPIC_AUTHORIZATION_FAILED
+    return DescribeTopicPartitionsResponseTopic(
+        code, name, topic_authorized_operations=NOTHING_TOLD if is_refused else TOPIC_OPERATIONS
+    )
 
 
 def _describe(broker: Broker, partition: Partition) -> DescribeTopicPartitionsResponsePartition:

@@ -72,7 +72,34 @@ def _produce(request: RequestContext, message: Any, error: RequestError) -> Mess
     )
 
 
+def _metadata(request: RequestContext, message: Any, error: RequestError) -> Message:
+    from ottla.wire.messages.metadata import MetadataResponse, MetadataResponseTopic
+
+    topics = [
+        MetadataResponseTopic(error.code, topic.name or "", topic.topic_id)
+        for topic in message.topics or ()
+    ]
+    return MetadataResponse(controller_id=-1, topics=topics, error_code=error.code)
+
+
+def _describe_topic_partitions(
+    request: RequestContext, message: Any, error: RequestError
+) -> Message:
+    from ottla.wire.messages.describe_topic_partitions import (
+        DescribeTopicPartitionsResponse,
+        DescribeTopicPartitionsResponseTopic,
+    )
+
+    return DescribeTopicPartitionsResponse(
+        topics=[
+            DescribeTopicPartitionsResponseTopic(error.code, topic.name) for topic in message.topics
+        ]
+    )
+
+
 BUILDERS: Final[dict[str, Builder]] = {
     "api_versions": _api_versions,
+    "describe_topic_partitions": _describe_topic_partitions,
+    "metadata": _metadata,
     "produce": _produce,
 }

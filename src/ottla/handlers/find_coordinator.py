@@ -67,10 +67,10 @@ def _find(broker: Broker, request: RequestContext, key_type: int, key: str) -> C
         except RequestError:
             error = ErrorCode.COORDINATOR_NOT_AVAILABLE
     if error:
-        message = None if request.version < KEYS_FROM else error.name
-        return Coordinator(key, -1, "", -1, error, message)
+        return Coordinator(key, -1, "", -1, error, error.name)
     host, port = endpoint(request.connection)
-    return Coordinator(key, broker.node_id, host, port, ErrorCode.NONE, "")
+    message = "NONE" if request.version < KEYS_FROM else ""
+    return Coordinator(key, broker.node_id, host, port, ErrorCode.NONE, message)
 
 
 def _check(request: RequestContext, key_type: int, key: str) -> ErrorCode:

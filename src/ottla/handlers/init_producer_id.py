@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ottla.batch.record_batch import NO_PRODUCER_EPOCH, NO_PRODUCER_ID
 from ottla.broker.authorizer import Operation, Resource
 from ottla.broker.coordinators import client_of
 from ottla.broker.request import Parked
@@ -27,6 +28,8 @@ def handle(
 ) -> InitProducerIdResponse | Parked:
     """A producer id of the caller's own, with an epoch that fences its predecessors."""
     transactional_id = message.transactional_id
+    if (message.producer_id == NO_PRODUCER_ID) != (message.producer_epoch == NO_PRODUCER_EPOCH):
+        return InitProducerIdResponse(error_code=ErrorCode.INVALID_REQUEST, producer_epoch=-1)
     if transactional_id is None:
         if (message.producer_id == -1) != (message.producer_epoch == -1):
             return InitProducerIdResponse(0, ErrorCode.INVALID_REQUEST, -1, -1)

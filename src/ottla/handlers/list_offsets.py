@@ -60,7 +60,11 @@ def handle(
             request.connection, Operation.DESCRIBE, Resource.TOPIC, topic.name
         )
         results = []
+        answered: set[int] = set()
         for wanted in topic.partitions:
+            if wanted.partition_index in answered:
+                continue
+            answered.add(wanted.partition_index)
             result = ListOffsetsPartitionResponse(
                 wanted.partition_index, timestamp=-1, offset=-1, leader_epoch=-1
             )

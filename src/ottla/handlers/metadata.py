@@ -11,7 +11,7 @@ is answered as any other: Kafka answers UNKNOWN_TOPIC_OR_PARTITION first.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from ottla.broker.authorizer import (
     CLUSTER_OPERATIONS,
@@ -36,9 +36,16 @@ if TYPE_CHECKING:
     from ottla.broker.broker import Broker
     from ottla.broker.request import RequestContext
 
+#: The version from which topics may be asked for by their ids.
+IDS_FROM: Final = 12
+
 
 def handle(broker: Broker, request: RequestContext, message: MetadataRequest) -> MetadataResponse:
     """Brokers, and the topics asked for; creates missing ones where both sides allow it."""
+    if request.version < IDS_FROM:
+        for topic in message.topics or ():
+            if topic.name is None or topic.topic_id != ZERO_UUID:
+                raise RequestError(ErrorCode.INVALID_REQUEST)
     host, port = endpoint(request.connection)
     response = MetadataResponse(
         brokers=[MetadataResponseBroker(broker.node_id, host, port, broker.rack)],
@@ -58,7 +65,8 @@ def handle(broker: Broker, request: RequestContext, message: MetadataRequest) ->
     may_create = (message.allow_auto_topic_creation or request.version < 4) and broker.config.flag(
         "auto.create.topics.enable"
     )
-    response.topics = [_find(broker, request, message, one, may_create) for one in wanted]
+    distinct = {(one.name, one.topic_id): one for one in wanted}.values()
+    response.topics = [_find(broker, request, message, one, may_create) for one in distinct]
     return response
 
 
@@ -72,12 +80,7 @@ def _find(
     if wanted.name is None or wanted.topic_id != ZERO_UUID:
         topic = broker.metadata.topics_by_id.get(wanted.topic_id)
         if topic is None or not _is_visible(broker, request, topic.name):
-            # The name may be null from v12 on only.
-            return MetadataResponseTopic(
-                ErrorCode.UNKNOWN_TOPIC_ID,
-                None if request.version >= 12 else "",
-                wanted.topic_id,
-            )
+            return MetadataResponseTopic(ErrorCode.UNKNOWN_TOPIC_ID, None, wanted.topic_id)
         return _describe(broker, topic, message)
     name = wanted.name
     if not _is_visible(broker, request, name):

@@ -20,6 +20,7 @@ from ottla.broker.pending_produce import PendingProduce, refuse
 from ottla.broker.request import Parked
 from ottla.storage.errors import AppendError
 from ottla.wire.errors import ErrorCode, RequestError
+from ottla.wire.message import Buffer
 from ottla.wire.messages.produce import (
     BatchIndexAndErrorMessage,
     PartitionProduceData,
@@ -41,7 +42,16 @@ _COMPRESSION_MASK: Final = 7
 _ZSTD: Final = 4
 _TRANSACTIONAL_FLAG: Final = 16
 _HEADER_SIZE: Final = 61
+_LENGTH_END: Final = 12
 
+#: Refusals with which Kafka does not tell where the log starts.
+TELLS_NO_START: Final = frozenset(
+    {
+        ErrorCode.CORRUPT_MESSAGE,
+        ErrorCode.MESSAGE_TOO_LARGE,
+        ErrorCode.RECORD_LIST_TOO_LARGE,
+    }
+)
 #: The version from which zstd may be sent (KIP-110).
 ZSTD_FROM: Final = 7
 #: The version that can be told TRANSACTION_ABORTABLE.
@@ -108,10 +118,7 @@ def _append(
     if partition.offline_error:
         refuse(result, partition.offline_error)
         return
-    if message.acks == -1 and topic.min_insync_replicas > 1:
-        refuse(result, ErrorCode.NOT_ENOUGH_REPLICAS)
-        return
-    if not data:
+    if data is None or _count_batches(data) != 1:
         refuse(result, ErrorCode.INVALID_RECORD, "A produce request must have one record batch.")
         return
     assert isinstance(data, memoryview)
@@ -139,7 +146,7 @@ def _append(
         result.record_errors = [
             BatchIndexAndErrorMessage(r.batch_index, r.message) for r in error.record_errors
         ]
-        if error.code is not ErrorCode.CORRUPT_MESSAGE:
+        if error.code not in TELLS_NO_START:
             result.log_start_offset = partition.log_start_offset
         return
     metrics.bytes_in += len(data)
@@ -149,6 +156,18 @@ def _append(
     result.log_start_offset = info.log_start_offset
     if message.acks:
         pending.wait_for(partition, info.last_offset + 1, result)
+
+
+def _count_batches(data: Buffer) -> int:
+    """How many whole batches there are, counted up to two; nothing is checked."""
+    count = position = 0
+    while count < 2 and position + _HEADER_SIZE <= len(data):
+        size = _LENGTH_END + int.from_bytes(data[position + 8 : position + _LENGTH_END], "big")
+        if position + size > len(data):
+            break
+        position += size
+        count += 1
+    return count
 
 
 def _take_part(

@@ -70,6 +70,8 @@ def check(data: bytearray | memoryview, config: LogConfig, origin: Origin, wall_
             if origin is Origin.CLIENT and len(checked.batches) > 1:
                 raise _invalid("A partition's records must be exactly one record batch")
             for position, header, _ in checked.batches:
+                if origin is Origin.CLIENT and header.base_offset != 0:
+                    raise _invalid(f"The base offset of the batch is {header.base_offset}, not 0")
                 _check_size(header, config)
                 _check_client_batch(data, position, header, config, wall_ms)
             if config.compression_type != "producer":
@@ -126,10 +128,9 @@ def _check_client_batch(
     if header.compression > Codec.ZSTD:
         raise _invalid(f"Unknown compression codec {header.compression}")
     if header.has_producer_id:
-        if header.base_sequence < 0 or header.producer_epoch < 0:
+        if header.base_sequence < 0:
             raise _invalid(
-                f"Sequence {header.base_sequence} and epoch {header.producer_epoch} of producer "
-                f"{header.producer_id} must not be negative"
+                f"Sequence {header.base_sequence} of producer {header.producer_id} is negative"
             )
     elif header.is_transactional:
         raise _invalid("A transactional batch needs a producer id")

@@ -87,6 +87,8 @@ def incremental_alter_configs(talk: Talk) -> None:
     ask("a missing topic", ("retention.ms", SET, "1"), name=talk.name("missing"))
     ask("an unknown broker", ("log.retention.ms", SET, "1"), name="77", kind=BROKER)
     ask("a broker's fixed key", ("log.dirs", SET, "/x"), name="1", kind=BROKER)
+    ask("a broker's wrong value", ("log.retention.ms", SET, "soon"), name="1", kind=BROKER)
+    ask("a broker's unknown key", ("no.such.key", DELETE, None), name="1", kind=BROKER)
     ask("an unknown kind", ("a", SET, "1"), name="x", kind=99)
     _note_result(talk, topic.name or "")
 

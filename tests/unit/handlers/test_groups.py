@@ -105,7 +105,7 @@ def test_a_silent_member_is_dropped(core: Core) -> None:
     client = core.client()
     joined = join(client)
     identity = {"group_id": "g", "generation_id": 1, "member_id": joined.member_id}
-    client.call(SyncGroupRequest(**identity, assignments=[]), 5)
+    client.call(SyncGroupRequest(**identity, assignments=[]), 4)
     core.advance(11_000)
     assert client.call(HeartbeatRequest(**identity), 4).error_code == ErrorCode.UNKNOWN_MEMBER_ID
 
