@@ -67,8 +67,6 @@ class OptionParser(argparse.ArgumentParser):
 
     def parse(self, arguments: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
         """Parse a command line; returns the options and the words that belong to none."""
-        if not arguments:
-            self.error("no option given")
         options, rest = self.parse_known_args(arguments)
         for word in rest:
             if word.startswith("-") and word != "-":

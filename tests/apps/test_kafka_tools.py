@@ -1,0 +1,234 @@
+"""The Kafka-named tools do their work, typed as the write-ups type them."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+BIN = Path(sys.executable).parent
+
+
+@pytest.fixture
+def environment(bootstrap_servers: str) -> dict[str, str]:
+    """Where a shell would find the tools and the cluster."""
+    return {
+        **os.environ,
+        "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}",
+        "KAFKA_BOOTSTRAP_SERVERS": bootstrap_servers,
+    }
+
+
+@pytest.fixture
+def shell(environment: dict[str, str]) -> Shell:
+    return Shell(environment)
+
+
+class Shell:
+    """Runs one line after the other, as a person would type them."""
+
+    def __init__(self, environment: dict[str, str]) -> None:
+        self.environment = environment
+
+    def __call__(self, line: str, text: str = "", status: int = 0) -> str:
+        """Standard output of a line; `self.said` is what went to stderr."""
+        done = subprocess.run(
+            ["bash", "-c", line],
+            input=text,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        self.said = done.stderr
+        assert done.returncode == status, done.stdout + done.stderr
+        return done.stdout
+
+
+def test_the_write_ups_commands_do_what_it_shows(shell: Shell, unique: str) -> None:
+    created = shell(
+        f"kafka-topics --create --topic {unique} --partitions 1 --replication-factor 1 "
+        "--if-not-exists --zookeeper zookeeper:2181"
+    )
+    assert created.splitlines()[-1] == f"Created topic {unique}."
+    assert "--zookeeper is not used" in shell.said
+
+    assert unique in shell("kafka-topics --list --zookeeper zookeeper:2181").splitlines()
+
+    described = shell(f"kafka-topics --describe {unique} --zookeeper zookeeper:2181")
+    assert re.match(
+        rf"Topic: {unique}\tTopicId: [\w-]{{22}}\t"
+        r"PartitionCount: 1\tReplicationFactor: 1\tConfigs:",
+        described,
+    )
+    assert f"\tTopic: {unique}\tPartition: 0\tLeader: 1\tReplicas: 1\tIsr: 1" in described
+    assert len(described.splitlines()) == 2
+
+    produced = shell(
+        "seq 100 | kafka-console-producer --request-required-acks 1 "
+        f"--broker-list $KAFKA_BOOTSTRAP_SERVERS --topic {unique} && echo 'Produced 100 messages.'"
+    )
+    assert produced == "Produced 100 messages.\n"
+    assert "--broker-list is an old name" in shell.said
+
+    consumed = shell(
+        "kafka-console-consumer --bootstrap-server $KAFKA_BOOTSTRAP_SERVERS "
+        f"--topic {unique} --from-beginning --max-messages 100"
+    )
+    assert consumed.splitlines() == [str(number) for number in range(1, 101)]
+    assert "Processed a total of 100 messages" in shell.said
+
+
+def test_a_group_goes_on_where_it_stopped_and_shows_its_lag(shell: Shell, unique: str) -> None:
+    shell(f"seq 10 | kafka-console-producer.sh --topic {unique}")
+    consume = f"kafka-console-consumer.sh --topic {unique} --group {unique} --from-beginning"
+    assert shell(f"{consume} --max-messages 4").split() == ["1", "2", "3", "4"]
+    rows = shell(f"kafka-consumer-groups.sh --describe --group {unique}").splitlines()
+    assert rows[1].split()[:6] == [
+        *("GROUP", "TOPIC", "PARTITION", "CURRENT-OFFSET", "LOG-END-OFFSET", "LAG")
+    ]
+    assert rows[2].split()[:6] == [unique, unique, "0", "4", "10", "6"]
+    assert shell(f"{consume} --max-messages 6").split() == [str(n) for n in range(5, 11)]
+
+    shell(
+        f"kafka-consumer-groups --reset-offsets --group {unique} --all-topics "
+        "--shift-by -3 --execute"
+    )
+    assert shell(f"{consume} --max-messages 3").split() == ["8", "9", "10"]
+    shell(f"kafka-consumer-groups --delete --group {unique}")
+    assert unique not in shell("kafka-consumer-groups --list").split()
+
+
+def test_keys_headers_and_tombstones_survive_the_way_through(shell: Shell, unique: str) -> None:
+    shell(
+        f"kafka-console-producer --topic {unique} --reader-property parse.key=true "
+        "--reader-property parse.headers=true --reader-property null.marker=NULL",
+        text="h1:v1,h2:v2\tk1\tsome text\nh1:\tk2\tNULL\n",
+    )
+    printed = shell(
+        f"kafka-console-consumer --topic {unique} --from-beginning --max-messages 2 "
+        "--formatter-property print.key=true --formatter-property print.headers=true "
+        "--formatter-property print.offset=true --formatter-property print.partition=true"
+    )
+    assert printed == (
+        "Partition:0\tOffset:0\th1:v1,h2:v2\tk1\tsome text\nPartition:0\tOffset:1\th1:\tk2\tnull\n"
+    )
+
+
+def test_offsets_configurations_and_deletions(shell: Shell, unique: str, tmp_path: Path) -> None:
+    shell(f"kafka-topics --create --topic {unique} --partitions 1 --config retention.ms=77")
+    shell(f"seq 10 | kafka-console-producer --topic {unique}")
+    assert shell(f"kafka-get-offsets --topic {unique}") == f"{unique}:0:10\n"
+
+    described = f"kafka-configs --describe --entity-type topics --entity-name {unique}"
+    assert "  retention.ms=77 sensitive=false" in shell(described)
+    shell(f"kafka-configs --alter --topic {unique} --add-config 'cleanup.policy=[compact,delete]'")
+    assert "  cleanup.policy=compact,delete " in shell(described)
+
+    deletions = tmp_path / "deletions.json"
+    deletions.write_text(
+        f'{{"partitions": [{{"topic": "{unique}", "partition": 0, "offset": 4}}]}}'
+    )
+    assert f"partition: {unique}-0\tlow_watermark: 4" in shell(
+        f"kafka-delete-records --offset-json-file {deletions}"
+    )
+    assert shell(f"kafka-get-offsets --topic {unique} --time earliest") == f"{unique}:0:4\n"
+
+    shell(f"kafka-topics --alter --topic {unique} --partitions 3")
+    assert "PartitionCount: 3" in shell(f"kafka-topics --describe --topic {unique}")
+    shell(f"kafka-topics --delete --topic {unique}")
+    gone = shell(f"kafka-topics --describe --topic {unique}", status=1)
+    assert gone.strip() == (
+        f"Error while executing topic command : Topic '{unique}' does not exist as expected"
+    )
+
+
+def test_a_time_out_ends_the_consumer_in_order(shell: Shell, unique: str) -> None:
+    shell(f"kafka-topics --create --topic {unique}")
+    assert shell(f"kafka-console-consumer --topic {unique} --timeout-ms 300") == ""
+    assert "Processed a total of 0 messages" in shell.said
+
+
+def test_ctrl_c_ends_the_consumer_with_130(environment: dict[str, str], unique: str) -> None:
+    consumer = subprocess.Popen(
+        ["kafka-console-consumer", "--topic", unique, "--partition", "0", "--from-beginning"],
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    subprocess.run(
+        ["kafka-console-producer", "--topic", unique],
+        input="one\n",
+        env=environment,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    assert consumer.stdout is not None
+    assert consumer.stdout.readline() == "one\n"
+    consumer.send_signal(signal.SIGINT)
+    _, said = consumer.communicate(timeout=30)
+    assert consumer.returncode == 130
+    assert "Processed a total of 1 messages" in said
+    assert "Traceback" not in said
+
+
+def test_a_reader_that_leaves_is_no_error(shell: Shell, unique: str) -> None:
+    shell(f"seq 1000 | kafka-console-producer --topic {unique}")
+    line = f"kafka-console-consumer --topic {unique} --from-beginning --max-messages 1000 | head -1"
+    assert shell(line) == "1\n"
+    assert "Traceback" not in shell.said
+
+
+@pytest.mark.parametrize(
+    "tool",
+    [
+        "kafka-topics --list",
+        "kafka-consumer-groups --list",
+        "kafka-console-consumer --topic t",
+        "echo | kafka-console-producer --topic t",
+        "kafka-get-offsets",
+        "kafka-configs --describe --topic t",
+    ],
+)
+def test_without_a_broker_one_sentence_says_so(tool: str, environment: dict[str, str]) -> None:
+    shell = Shell({**environment, "KAFKA_BOOTSTRAP_SERVERS": "localhost:1"})
+    assert shell(f"set -o pipefail; {tool}", status=1) == ""
+    assert shell.said.startswith("No broker answers at localhost:1 (connection refused);")
+    assert len(shell.said.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "kafka-topics",
+        "kafka-topics --bogus",
+        "kafka-topics --create",
+        "kafka-topics --list --bootstrap-server nonsense",
+        "kafka-console-producer",
+        "kafka-console-consumer",
+        "kafka-consumer-groups --describe",
+        "kafka-configs --describe",
+        "kafka-acls",
+        "kafka-log-dirs",
+        "kafka-delete-records --offset-json-file /nowhere/at/all",
+        "kafka-metadata-quorum",
+    ],
+)
+def test_a_wrong_command_line_is_one_sentence(line: str, shell: Shell) -> None:
+    assert shell(line, status=1) == ""
+    assert len(shell.said.splitlines()) == 1, shell.said
+
+
+@pytest.mark.parametrize("line", ["kafka-topics --help", "kafka-acls --help"])
+def test_help_fits_into_80_columns(line: str, shell: Shell) -> None:
+    text = shell(f"COLUMNS=80 {line}")
+    assert text.startswith("usage: kafka-")
+    assert max(map(len, text.splitlines())) <= 80
