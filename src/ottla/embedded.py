@@ -87,10 +87,11 @@ class Broker:
         )
         self._thread.start()
         ready.wait()
-        if self._error is not None:
+        error = self._error
+        if error is not None:
             self._thread.join()
             self._forget()
-            raise self._error
+            raise error
         atexit.register(self.stop)
         return self
 
