@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 UV := $(BIN)/uv
 SHELL := /bin/bash
 
-.PHONY: run test sim conformance check setup dev format lock messages records help
+.PHONY: run bench test sim conformance check setup dev format lock messages records help
 
 help: ## list these words
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -36,6 +36,9 @@ setup: $(VENV)/.run-ready ## prepare .venv with what `make run` needs
 
 dev: $(VENV)/.dev-ready ## prepare .venv with what the tests need, too
 
+run: $(VENV)/.run-ready ## start the platform, with the analytics demo's traffic and dashboard
+	@$(BIN)/ottla up --demo analytics --dash $(ARGS)
+
 test: $(VENV)/.dev-ready ## run the tests
 	@$(BIN)/pytest $(ARGS)
 
@@ -51,6 +54,9 @@ check: $(VENV)/.dev-ready ## format, lint, types, import rules
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
+
+bench: $(VENV)/.dev-ready ## measure, beside librdkafka's mock cluster (a few minutes)
+	@$(BIN)/python -m benchmarks $(ARGS)
 
 format: $(VENV)/.dev-ready ## format the sources and mend what lint can mend
 	@$(BIN)/ruff format .

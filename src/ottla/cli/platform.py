@@ -144,16 +144,8 @@ class Platform:
         took = time.monotonic() - self._began
         durability = "fsync" if self._config.is_fsync else "page cache"
         lines = [f"Ottla {__version__} is ready after {took:.2f} s."]
-        rows = [
-            ("broker", self._server.bootstrap_servers),
-            ("data", f"{self._options.data_directory} (acknowledged means: {durability})"),
-        ]
-        if self._server.container_address:
-            rows.append(("containers", self._server.container_address))
-        for child in self._parts:
-            rows += child.doors
-        if self._server.metrics_port:
-            rows.append(("metrics", f"http://127.0.0.1:{self._server.metrics_port}/metrics"))
+        data = f"{self._options.data_directory} (acknowledged means: {durability})"
+        rows = [*self._addresses(), ("data", data)]
         width = max(len(name) for name, _ in rows)
         lines += [f"  {name:<{width}}  {address}" for name, address in rows]
         text = "\n".join(lines) + "\n"
@@ -164,6 +156,17 @@ class Platform:
         print("A first consumer, in another terminal:")
         print(f"  {self._first_consumer()}")
         print("Ctrl-C stops everything.", flush=True)
+
+    def _addresses(self) -> list[tuple[str, str]]:
+        """What can be connected to: (name, address)."""
+        rows = [("broker", self._server.bootstrap_servers)]
+        if self._server.container_address:
+            rows.append(("containers", self._server.container_address))
+        for child in self._parts:
+            rows += child.doors
+        if self._server.metrics_port:
+            rows.append(("metrics", f"http://127.0.0.1:{self._server.metrics_port}/metrics"))
+        return rows
 
     def _first_consumer(self) -> str:
         address = self._server.bootstrap_servers
@@ -195,7 +198,9 @@ class Platform:
             _warn(f"{child.name} ended with status {status}; see {child.log}")
 
     async def _show_dashboard(self) -> None:
+        addresses = "   ".join(f"{name} {address}" for name, address in self._addresses())
         words = ["dash", "--bootstrap-servers", self._server.bootstrap_servers]
+        words += ["--footer", addresses, "--footer", f"try: {self._first_consumer()}"]
         self._dashboard = await children.start(
             "dash", words, log=None, environment=self._environment
         )
