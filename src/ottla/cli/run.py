@@ -79,11 +79,36 @@ def _run_beside(address: str, command: list[str]) -> int:
     environment.update(dict.fromkeys(ADDRESS_VARIABLES, address))
     host, _, port = address.rpartition(":")
     environment.update(KAFKA_HOST=host, KAFKA_PORT=port)
+    child: subprocess.Popen[bytes] | None = None
+    early: list[int] = []
+
+    def forward(number: int, frame: FrameType | None) -> None:
+        if child is None:
+            early.append(number)
+        else:
+            child.send_signal(number)
+
     # Ctrl-C reaches the command by itself (same terminal); we outlive it to clean up.
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, *_FORWARDED)}
-    signal.signal(signal.SIGINT, _ignore)
+    before = {signal.SIGINT: signal.signal(signal.SIGINT, _ignore)}
+    for number in _FORWARDED:
+        before[number] = signal.signal(number, forward)
     try:
-        child = subprocess.Popen(command, env=environment)
+        child = _start(command, environment)
+        for sent in early:
+            child.send_signal(sent)
+        status = child.wait()
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    if status < 0:
+        print(f"ottla run: {command[0]} was ended by signal {-status}", file=sys.stderr)
+        return 128 - status
+    return status
+
+
+def _start(command: list[str], environment: dict[str, str]) -> subprocess.Popen[bytes]:
+    try:
+        return subprocess.Popen(command, env=environment)
     except FileNotFoundError:
         raise CommandError(
             f"ottla run: {command[0]} was not found", status=_COMMAND_NOT_FOUND
@@ -93,17 +118,6 @@ def _run_beside(address: str, command: list[str]) -> int:
             f"ottla run: {command[0]} cannot be run: {error.strerror}",
             status=_COMMAND_NOT_EXECUTABLE,
         ) from None
-    for number in _FORWARDED:
-        signal.signal(number, lambda n, _: child.send_signal(n))
-    try:
-        status = child.wait()
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-    if status < 0:
-        print(f"ottla run: {command[0]} was ended by signal {-status}", file=sys.stderr)
-        return 128 - status
-    return status
 
 
 def _ignore(number: int, frame: FrameType | None) -> None:
