@@ -54,7 +54,7 @@ class Shell:
 
     def up(self, *words: str) -> tuple[subprocess.Popen[str], str]:
         """Start `ottla up` on a free port; returns it with its address, ready."""
-        process = self.start("up", "--bare", "--port", "0", *words)
+        process = self.start("up", "--bare", "--port", "0", "--set", "ottla.metrics.port=0", *words)
         return process, address_printed(process)
 
 
@@ -170,7 +170,8 @@ def test_a_file_for_kafka_works_and_is_overridden(shell: Shell) -> None:
         "num.network.threads=3\nzookeeper.connect=localhost:2181\nmy.key=1\n"
     )
     shell.environment["KAFKA_NUM_PARTITIONS"] = "3"
-    process = shell.start("up", "--config", "server.properties", "--set", "num.partitions=5")
+    settings = ("--set", "num.partitions=5", "--set", "ottla.metrics.port=0")
+    process = shell.start("up", "--bare", "--config", "server.properties", *settings)
     address = address_printed(process)
     producer = Producer({"bootstrap.servers": address})
     produce(address, b"x")

@@ -1,120 +1,117 @@
 """The platform's processes beside the broker: started, watched, stopped in order.
 
-A part that has an address says so when it is ready: one line `name<TAB>address`
-for each door, written to the descriptor in OTTLA_READY_FD, which it then closes.
+A part with doors prints one line for each when it is ready, `Name  address`,
+or all of them as one JSON object. Whatever else it says before that is for the
+person who starts it; what it says later goes to its log only.
 """
 
 from __future__ import annotations
 
 import asyncio
 import ctypes
+import json
 import os
+import re
 import signal
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-READY_FD_VARIABLE: Final = "OTTLA_READY_FD"
 READY_LIMIT_S: Final = 10.0
 
+_DOOR: Final = re.compile(r"(\S.*?)\s{2,}(https?://\S+)")
 _PR_SET_PDEATHSIG: Final = 1
 
 
-@dataclass
 class Child:
     """A process of the platform; `doors` are (name, address) once it is ready."""
 
-    name: str
-    process: asyncio.subprocess.Process
-    log: Path | None
-    doors: list[tuple[str, str]] = field(default_factory=list)
-    is_stopping: bool = False
+    def __init__(self, name: str, process: asyncio.subprocess.Process, log: Path | None) -> None:
+        self.name = name
+        self.process = process
+        self.log = log
+        self.doors: list[tuple[str, str]] = []
+        #: What it said before it was ready.
+        self.remarks: list[str] = []
+        self.is_stopping = False
+        self._is_ready = asyncio.Event()
+        self._copying: asyncio.Task[None] | None = None
+        if log is not None:
+            self._copying = asyncio.create_task(self._copy(log))
+
+    async def _copy(self, log: Path) -> None:
+        """Everything the process says goes to its log; doors and remarks are taken from it."""
+        output = self.process.stdout
+        assert output is not None
+        log.parent.mkdir(parents=True, exist_ok=True)
+        with log.open("wb") as file:
+            while line := await output.readline():
+                file.write(line)
+                file.flush()
+                if not self._is_ready.is_set():
+                    self._read_early(line.decode(errors="replace").strip())
+        self._is_ready.set()
+
+    def _read_early(self, line: str) -> None:
+        match = _DOOR.fullmatch(line)
+        if match:
+            self.doors.append((match[1], match[2]))
+        elif line.startswith("{"):
+            self.doors = list(json.loads(line).items())
+        elif line:
+            self.remarks.append(line)
+        if self.doors:
+            self._is_ready.set()
+
+    async def wait_for_ready(self) -> None:
+        """Return when it has doors, has ended, or takes too long."""
+        try:
+            async with asyncio.timeout(READY_LIMIT_S):
+                await self._is_ready.wait()
+        except TimeoutError:
+            pass
 
     async def stop(self, timeout_s: float) -> None:
         """Ask it to end; end it after `timeout_s`."""
         self.is_stopping = True
-        if self.process.returncode is not None:
-            return
-        try:
-            self.process.terminate()
-        except ProcessLookupError:
-            return
-        try:
-            async with asyncio.timeout(timeout_s):
+        if self.process.returncode is None:
+            try:
+                self.process.terminate()
+                async with asyncio.timeout(timeout_s):
+                    await self.process.wait()
+            except ProcessLookupError:
+                pass
+            except TimeoutError:
+                self.process.kill()
                 await self.process.wait()
-        except TimeoutError:
-            self.process.kill()
-            await self.process.wait()
+        if self._copying is not None:
+            self._copying.cancel()
 
 
 async def start(
-    name: str,
-    words: Sequence[str],
-    *,
-    log: Path | None,
-    environment: dict[str, str],
-    waits_for_ready: bool = False,
+    name: str, words: Sequence[str], *, log: Path | None, environment: dict[str, str]
 ) -> Child:
     """Run `ottla WORDS…`; with a log it has no terminal, without one it has ours.
 
     A process with a log is in a session of its own, so that Ctrl-C reaches it
     only through us, in order.
     """
-    variables = dict(environment)
-    receive = send = -1
-    if waits_for_ready:
-        receive, send = os.pipe()
-        variables[READY_FD_VARIABLE] = str(send)
-    output = None if log is None else _open_log(log)
-    try:
-        process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            "ottla.cli.main",
-            *words,
-            stdin=None if log is None else subprocess.DEVNULL,
-            stdout=output,
-            stderr=output,
-            env=variables,
-            pass_fds=(send,) if waits_for_ready else (),
-            start_new_session=log is not None,
-            preexec_fn=_die_with_parent(),
-        )
-    finally:
-        if output is not None:
-            os.close(output)
-        if send >= 0:
-            os.close(send)
-    child = Child(name, process, log)
-    if waits_for_ready:
-        child.doors = await _read_doors(receive)
-    return child
-
-
-def _open_log(log: Path) -> int:
-    log.parent.mkdir(parents=True, exist_ok=True)
-    return os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-
-
-async def _read_doors(descriptor: int) -> list[tuple[str, str]]:
-    """The lines a part writes when it is ready; none if it ends or takes too long."""
-    loop = asyncio.get_running_loop()
-    reader = asyncio.StreamReader()
-    pipe = os.fdopen(descriptor, "rb", buffering=0)
-    transport, _ = await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), pipe)
-    try:
-        async with asyncio.timeout(READY_LIMIT_S):
-            text = (await reader.read()).decode()
-    except TimeoutError:
-        text = ""
-    finally:
-        transport.close()
-    return [
-        (name, address) for name, _, address in (row.partition("\t") for row in text.splitlines())
-    ]
+    output = None if log is None else subprocess.PIPE
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "ottla.cli.main",
+        *words,
+        stdin=None if log is None else subprocess.DEVNULL,
+        stdout=output,
+        stderr=None if log is None else subprocess.STDOUT,
+        env={**environment, "PYTHONUNBUFFERED": "1"},
+        start_new_session=log is not None,
+        preexec_fn=_die_with_parent(),
+    )
+    return Child(name, process, log)
 
 
 def _die_with_parent() -> Callable[[], None] | None:
@@ -122,8 +119,11 @@ def _die_with_parent() -> Callable[[], None] | None:
     if not sys.platform.startswith("linux"):
         return None
     library = ctypes.CDLL(None)
+    parent = os.getpid()
 
     def ask() -> None:
         library.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+        if os.getppid() != parent:
+            os.kill(os.getpid(), signal.SIGTERM)  # we were killed before it could ask
 
     return ask

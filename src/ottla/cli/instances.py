@@ -154,3 +154,11 @@ def _process_start(pid: int) -> str:
         return ""
     state, *fields = line.rpartition(")")[2].split()
     return "gone" if state == "Z" else fields[18]
+
+
+def process_age_s() -> float | None:
+    """How long ago this process started, where the system tells."""
+    start = _process_start(os.getpid())
+    if not start.isdigit():
+        return None
+    return time.clock_gettime(time.CLOCK_BOOTTIME) - int(start) / os.sysconf("SC_CLK_TCK")

@@ -16,7 +16,7 @@ import time
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from ottla import __version__
 from ottla.cli import children, instances
@@ -34,7 +34,7 @@ TRAFFIC_STOP_LIMIT_S: Final = 2.0
 PART_STOP_LIMIT_S: Final = 1.0
 
 #: Parts started unless `--bare`, each if its verb is installed.
-OPTIONAL_PARTS: Final = ("gateway", "console")
+OPTIONAL_PARTS: Final = {"gateway": ["--announce-json"], "console": []}
 
 
 @dataclass(frozen=True)
@@ -60,6 +60,8 @@ class Platform:
         self._traffic: children.Child | None = None
         self._dashboard: children.Child | None = None
         self._began = time.monotonic()
+        self._started_at = datetime.now().astimezone().strftime("%Y-%m-%d %H:%M")
+        self._said: list[str] = []
 
     async def run(self) -> int:
         """Start, stay until asked to stop, stop. Returns the exit status.
@@ -74,12 +76,11 @@ class Platform:
         await server.start()
         registration: Path | None = None
         try:
-            for warning in server.warnings:
-                _warn(warning)
-            await self._start_parts()
+            self._announce_broker()
             registration = self._register()
-            self._announce()
-            await self._start_demo()
+            await self._start_children()
+            self._register()
+            self._announce_rest()
             await self._stay()
         finally:
             await self._stop()
@@ -92,45 +93,49 @@ class Platform:
 
     # -- starting -----------------------------------------------------------------------
 
+    async def _start_children(self) -> None:
+        """Traffic and parts run; those that have doors are ready, or it was said that not."""
+        options = self._options
+        if options.demo is not None:
+            self._traffic = await self._start(options.demo, ["demo", options.demo])
+        if options.is_bare:
+            return
+        verbs = available()
+        for name, words in OPTIONAL_PARTS.items():
+            if name in verbs:
+                self._parts.append(await self._start(name, [name, *words]))
+        ready = asyncio.gather(*(part.wait_for_ready() for part in self._parts))
+        stop = asyncio.ensure_future(self._server.stop_wanted.wait())
+        first: set[asyncio.Future[Any]] = {ready, stop}
+        await asyncio.wait(first, return_when=asyncio.FIRST_COMPLETED)
+        if self._server.stop_wanted.is_set():
+            ready.cancel()
+            return
+        stop.cancel()
+        for part in self._parts:
+            for remark in part.remarks:
+                _warn(remark)
+            if not part.doors:
+                _warn(f"{part.name} has not started; see {part.log}")
+
+    async def _start(self, name: str, words: list[str]) -> children.Child:
+        address = self._server.bootstrap_servers
+        return await children.start(
+            name,
+            [*words, "--bootstrap-servers", address],
+            log=instances.log_path(name, os.getpid()),
+            environment=self._environment,
+        )
+
     @property
     def _environment(self) -> dict[str, str]:
         return {**os.environ, "KAFKA_BOOTSTRAP_SERVERS": self._server.bootstrap_servers}
-
-    async def _start_parts(self) -> None:
-        if self._options.is_bare:
-            return
-        verbs = available()
-        wanted = [name for name in OPTIONAL_PARTS if name in verbs]
-        starts = [
-            children.start(
-                name,
-                [name, "--bootstrap-servers", self._server.bootstrap_servers],
-                log=instances.log_path(name, os.getpid()),
-                environment=self._environment,
-                waits_for_ready=True,
-            )
-            for name in wanted
-        ]
-        for child in await asyncio.gather(*starts):
-            self._parts.append(child)
-            if not child.doors:
-                _warn(f"{child.name} did not start; see {child.log}")
-
-    async def _start_demo(self) -> None:
-        if self._options.demo is None or self._server.stop_wanted.is_set():
-            return
-        self._traffic = await children.start(
-            self._options.demo,
-            ["demo", self._options.demo, "--bootstrap-servers", self._server.bootstrap_servers],
-            log=instances.log_path(self._options.demo, os.getpid()),
-            environment=self._environment,
-        )
 
     def _register(self) -> Path:
         instance = instances.Instance(
             name=self._options.name,
             pid=os.getpid(),
-            started_at=datetime.now().astimezone().strftime("%Y-%m-%d %H:%M"),
+            started_at=self._started_at,
             data_directory=str(self._options.data_directory),
             bootstrap_servers=self._server.bootstrap_servers,
             parts=[
@@ -140,32 +145,39 @@ class Platform:
         )
         return instances.register(instance)
 
-    def _announce(self) -> None:
-        took = time.monotonic() - self._began
+    def _announce_broker(self) -> None:
+        for warning in self._server.warnings:
+            _warn(warning)
+        took = instances.process_age_s() or time.monotonic() - self._began
         durability = "fsync" if self._config.is_fsync else "page cache"
-        lines = [f"Ottla {__version__} is ready after {took:.2f} s."]
-        data = f"{self._options.data_directory} (acknowledged means: {durability})"
-        rows = [*self._addresses(), ("data", data)]
-        width = max(len(name) for name, _ in rows)
-        lines += [f"  {name:<{width}}  {address}" for name, address in rows]
-        text = "\n".join(lines) + "\n"
-        if self._options.ready_fd is not None:
-            os.write(self._options.ready_fd, text.encode())
-            os.close(self._options.ready_fd)
-        print(text, end="")
-        print("A first consumer, in another terminal:")
-        print(f"  {self._first_consumer()}")
-        print("Ctrl-C stops everything.", flush=True)
+        self._say(f"Ottla {__version__} is ready after {took:.2f} s.")
+        self._say_rows([("data", f"{self._options.data_directory} ({durability})")])
+        self._say_rows(self._broker_addresses())
 
-    def _addresses(self) -> list[tuple[str, str]]:
-        """What can be connected to: (name, address)."""
+    def _announce_rest(self) -> None:
+        for child in self._parts:
+            self._say_rows(child.doors)
+        if self._options.ready_fd is not None:
+            os.write(self._options.ready_fd, "".join(self._said).encode())
+            os.close(self._options.ready_fd)
+        self._say(f"A first consumer, in another terminal:\n  {self._first_consumer()}")
+        self._say("Ctrl-C stops everything.")
+
+    def _say_rows(self, rows: list[tuple[str, str]]) -> None:
+        for name, address in rows:
+            self._say(f"  {name:<18}{address}")
+
+    def _say(self, text: str) -> None:
+        self._said.append(f"{text}\n")
+        print(text, flush=True)
+
+    def _broker_addresses(self) -> list[tuple[str, str]]:
+        """Where the broker can be connected to: (name, address)."""
         rows = [("broker", self._server.bootstrap_servers)]
         if self._server.container_address:
             rows.append(("containers", self._server.container_address))
-        for child in self._parts:
-            rows += child.doors
         if self._server.metrics_port:
-            rows.append(("metrics", f"http://127.0.0.1:{self._server.metrics_port}/metrics"))
+            rows.append(("broker metrics", f"http://127.0.0.1:{self._server.metrics_port}/metrics"))
         return rows
 
     def _first_consumer(self) -> str:
@@ -198,7 +210,8 @@ class Platform:
             _warn(f"{child.name} ended with status {status}; see {child.log}")
 
     async def _show_dashboard(self) -> None:
-        addresses = "   ".join(f"{name} {address}" for name, address in self._addresses())
+        rows = [*self._broker_addresses(), *(door for part in self._parts for door in part.doors)]
+        addresses = "   ".join(f"{name} {address}" for name, address in rows)
         words = ["dash", "--bootstrap-servers", self._server.bootstrap_servers]
         words += ["--footer", addresses, "--footer", f"try: {self._first_consumer()}"]
         self._dashboard = await children.start(

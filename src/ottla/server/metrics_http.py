@@ -10,8 +10,6 @@ import asyncio
 from collections.abc import Callable
 from typing import Final
 
-from ottla.server.errors import StartError
-
 MAX_REQUEST_SIZE: Final = 8192
 REQUEST_TIMEOUT_S: Final = 5.0
 
@@ -26,18 +24,23 @@ class MetricsEndpoint:
         self._server: asyncio.Server | None = None
         self.port = 0
 
-    async def start(self, port: int) -> None:
-        """Listen on 127.0.0.1; port 0 takes a free one."""
+    async def start(self, port: int) -> str | None:
+        """Listen on 127.0.0.1; port 0 takes a free one.
+
+        A port that cannot be had is no reason to stay down: a free one is taken
+        instead, and the warning to be shown is returned.
+        """
+        warning = None
         try:
-            self._server = await asyncio.start_server(
-                self._serve, "127.0.0.1", port, limit=MAX_REQUEST_SIZE
-            )
+            self._server = await self._listen(port)
         except OSError as error:
-            raise StartError(
-                f"metrics port {port} cannot be had ({error.strerror}); "
-                "--set ottla.metrics.port=0 takes a free one"
-            ) from None
+            self._server = await self._listen(0)
+            warning = f"metrics port {port} cannot be had ({error.strerror}); it moved"
         self.port = self._server.sockets[0].getsockname()[1]
+        return warning and f"{warning} to {self.port}"
+
+    async def _listen(self, port: int) -> asyncio.Server:
+        return await asyncio.start_server(self._serve, "127.0.0.1", port, limit=MAX_REQUEST_SIZE)
 
     async def stop(self) -> None:
         if self._server is not None:

@@ -120,7 +120,9 @@ class Server:
         self._endpoint = MetricsEndpoint(
             {"/metrics": self._metrics_page, "/health": self._health_page}
         )
-        await self._endpoint.start(port)
+        warning = await self._endpoint.start(port)
+        if warning is not None:
+            self.warnings.append(warning)
         self.metrics_port = self._endpoint.port
 
     def _metrics_page(self) -> tuple[str, str]:
