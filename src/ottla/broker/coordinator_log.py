@@ -32,6 +32,10 @@ if TYPE_CHECKING:
 #: Bytes of an internal topic read at once while loading.
 LOAD_READ_BYTES: Final = 4 * 1024 * 1024
 
+#: Segments of internal topics, unless configured. Kafka's are 100 MB; only sealed segments
+#: are compacted and all that is left is read at a start, so small ones start fast.
+SEGMENT_BYTES: Final = str(2 * 1024 * 1024)
+
 #: Prefix of the broker's keys, and fixed configuration, of each internal topic.
 _SETTINGS: Final[dict[str, tuple[str, dict[str, str]]]] = {
     GROUP_METADATA_TOPIC: (
@@ -52,11 +56,13 @@ _SETTINGS: Final[dict[str, tuple[str, dict[str, str]]]] = {
 def create_internal_topic(broker: Broker, name: str) -> Topic:
     """The topic of this name, which a coordinator needs."""
     prefix, configs = _SETTINGS[name]
+    key = f"{prefix}.segment.bytes"
+    segment_bytes = broker.config.text(key) if broker.config.is_set(key) else SEGMENT_BYTES
     return broker.create_topic(
         name,
         broker.config.number(f"{prefix}.num.partitions"),
         1,
-        {**configs, "segment.bytes": broker.config.text(f"{prefix}.segment.bytes")},
+        {**configs, "segment.bytes": segment_bytes},
     )
 
 

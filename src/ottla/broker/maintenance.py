@@ -1,7 +1,8 @@
-"""What a broker does by itself: retention, checkpoints, the journal's size.
+"""What a broker does by itself: retention, compaction, checkpoints.
 
 Each chore comes round at its own interval and goes through all logs in steps
-of bounded size, so that ten thousand partitions never hold up a request.
+of bounded size, so that ten thousand partitions never hold up a request. Logs
+are compacted one at a time, in a worker, out of what no longer changes.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Final
 
+from ottla.storage.cleaner import Compaction
 from ottla.storage.errors import StorageError
 
 if TYPE_CHECKING:
@@ -25,6 +27,7 @@ class Maintenance:
 
     def __init__(self, broker: Broker) -> None:
         self._broker = broker
+        self._is_compacting = False
 
     def start(self) -> None:
         config = self._broker.config
@@ -36,6 +39,10 @@ class Maintenance:
             self._request_checkpoint,
             self._checkpoint_directory,
         )
+        if config.flag("log.cleaner.enable"):
+            self._repeat(
+                config.number("log.cleaner.backoff.ms"), self._compact, self._checkpoint_directory
+            )
 
     def _repeat(
         self, interval_ms: int, visit: Callable[[Partition], None], finish: Callable[[], None]
@@ -84,3 +91,49 @@ class Maintenance:
     def _checkpoint_directory(self) -> None:
         self._broker.log_directory.request_checkpoint()
         self._broker.flush_directory()
+
+    def _compact(self, partition: Partition) -> None:
+        """Begin a round where one is due; only one round is under way at a time."""
+        log = partition.log
+        if not log.config.is_compacted:
+            return
+        # Only what recovery will not look at again may be compacted.
+        self._request_checkpoint(partition)
+        if self._is_compacting:
+            return
+        try:
+            compaction = log.begin_compaction(self._broker.wall_ms)
+        except (OSError, StorageError):
+            self._broker.check_log_directory()
+            return
+        if compaction is None:
+            return
+        self._is_compacting = True
+
+        def job() -> StorageError | None:
+            try:
+                compaction.run()
+            except StorageError as error:
+                return error
+            return None
+
+        def done(result: StorageError | OSError | None) -> None:
+            self._is_compacting = False
+            if result is None and not partition.offline_error:
+                self._take_result(partition, compaction)
+            elif result is not None:
+                self._broker.metrics.compactions_failed += 1
+
+        self._broker.effects.run_job(job, done)
+
+    def _take_result(self, partition: Partition, compaction: Compaction) -> None:
+        broker = self._broker
+        try:
+            delete_job = partition.log.finish_compaction(compaction)
+        except StorageError:
+            broker.check_log_directory()
+            return
+        broker.metrics.compactions += 1
+        broker.flush_soon(partition)
+        if delete_job is not None:
+            broker.run_delete_job(delete_job)

@@ -64,6 +64,8 @@ class Metrics:
         "batches_in",
         "bytes_in",
         "bytes_out",
+        "compactions",
+        "compactions_failed",
         "connections_closed_by_error",
         "connections_opened",
         "fetches_parked",
@@ -79,6 +81,8 @@ class Metrics:
         self.connections_closed_by_error = 0
         self.bytes_in = 0
         self.bytes_out = 0
+        self.compactions = 0
+        self.compactions_failed = 0
         self.batches_in = 0
         self.produces_refused = 0
         self.fetches_parked = 0

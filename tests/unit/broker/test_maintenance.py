@@ -2,14 +2,25 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tests.support.core import Core, batch
-from tests.support.requests import create_topic, list_offset, produce
+from tests.support.core import Client, Core, batch, values
+from tests.support.requests import create_topic, fetch, list_offset, produce
 
+from ottla.batch.record_batch import Record, build_batch, headers
 from ottla.wire.messages.list_offsets import ListOffsetsResponse
 
 
 def offset(response: ListOffsetsResponse) -> int:
     return response.topics[0].partitions[0].offset
+
+
+def everything(client: Client) -> list[str]:
+    """The values of all records of t-0."""
+    found: list[str] = []
+    offset = 0
+    while data := client.call(fetch("t", offset), 12).responses[0].partitions[0].records:
+        found += values(data)
+        offset = list(headers(data))[-1][1].next_offset
+    return found
 
 
 def test_old_records_go_and_their_files_follow(tmp_path: Path) -> None:
@@ -57,4 +68,33 @@ def test_deleted_topics_leave_no_files(tmp_path: Path) -> None:
     assert not (tmp_path / "d" / "t-0").exists()
     core.advance(200)
     assert not list((tmp_path / "d").glob("t-*"))
+    core.broker.close(core.wall_ms)
+
+
+def test_compacted_topics_keep_the_last_of_each_key(tmp_path: Path) -> None:
+    core = Core(
+        str(tmp_path / "d"),
+        {
+            "log.cleaner.backoff.ms": "1000",
+            "log.flush.offset.checkpoint.interval.ms": "1000",
+        },
+    )
+    client = core.client()
+    client.call(
+        create_topic(
+            "t", cleanup_policy="compact", segment_bytes="200", min_cleanable_dirty_ratio="0.01"
+        ),
+        7,
+    )
+    for i in range(20):
+        data = build_batch([Record(0, core.wall_ms, b"k%d" % (i % 2), b"v%d" % i)])
+        result = client.call(produce("t", data), 9).responses[0].partition_responses[0]
+        assert result.error_code == 0
+    core.advance(10_000)
+    assert core.broker.metrics.compactions > 0
+    left = everything(client)
+    assert len(left) < 10
+    assert left[-2:] == ["v18", "v19"]
+    core.restart()
+    assert everything(core.client()) == left
     core.broker.close(core.wall_ms)
