@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
+import signal
+import threading
 from collections.abc import Sequence
 from typing import ClassVar
 
@@ -136,6 +140,11 @@ class Dashboard(App[None]):
         yield Static(KEYS, id="keys")
 
     def on_mount(self) -> None:
+        if threading.current_thread() is threading.main_thread() and os.name == "posix":
+            # Otherwise a SIGTERM would leave the terminal in raw mode behind.
+            loop = asyncio.get_running_loop()
+            for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+                loop.add_signal_handler(number, self.exit)
         self._reader.start()
         self._choose(0)
         self._show()

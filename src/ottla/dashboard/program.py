@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 from collections.abc import Mapping
 from threading import Event
@@ -57,24 +58,22 @@ def _print_once(reader: Reader, rows: int) -> int:
                 return 1
             done = reader.progress.done
         sys.stdout.write(text_of(reader.snapshot(1), rows))
-    except KeyboardInterrupt:
-        return 130
     finally:
         reader.close()
     return 0
 
 
 def _print_often(reader: Reader, rows: int, interval_s: float) -> int:
+    stop = Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
     reader.start()
-    never = Event()
     try:
-        while not never.wait(interval_s):
+        while not stop.wait(interval_s):
             if reader.trouble:
                 print(f"waiting: {reader.trouble}", flush=True)
             else:
                 print(text_of(reader.snapshot(1), rows), flush=True)
-    except KeyboardInterrupt:
-        pass
     finally:
         reader.close()
     return 0
