@@ -1,0 +1,1 @@
+"""What the rows show, a module for each write-up."""

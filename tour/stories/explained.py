@@ -1,0 +1,104 @@
+"""Write-up 2: Kafka explained, the all-in-one platform."""
+
+from __future__ import annotations
+
+import json
+import re
+
+from tour.run import shows
+from tour.stage import Stage
+
+TOPIC = "my-topic-golang-test1"
+
+
+@shows("2.2")
+def command_line(stage: Stage) -> str:
+    stage.types(
+        f"kafka-topics --create --topic {TOPIC} --partitions 1 --replication-factor 1 "
+        "--if-not-exists --zookeeper zookeeper:2181"
+    )
+    stage.types("kafka-topics --list --zookeeper zookeeper:2181", shows=f"^{TOPIC}$")
+    stage.types(
+        f"kafka-topics --describe {TOPIC} --zookeeper zookeeper:2181",
+        shows=rf"Topic: {TOPIC}\b.*PartitionCount: 1",
+    )
+    stage.types(
+        "seq 100 | kafka-console-producer --request-required-acks 1 "
+        f"--broker-list localhost:9092 --topic {TOPIC} && echo 'Produced 100 messages.'",
+        shows="Produced 100 messages",
+    )
+    output = stage.types(
+        "kafka-console-consumer --bootstrap-server localhost:9092 "
+        f"--topic {TOPIC} --from-beginning --max-messages 100"
+    )
+    numbers = [line for line in output.splitlines() if line.isdigit()]
+    stage.sees(numbers == [str(n) for n in range(1, 101)], "not the 100 numbers in their order")
+    return "topics created, listed, described; 100 messages in and the same 100 out, in order"
+
+
+@shows("2.7")
+def groups(stage: Stage) -> str:
+    topic = stage.unique("tour-groups")
+    first = stage.types(f"ottla demo hello --topic {topic} --consumers 5 --group {topic}-1 --exit")
+    idle = len(re.findall(r"consumer \d read 0\b", first))
+    stage.sees(idle == 3, f"{idle} consumers are idle")
+    stage.types(
+        f"ottla demo hello consumer --topic {topic} --consumers 1 --group {topic}-2 --exit",
+        shows="25 messages read: consumer 1 read 25",
+    )
+    return "of 5 consumers 3 are idle; a second group reads all 25 again"
+
+
+@shows("2.9")
+def rest_proxy(stage: Stage) -> str:
+    stage.door("rest")
+    topic = "topicgo1"
+    stage.types(
+        "kafka-topics --create --if-not-exists --topic topicgo1 "
+        "--bootstrap-server localhost:9092"
+    )
+    stage.types('curl -s "http://localhost:8082/topics"', shows=topic)
+    stage.types('curl -s "http://localhost:8082/topics/topicgo1"', shows='"name": ?"topicgo1"')
+    stage.types('curl -s "http://localhost:8082/topics/topicgo1/partitions"', shows="partition")
+    stage.types(
+        'curl -s -X POST -H "Content-Type: application/vnd.kafka.json.v2+json" '
+        '-H "Accept: application/vnd.kafka.v2+json" '
+        '--data \'{"records":[{"value":{"msg":"success 4"}}]}\' '
+        '"http://localhost:8082/topics/topicgo1"',
+        shows="offsets",
+    )
+    created = stage.types(
+        'curl -s -X POST -H "Content-Type: application/vnd.kafka.v2+json" --data '
+        '\'{"name": "my_consumer_instance", "format": "json", "auto.offset.reset": "earliest"}\' '
+        "http://localhost:8082/consumers/go_json_consumer"
+    )
+    stage.sees(
+        json.loads(created)["instance_id"] == "my_consumer_instance", "no consumer was created"
+    )
+    instance = "http://localhost:8082/consumers/go_json_consumer/instances/my_consumer_instance"
+    stage.types(
+        'curl -s -X POST -H "Content-Type: application/vnd.kafka.v2+json" '
+        f"--data '{{\"topics\":[\"topicgo1\"]}}' {instance}/subscription"
+    )
+    read = f'curl -s -X GET -H "Accept: application/vnd.kafka.json.v2+json" {instance}/records'
+    for _ in range(10):  # the first calls may come while the group is still joining
+        if "success 4" in stage.types(read):
+            break
+    else:
+        stage.sees(False, "the record did not come back")
+    stage.types(
+        f'curl -s -X DELETE -H "Content-Type: application/vnd.kafka.v2+json" {instance}'
+    )
+    return "the text's eight curl lines: listed, produced, consumed, deleted"
+
+
+@shows("2.10")
+def uuids(stage: Stage) -> str:
+    topic, group = stage.unique("topicgo1"), stage.unique("logger-group1")
+    with stage.leaves_running(f"ottla demo uuid consumer --topic {topic} --group {group}") as log:
+        stage.types(f"ottla demo uuid producer --topic {topic} --messages 5 --rate 0")
+        found = log.wait_for(
+            rf"message at topic:{topic} partition:\d+ offset:4  [0-9a-f-]{{36}} = (.+)"
+        )
+    stage.sees('"msg":success"' in found[1], "the value is not the write-up's")
+    return f"message at topic:… partition:… offset:4  … = {found[1]}"
