@@ -49,6 +49,9 @@ sim: $(VENV)/.dev-ready ## simulate power cuts and prove that each safety step i
 conformance: $(VENV)/.dev-ready ## compare with real Apache Kafka (needs Java 17 and Maven)
 	@OTTLA_CONFORMANCE=1 $(BIN)/pytest tests/conformance $(ARGS)
 
+tour: $(VENV)/.dev-ready ## type the write-ups' lines, and show each promise
+	@$(BIN)/python -m tour $(ARGS)
+
 check: $(VENV)/.dev-ready ## format, lint, types, import rules
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .

@@ -98,5 +98,3 @@ def table(results: Results, engines: Sequence[str], only: Sequence[str]) -> str:
         f"{counts['seen']} seen, {counts['failed']} failed, {counts['missing']} missing.",
     ]
     return "\n".join(lines)
-
-

@@ -72,7 +72,12 @@ class Stage:
         return self.doors[name]
 
     def types(
-        self, line: str, *, shows: str | None = None, status: int | None = 0, lines: int = SHOWN_LINES
+        self,
+        line: str,
+        *,
+        shows: str | None = None,
+        status: int | None = 0,
+        lines: int = SHOWN_LINES,
     ) -> str:
         """Run a line in bash; its output, both streams together.
 

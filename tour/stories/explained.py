@@ -54,8 +54,7 @@ def rest_proxy(stage: Stage) -> str:
     stage.door("rest")
     topic = "topicgo1"
     stage.types(
-        "kafka-topics --create --if-not-exists --topic topicgo1 "
-        "--bootstrap-server localhost:9092"
+        "kafka-topics --create --if-not-exists --topic topicgo1 --bootstrap-server localhost:9092"
     )
     stage.types('curl -s "http://localhost:8082/topics"', shows=topic)
     stage.types('curl -s "http://localhost:8082/topics/topicgo1"', shows='"name": ?"topicgo1"')
@@ -78,7 +77,7 @@ def rest_proxy(stage: Stage) -> str:
     instance = "http://localhost:8082/consumers/go_json_consumer/instances/my_consumer_instance"
     stage.types(
         'curl -s -X POST -H "Content-Type: application/vnd.kafka.v2+json" '
-        f"--data '{{\"topics\":[\"topicgo1\"]}}' {instance}/subscription"
+        f'--data \'{{"topics":["topicgo1"]}}\' {instance}/subscription'
     )
     read = f'curl -s -X GET -H "Accept: application/vnd.kafka.json.v2+json" {instance}/records'
     for _ in range(10):  # the first calls may come while the group is still joining
@@ -86,9 +85,7 @@ def rest_proxy(stage: Stage) -> str:
             break
     else:
         stage.sees(False, "the record did not come back")
-    stage.types(
-        f'curl -s -X DELETE -H "Content-Type: application/vnd.kafka.v2+json" {instance}'
-    )
+    stage.types(f'curl -s -X DELETE -H "Content-Type: application/vnd.kafka.v2+json" {instance}')
     return "the text's eight curl lines: listed, produced, consumed, deleted"
 
 

@@ -20,8 +20,7 @@ def traffic(stage: Stage) -> str:
         stage.sees(first[2] != "0", "no event within the first second")
     stage.sees(demo.process.returncode == 0, "SIGINT did not end the demo with status 0")
     output = stage.types(
-        f"ottla demo analytics --topic {topic} --speed {SPEED} "
-        f"--duration {MINUTES * 60 / SPEED:g}",
+        f"ottla demo analytics --topic {topic} --speed {SPEED} --duration {MINUTES * 60 / SPEED:g}",
         shows="0 failed",
     )
     sent = int(re.search(r"([\d,]+) events sent", output)[1].replace(",", ""))  # type: ignore[index]

@@ -11,6 +11,7 @@ from ottla.cli.librdkafka_settings import librdkafka_settings
 
 DEMOS = {
     "analytics": ("ottla.demos.analytics.program", "users of a shop, their events in one topic"),
+    "fraud": ("ottla.demos.fraud.program", "bank accounts, checked one by one by Veritas"),
     "hello": ("ottla.demos.hello", "2 partitions, 25 messages, 2 consumers"),
     "instigator": ("ottla.demos.instigator.program", "two HTTP services that produce and consume"),
     "services": ("ottla.demos.services.program", "two services with retries and dead letters"),

@@ -1,0 +1,1 @@
+"""Fraud detection: bank accounts in a topic, each checked by Veritas (`ottla demo fraud`)."""
