@@ -153,9 +153,11 @@ class Stage:
 
     def _here(self, line: str) -> str:
         """The line with the write-ups' addresses replaced where ours are others."""
-        addresses = {"localhost:9092": self.bootstrap_servers}
+        addresses = {}
+        if not self.bootstrap_servers.endswith(":9092"):
+            addresses["localhost:9092"] = self.bootstrap_servers
         for name, port in (("rest", 8082), ("console", 9021), ("burrow", 8000)):
-            if name in self.doors:
+            if name in self.doors and not self.doors[name].endswith(f":{port}"):
                 addresses[f"localhost:{port}"] = self.doors[name].removeprefix("http://")
         for usual, ours in addresses.items():
             line = line.replace(usual, ours)

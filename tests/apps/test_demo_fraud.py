@@ -93,7 +93,8 @@ def read_committed(
         {**settings, "group.id": "reader", "isolation.level": "read_committed",
          "enable.auto.commit": False, "enable.partition.eof": True}
     )  # fmt: skip
-    partitions = consumer.list_topics(timeout=10).topics[topic].partitions
+    metadata = consumer.list_topics(timeout=10).topics.get(topic)
+    partitions = metadata.partitions if metadata else {}
     consumer.assign([TopicPartition(topic, number, 0) for number in partitions])
     found, ended = [], 0
     deadline = time.monotonic() + 60
