@@ -1,4 +1,4 @@
-"""Small text files that say how far something has come, replaced atomically.
+"""Small files that are replaced atomically, and Kafka's offset checkpoints among them.
 
 Shape of the offset checkpoints (`recovery-point-offset-checkpoint`,
 `log-start-offset-checkpoint`, `replication-offset-checkpoint`), as Kafka's: a
@@ -15,7 +15,6 @@ from ottla.storage import safety
 
 RECOVERY_POINTS: Final = "recovery-point-offset-checkpoint"
 LOG_STARTS: Final = "log-start-offset-checkpoint"
-FIRST_DIRTY: Final = "cleaner-offset-checkpoint"
 HIGH_WATERMARKS: Final = "replication-offset-checkpoint"
 
 #: Suffix of a file that is about to take another's place.
@@ -55,15 +54,3 @@ def encode_offsets(offsets: Mapping[PartitionKey, int]) -> bytes:
     lines = ["0", str(len(offsets))]
     lines += [f"{topic} {partition} {offsets[topic, partition]}" for topic, partition in offsets]
     return ("\n".join(lines) + "\n").encode()
-
-
-def decode_offsets(data: bytes) -> dict[PartitionKey, int]:
-    """The entries of an offset checkpoint. Raises `ValueError` when it is not one."""
-    lines = data.decode("ascii").splitlines()
-    if len(lines) < 2 or lines[0] != "0" or int(lines[1]) != len(lines) - 2:
-        raise ValueError("not an offset checkpoint")
-    offsets = {}
-    for line in lines[2:]:
-        topic, partition, offset = line.split(" ")
-        offsets[topic, int(partition)] = int(offset)
-    return offsets

@@ -7,6 +7,7 @@ those open, pinned), small files with their content, directories.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
 from ottla.seams.filesystem import FileSystem
@@ -28,8 +29,8 @@ class Durable(NamedTuple):
     files: tuple[tuple[str, Handle | None], ...]
     #: Directories that hold new names.
     directories: tuple[str, ...] = ()
-    #: Path and content of small files to be replaced.
-    replacements: tuple[tuple[str, bytes], ...] = ()
+    #: Path and content of small files to be replaced; a function makes content in the worker.
+    replacements: tuple[tuple[str, bytes | Callable[[], bytes]], ...] = ()
 
 
 class FlushTicket:
@@ -78,7 +79,9 @@ class FlushTicket:
                 self._sync_by_path(path)
         for path, content in self.durable.replacements:
             try:
-                write_atomically(self._filesystem, path, content)
+                write_atomically(
+                    self._filesystem, path, content() if callable(content) else content
+                )
             except FileNotFoundError:
                 self.missing.append(path)
         for directory in self.durable.directories:

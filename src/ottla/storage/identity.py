@@ -10,14 +10,21 @@ from __future__ import annotations
 from typing import Final, NamedTuple
 
 from ottla.seams.filesystem import FileSystem
-from ottla.storage.checkpoints import read_file, write_atomically
+from ottla.storage.checkpoints import TEMPORARY, read_file, write_atomically
+from ottla.storage.directory_checkpoint import FILE_NAME as CHECKPOINT
 from ottla.storage.errors import DirectoryRefusedError
 
 FILE_NAME: Final = "meta.properties"
 LOCK_FILE: Final = ".lock"
 FORMAT: Final = "1"
 #: What a directory may hold before we first use it.
-_HARMLESS: Final = {LOCK_FILE, "lost+found", FILE_NAME + ".tmp"}
+_HARMLESS: Final = {
+    LOCK_FILE,
+    "lost+found",
+    FILE_NAME + TEMPORARY,
+    CHECKPOINT,
+    CHECKPOINT + TEMPORARY,
+}
 
 
 class Identity(NamedTuple):

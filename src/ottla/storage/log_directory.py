@@ -8,23 +8,25 @@ flush tickets, like everything that must be durable: `begin_flush` cuts one.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
 from ottla.seams.filesystem import DirectoryLock, FileSystem
 from ottla.storage import safety
 from ottla.storage.checkpoints import (
-    FIRST_DIRTY,
     HIGH_WATERMARKS,
     LOG_STARTS,
     RECOVERY_POINTS,
     PartitionKey,
-    decode_offsets,
     encode_offsets,
     read_file,
     write_atomically,
 )
+from ottla.storage.directory_checkpoint import FILE_NAME as CHECKPOINT
+from ottla.storage.directory_checkpoint import LogCheckpoint
+from ottla.storage.directory_checkpoint import decode as decode_checkpoint
+from ottla.storage.directory_checkpoint import encode as encode_checkpoint
 from ottla.storage.directory_state import DirectoryState
 from ottla.storage.errors import DirectoryRefusedError
 from ottla.storage.flush import Durable, FlushTicket
@@ -77,12 +79,8 @@ class LogDirectory:
         self._lock = lock
         self._ticket: FlushTicket | None = None
         self._wants_checkpoint = False
-        #: What the two checkpoint files durably say.
-        self._recovery_points: dict[PartitionKey, int] = {}
-        self._first_dirty: dict[PartitionKey, int] = {}
-        self._log_starts: dict[PartitionKey, int] = {}
-        self._written: tuple[dict[PartitionKey, int], dict[PartitionKey, int]] = ({}, {})
-        self._is_clean = False
+        #: What the checkpoint says once the ticket that is out has run.
+        self._being_written: dict[PartitionKey, LogCheckpoint] = {}
 
     # Starting
 
@@ -112,6 +110,8 @@ class LogDirectory:
         if identity is None:
             identity = new_identity
             try:
+                # First the checkpoint: a directory of ours without one is damaged.
+                write_atomically(filesystem, f"{path}/{CHECKPOINT}", encode_checkpoint({}))
                 write_identity(filesystem, path, identity)
             except OSError:
                 lock.release()
@@ -121,30 +121,15 @@ class LogDirectory:
     def load(self, config_of: Callable[[str], LogConfig], wall_ms: int) -> LoadReport:
         """Find all logs, and recover them unless the last stop was clean. `config_of` gives a
         topic's configuration. Raises `DirectoryRefusedError`, `LogOfflineError`, `OSError`."""
+        checkpoint = self._read_checkpoint()
         report = LoadReport(self._take_clean_mark())
-        self._is_clean = report.is_clean
-        recovery_points = self._read_offsets(RECOVERY_POINTS)
-        log_starts = self._read_offsets(LOG_STARTS)
-        first_dirty = self._read_offsets(FIRST_DIRTY)
         leftovers = []
         for name in self.filesystem.list_directory(self.path):
             if name.endswith(DELETE_SUFFIX):
                 leftovers.append(f"{self.path}/{name}")
             key = parse_directory_name(name)
-            if key is None:
-                continue
-            log = self._attach(key, config_of(key[0]), wall_ms)
-            log.recovery_point = recovery_points.get(key, 0)
-            log.log_start_offset = log_starts.get(key, 0)
-            log.first_dirty_offset = first_dirty.get(key, 0)
-            log.expect_end_at(log.recovery_point)
-            if not report.is_clean or key not in recovery_points:
-                loaded = log.open()
-                report.scanned_bytes += loaded.scanned_bytes
-                report.cut_bytes += loaded.cut_bytes
-                report.problems += loaded.problems
-        self._recovery_points = {k: v for k, v in recovery_points.items() if k in self.logs}
-        self._log_starts = {k: v for k, v in log_starts.items() if k in self.logs}
+            if key is not None:
+                self._load_log(key, config_of(key[0]), checkpoint.get(key), report, wall_ms)
         if leftovers:
             report.leftovers = DeleteJob(self.filesystem, leftovers, 0)
         if not report.is_clean:
@@ -153,6 +138,50 @@ class LogDirectory:
             self._checkpoint_now()
             self.state.trust_cache_again()
         return report
+
+    def _load_log(
+        self,
+        key: PartitionKey,
+        config: LogConfig,
+        known: LogCheckpoint | None,
+        report: LoadReport,
+        wall_ms: int,
+    ) -> None:
+        topic_id = None if known is None else known.topic_id
+        if not report.is_clean or known is None:
+            # A power cut may have left an earlier topic's log, or its line in the checkpoint.
+            topic_id = read_topic_id(self.filesystem, self._directory_of(key))
+            if known is not None and topic_id != known.topic_id:
+                known = None
+        log = self._attach(key, topic_id, config, wall_ms)
+        if known is not None:
+            log.resume(known)
+        if not report.is_clean or known is None:
+            loaded = log.open()
+            report.scanned_bytes += loaded.scanned_bytes
+            report.cut_bytes += loaded.cut_bytes
+            report.problems += loaded.problems
+            if topic_id is not None and not log.recovery_point:
+                # No flush may have covered the file that says whose log it is.
+                self._keep_topic_id(log, topic_id, is_empty=not loaded.scanned_bytes)
+
+    def _keep_topic_id(self, log: PartitionLog, topic_id: bytes, *, is_empty: bool) -> None:
+        """The file is durable before anything in the log may be seen."""
+        path = f"{log.directory}/{METADATA_FILE}"
+        if is_empty and not self.state.is_cache_doubtful:
+            log.note_written(path)
+        else:
+            write_atomically(self.filesystem, path, encode_metadata(topic_id))
+
+    def _read_checkpoint(self) -> dict[PartitionKey, LogCheckpoint]:
+        path = f"{self.path}/{CHECKPOINT}"
+        data = read_file(self.filesystem, path)
+        if data is None:
+            raise DirectoryRefusedError(f"{path} is missing: the directory is damaged")
+        try:
+            return decode_checkpoint(data)
+        except ValueError as error:
+            raise DirectoryRefusedError(f"{path} is damaged: {error}") from error
 
     def _take_clean_mark(self) -> bool:
         """Whether the last stop was clean; the mark that says so is durably gone."""
@@ -163,30 +192,26 @@ class LogDirectory:
             safety.sync_removed_mark(self.filesystem, self.path)
         return is_clean
 
-    def _read_offsets(self, name: str) -> dict[PartitionKey, int]:
-        path = f"{self.path}/{name}"
-        data = read_file(self.filesystem, path)
-        if data is None:
-            return {}
-        try:
-            return decode_offsets(data)
-        except ValueError as error:
-            raise DirectoryRefusedError(f"{path} is damaged: {error}") from error
-
     # Logs
 
-    def _attach(self, key: PartitionKey, config: LogConfig, wall_ms: int) -> PartitionLog:
+    def _directory_of(self, key: PartitionKey) -> str:
+        return f"{self.path}/{directory_name(*key)}"
+
+    def _attach(
+        self, key: PartitionKey, topic_id: bytes | None, config: LogConfig, wall_ms: int
+    ) -> PartitionLog:
         topic, partition = key
-        directory = f"{self.path}/{directory_name(topic, partition)}"
+        directory = self._directory_of(key)
         log = PartitionLog(
             self.files, self.state, directory, topic, partition, config, wall_ms=wall_ms
         )
+        log.topic_id = topic_id
         self.logs[key] = log
         return log
 
     def topic_id_of(self, topic: str, partition: int) -> bytes | None:
         """The topic id a log's directory was created for; None when it does not say."""
-        return read_topic_id(self.filesystem, self.logs[topic, partition].directory)
+        return self.logs[topic, partition].topic_id
 
     def create_log(
         self, topic: str, partition: int, topic_id: bytes, config: LogConfig, wall_ms: int
@@ -194,11 +219,11 @@ class LogDirectory:
         """A new, empty log. Its directory is durable once its first flush is. Raises `OSError`."""
         key = (topic, partition)
         assert key not in self.logs
-        directory = f"{self.path}/{directory_name(topic, partition)}"
+        directory = self._directory_of(key)
         self.filesystem.make_directory(directory)
         path = f"{directory}/{METADATA_FILE}"
         self.files.create(path).write_at([encode_metadata(topic_id)], 0)
-        log = self._attach(key, config, wall_ms)
+        log = self._attach(key, topic_id, config, wall_ms)
         log.open()
         log.note_written(path)
         return log
@@ -208,8 +233,6 @@ class LogDirectory:
         `OSError`."""
         key = (topic, partition)
         log = self.logs.pop(key)
-        self._recovery_points.pop(key, None)
-        self._log_starts.pop(key, None)
         renamed = f"{self.path}/{delete_name(topic, partition, unique)}"
         log.abandon()
         self.filesystem.rename(log.directory, renamed)
@@ -226,54 +249,55 @@ class LogDirectory:
         self._wants_checkpoint = True
 
     def begin_flush(self) -> FlushTicket | None:
-        """A ticket for the log start offsets, if any changed, and for the recovery points, if
-        asked for; None when there is nothing to do or a ticket is out."""
+        """A ticket for the checkpoint, if one was asked for or a log start moved; None when
+        there is nothing to do or a ticket is out."""
         if self._ticket is not None or self.state.reason is not None:
             return None
-        replacements = []
-        log_starts = self._log_starts
-        if self.state.has_moved_log_starts:
-            self.state.has_moved_log_starts = False
-            starts = {k: log.log_start_offset for k, log in self.logs.items()}
-            log_starts = {k: offset for k, offset in starts.items() if offset > 0}
-            replacements.append((f"{self.path}/{LOG_STARTS}", encode_offsets(log_starts)))
-        recovery_points = self._recovery_points
-        if self._wants_checkpoint:
-            recovery_points = {k: log.recovery_point for k, log in self.logs.items()}
-            if recovery_points != self._recovery_points:
-                watermarks = {k: log.flushed_end_offset for k, log in self.logs.items()}
-                replacements += [
-                    (f"{self.path}/{RECOVERY_POINTS}", encode_offsets(recovery_points)),
-                    (f"{self.path}/{HIGH_WATERMARKS}", encode_offsets(watermarks)),
-                ]
-            first_dirty = {k: log.first_dirty_offset for k, log in self.logs.items()}
-            first_dirty = {k: offset for k, offset in first_dirty.items() if offset > 0}
-            if first_dirty != self._first_dirty:
-                self._first_dirty = first_dirty
-                replacements.append((f"{self.path}/{FIRST_DIRTY}", encode_offsets(first_dirty)))
-            self._wants_checkpoint = False
-        if not replacements:
+        if not (self._wants_checkpoint or self.state.has_moved_log_starts):
             return None
-        durable = Durable((), (), tuple(replacements))
+        self._wants_checkpoint = self.state.has_moved_log_starts = False
+        entries = {
+            key: log.checkpoint_entry(log.topic_id)
+            for key, log in self.logs.items()
+            if log.topic_id is not None
+        }
+        watermarks = {key: log.flushed_end_offset for key, log in self.logs.items()}
+        durable = Durable((), (), tuple(self._checkpoint_files(entries, watermarks)))
+        self._being_written = entries
         self._ticket = FlushTicket(self, self.filesystem, durable, 0)
-        self._written = (recovery_points, log_starts)
         return self._ticket
 
+    def _checkpoint_files(
+        self,
+        entries: Mapping[PartitionKey, LogCheckpoint],
+        watermarks: Mapping[PartitionKey, int],
+    ) -> Iterator[tuple[str, Callable[[], bytes]]]:
+        """Ours, and Kafka's for Kafka's tools; put into bytes by the worker."""
+        yield f"{self.path}/{CHECKPOINT}", lambda: encode_checkpoint(entries)
+        yield (
+            f"{self.path}/{RECOVERY_POINTS}",
+            lambda: encode_offsets({k: e.recovery_point for k, e in entries.items()}),
+        )
+        yield (
+            f"{self.path}/{LOG_STARTS}",
+            lambda: encode_offsets(
+                {k: e.log_start_offset for k, e in entries.items() if e.log_start_offset}
+            ),
+        )
+        yield f"{self.path}/{HIGH_WATERMARKS}", lambda: encode_offsets(watermarks)
+
     def finish_flush(self, ticket: FlushTicket, error: OSError | None) -> None:
-        """The checkpoint files are durable, or the directory goes offline."""
+        """The checkpoint is durable, or the directory goes offline."""
         if ticket is not self._ticket:
             return
         self._ticket = None
         if error is not None:
             self.state.fail(f"writing checkpoints in {self.path}", error)
             return
-        self._recovery_points, self._log_starts = self._written
-        for key, offset in self._log_starts.items():
-            if key in self.logs:
-                self.logs[key].durable_log_start_offset = offset
-        for key, offset in self._recovery_points.items():
-            if key in self.logs:
-                self.logs[key].checkpoint_written(offset)
+        for key, entry in self._being_written.items():
+            log = self.logs.get(key)
+            if log is not None and log.topic_id == entry.topic_id:
+                log.checkpoint_written(entry)
 
     def _checkpoint_now(self) -> None:
         """Every open log's recovery point is its end, durably."""

@@ -22,6 +22,7 @@ from ottla.storage.cleaner import (
     swap_in,
 )
 from ottla.storage.compaction_plan import Cleanable, find_cleanable
+from ottla.storage.directory_checkpoint import LogCheckpoint
 from ottla.storage.directory_state import DirectoryState
 from ottla.storage.errors import AppendError, LogOfflineError, OffsetOutOfRangeError
 from ottla.storage.flush import FlushTicket
@@ -30,14 +31,12 @@ from ottla.storage.leader_epochs import LeaderEpochs
 from ottla.storage.log_config import LogConfig
 from ottla.storage.log_reader import ColdRead, ReadInfo
 from ottla.storage.log_segments import LogSegments
-from ottla.storage.offset_index import ENTRY_BYTES as OFFSET_ENTRY
 from ottla.storage.offset_map import DEFAULT_MAX_KEYS
 from ottla.storage.open_files import OpenFiles
 from ottla.storage.producer_state import ProducerStates
 from ottla.storage.retention import DeleteJob, expired_segments
 from ottla.storage.segment import (
     DELETED,
-    MAX_RELATIVE_OFFSET,
     SNAPSHOT,
     Segment,
     file_stem,
@@ -92,6 +91,7 @@ class PartitionLog:
         "problems",
         "recovery_point",
         "topic",
+        "topic_id",
     )
 
     def __init__(
@@ -114,6 +114,8 @@ class PartitionLog:
         self.directory = directory
         self.topic = topic
         self.partition = partition
+        #: Of the topic whose partition this is; None when its directory does not say.
+        self.topic_id: bytes | None = None
         self._config = config
         self.recovery_point = self._durable_recovery_point = recovery_point
         #: Compaction has seen everything below; only of use to compacted topics.
@@ -168,11 +170,15 @@ class PartitionLog:
         self._is_open = True
         return loaded
 
-    def expect_end_at(self, offset: int) -> None:
-        """What a clean stop left behind: the log ends at `offset`, all of it durable."""
+    def resume(self, known: LogCheckpoint) -> None:
+        """What the directory's checkpoint says. After a clean stop the log ends at its
+        recovery point, and need not be opened before somebody uses it."""
         assert not self._is_open
-        self.log_end_offset = self.flushed_end_offset = max(offset, self.log_start_offset)
-        self.durable_log_start_offset = self.log_start_offset
+        self.recovery_point = self._durable_recovery_point = known.recovery_point
+        self.log_start_offset = self.durable_log_start_offset = known.log_start_offset
+        self.first_dirty_offset = known.first_dirty_offset
+        self.log_end_offset = max(known.recovery_point, known.log_start_offset)
+        self.flushed_end_offset = self.log_end_offset
 
     def checkpoint(self) -> None:
         """Make everything durable at once, indexes and producers included: the recovery point
@@ -264,8 +270,6 @@ class PartitionLog:
         self._write(segment, data)
         if leader_epoch > self._epochs.latest and self._epochs.assign(leader_epoch, first_offset):
             self._has_dirty_epochs = True
-        if not segment.size:
-            segment.created_ms = wall_ms
         start = segment.size
         last_offset = first_offset - 1
         max_timestamp = NO_TIMESTAMP
@@ -335,17 +339,9 @@ class PartitionLog:
     def _active(self, size: int, next_offset: int, first: BatchHeader, wall_ms: int) -> Segment:
         """The segment that takes the next append, rolled first where it is time."""
         segment = self._segments.active
-        if not segment.size:
-            return segment
-        config = self._config
-        index = segment.index
-        assert index is not None
-        if (
-            segment.size + size <= config.segment_bytes
-            and next_offset - segment.base_offset <= MAX_RELATIVE_OFFSET
-            and len(index) < config.segment_index_bytes // OFFSET_ENTRY
-            and self._age(segment, first.max_timestamp, wall_ms) <= config.roll_ms
-        ):
+        if segment.created_ms < 0:
+            segment.created_ms = wall_ms
+        if not segment.must_roll(self._config, size, next_offset, first.max_timestamp, wall_ms):
             return segment
         try:
             return self._roll()
@@ -353,13 +349,6 @@ class PartitionLog:
             raise AppendError(
                 ErrorCode.KAFKA_STORAGE_ERROR, f"Cannot roll {segment.path}: {error}"
             ) from error
-
-    def _age(self, segment: Segment, timestamp_ms: int, wall_ms: int) -> int:
-        """By the records' own time where they have one (KIP-32)."""
-        if segment.first_timestamp_ms >= 0 and timestamp_ms >= 0:
-            return timestamp_ms - segment.first_timestamp_ms
-        born = segment.created_ms if segment.created_ms >= 0 else self._started_ms
-        return wall_ms - born
 
     def roll(self) -> None:
         """Seal the active segment, unless it is empty, and go on in a new one."""
@@ -458,10 +447,17 @@ class PartitionLog:
                 return FileNotFoundError(errno.ENOENT, "a file of the log is gone", path)
         return None
 
-    def checkpoint_written(self, recovery_point: int) -> None:
-        """The checkpoint file durably names this recovery point: older snapshots may go."""
-        self._durable_recovery_point = recovery_point
-        below = bisect_right(self._snapshots, recovery_point)
+    def checkpoint_entry(self, topic_id: bytes) -> LogCheckpoint:
+        """What the directory's checkpoint may say about this log."""
+        return LogCheckpoint(
+            topic_id, self.recovery_point, self.log_start_offset, self.first_dirty_offset
+        )
+
+    def checkpoint_written(self, entry: LogCheckpoint) -> None:
+        """The directory's checkpoint durably holds `entry`: older snapshots may go."""
+        self._durable_recovery_point = entry.recovery_point
+        self.durable_log_start_offset = entry.log_start_offset
+        below = bisect_right(self._snapshots, entry.recovery_point)
         for offset in self._snapshots[: max(0, below - _SNAPSHOTS_KEPT)]:
             self._snapshots.remove(offset)
             try:
@@ -598,6 +594,7 @@ class PartitionLog:
             segments,
             self._config,
             log_start_offset=self.log_start_offset,
+            log_end_offset=self.log_end_offset,
             high_watermark=self.flushed_end_offset if high_watermark is None else high_watermark,
             wall_ms=wall_ms,
             largest_timestamp=lambda segment: segment.largest(self._files).timestamp_ms,

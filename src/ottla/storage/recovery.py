@@ -108,6 +108,9 @@ class _Loader:
         log = self._log
         self._complete_swaps()
         self._list_files()
+        if log.segments and log.segments[0].base_offset > log.log_end_offset:
+            # The names of earlier segments were lost: what follows them was never durable.
+            self._remove_from(log.segments[0])
         if not log.segments:
             log.segments.append(new_segment(self._files, self._directory, log.log_end_offset))
             log.has_new_names = True

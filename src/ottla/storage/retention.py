@@ -38,6 +38,7 @@ def expired_segments(
     config: LogConfig,
     *,
     log_start_offset: int,
+    log_end_offset: int,
     high_watermark: int,
     wall_ms: int,
     largest_timestamp: Callable[[Segment], int],
@@ -51,12 +52,10 @@ def expired_segments(
     excess = sum(segment.size for segment in segments) - config.retention_bytes
     for i, segment in enumerate(segments):
         is_last = i == len(segments) - 1
-        end = None if is_last else segments[i + 1].base_offset
-        if not segment.size and is_last:
+        end = log_end_offset if is_last else segments[i + 1].base_offset
+        if end > high_watermark or (is_last and not segment.size):
             break
-        if end is not None and end > high_watermark:
-            break
-        is_below_start = end is not None and end <= log_start_offset
+        is_below_start = end <= log_start_offset and not is_last
         is_old = is_too_much = False
         if config.is_deleted and not is_below_start:
             if config.retention_ms >= 0:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from ottla.storage.log_config import LogConfig
 from ottla.storage.offset_index import ENTRY_BYTES as OFFSET_ENTRY
 from ottla.storage.offset_index import OffsetIndex, SealedOffsetIndex
 from ottla.storage.open_files import OpenFiles
@@ -79,6 +80,7 @@ class Segment:
         self.is_replaced = False
         #: Maximum timestamp of the first batch, for rolling by time; -1 when there is none.
         self.first_timestamp_ms = -1
+        #: When this process first appended to it; -1 before that.
         self.created_ms = -1
         #: The batches in this range of positions were checked by this process.
         self.verified_start = 0
@@ -120,6 +122,25 @@ class Segment:
             self.first_timestamp_ms = max_timestamp_ms
         self.size += size
         self.bytes_since_index_entry += size
+
+    def must_roll(
+        self, config: LogConfig, size: int, next_offset: int, timestamp_ms: int, wall_ms: int
+    ) -> bool:
+        """Whether `size` more bytes, up to `next_offset`, belong into a new segment."""
+        if not self.size:
+            return False
+        assert self.index is not None, "only the active segment grows"
+        if self.first_timestamp_ms >= 0 and timestamp_ms >= 0:
+            # By the records' own time where they have one (KIP-32).
+            age = timestamp_ms - self.first_timestamp_ms
+        else:
+            age = wall_ms - self.created_ms
+        return (
+            self.size + size > config.segment_bytes
+            or age > config.roll_ms
+            or next_offset - self.base_offset > MAX_RELATIVE_OFFSET
+            or len(self.index) >= config.segment_index_bytes // OFFSET_ENTRY
+        )
 
     def seal(self, files: OpenFiles) -> None:
         """Write the indexes out and let go of them; the segment no longer grows."""

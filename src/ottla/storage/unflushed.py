@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from ottla.storage.flush import Durable, FlushOwner, FlushTicket
 from ottla.storage.open_files import OpenFiles
 
@@ -15,7 +17,7 @@ class Unflushed:
         self._files = files
         self._written: dict[str, None] = {}
         self._new_names: dict[str, None] = {}
-        self._replacements: dict[str, bytes] = {}
+        self._replacements: dict[str, bytes | Callable[[], bytes]] = {}
         self._ticket: FlushTicket | None = None
 
     @property

@@ -42,7 +42,7 @@ def seal(log: PartitionLog) -> None:
     """Everything so far may be compacted."""
     log.roll()
     log.checkpoint()
-    log.checkpoint_written(log.recovery_point)
+    log.checkpoint_written(log.checkpoint_entry(bytes(16)))
 
 
 def compact(log: PartitionLog, wall_ms: int = NOW_MS + 1, *, max_keys: int = 1_000_000) -> bool:
@@ -154,7 +154,7 @@ def test_records_without_a_key_go(logs: LogFactory) -> None:
     )
     seal(log)
     log = logs.open(recovery_point=2, **COMPACTED)
-    log.checkpoint_written(2)
+    log.checkpoint_written(log.checkpoint_entry(bytes(16)))
     compact(log)
     assert everything(log) == [(1, "k", "y")]
 
