@@ -58,6 +58,7 @@ class Coordinators:
                     "group.consumer.heartbeat.interval.ms"
                 ),
                 group_consumer_max_size=config.number("group.consumer.max.size"),
+                group_consumer_migration_policy=config.text("group.consumer.migration.policy"),
                 offset_metadata_max_bytes=config.number("offset.metadata.max.bytes"),
                 offsets_retention_minutes=config.number("offsets.retention.minutes"),
                 offsets_retention_check_interval_ms=config.number(

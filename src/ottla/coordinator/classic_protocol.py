@@ -249,7 +249,7 @@ class ClassicProtocol:
         if group.state is STABLE and group.protocol_name == group.select_protocol():
             # Nothing that the assignment depends on changed: no rebalance.
             member.join_waiter = None
-            self._write(group, out)
+            self.write(group, out)
             if client.api_version >= SKIP_ASSIGNMENT_FROM:
                 is_leader = group.leader_id == member_id
                 reply = joined(group, member_id, with_members=is_leader)
@@ -264,7 +264,7 @@ class ClassicProtocol:
             self._rebalance_or_complete(group, wall_ms, mono_ms, out)
         elif group.state is COMPLETING:
             # The leader was told the old id and would assign to it.
-            self._prepare_rebalance(group, wall_ms, mono_ms, out)
+            self.prepare_rebalance(group, wall_ms, mono_ms, out)
         else:
             self._complete_if_all_joined(group, wall_ms, mono_ms, out)
 
@@ -276,7 +276,7 @@ class ClassicProtocol:
         if group.state is PREPARING:
             self._complete_if_all_joined(group, wall_ms, mono_ms, out)
         else:
-            self._prepare_rebalance(group, wall_ms, mono_ms, out)
+            self.prepare_rebalance(group, wall_ms, mono_ms, out)
 
     def _complete_if_all_joined(
         self, group: ClassicGroup, wall_ms: int, mono_ms: int, out: Outcome
@@ -288,7 +288,7 @@ class ClassicProtocol:
         ):
             self._complete_join(group, wall_ms, mono_ms, out)
 
-    def _prepare_rebalance(
+    def prepare_rebalance(
         self, group: ClassicGroup, wall_ms: int, mono_ms: int, out: Outcome
     ) -> None:
         if group.state is COMPLETING:
@@ -329,7 +329,7 @@ class ClassicProtocol:
         group.is_initial_rebalance = False
         group.begin_generation(wall_ms)
         if group.state is EMPTY:
-            self._write(group, out)
+            self.write(group, out)
             return
         for member in group.members.values():
             if member.join_waiter is not None:
@@ -362,9 +362,28 @@ class ClassicProtocol:
             member.sync_waiter = None
             self._expect_heartbeat(group, member, mono_ms)
 
-    def _write(self, group: ClassicGroup, out: Outcome) -> None:
+    def write(self, group: ClassicGroup, out: Outcome) -> None:
+        """Add the record that tells of the group as it is."""
         assignments = {member.member_id: member.assignment for member in group.members.values()}
         out.write(GroupMetadataKey(group.group_id), group.snapshot(assignments))
+
+    def dissolve(self, group: ClassicGroup, out: Outcome) -> None:
+        """Send everybody who waits away to join again; the group ends here."""
+        for kind in ("join", "sync"):
+            self._timers.cancel(TimerKey(kind, group.group_id))
+        for member_id in [*group.members, *group.pending_members]:
+            self._timers.cancel(TimerKey("heartbeat", group.group_id, member_id))
+        for member in group.members.values():
+            if member.join_waiter is not None:
+                error = ErrorCode.REBALANCE_IN_PROGRESS
+                refuse(out, member.join_waiter, error, member.member_id)
+                member.join_waiter = None
+            if member.sync_waiter is not None:
+                out.reply(
+                    member.sync_waiter,
+                    SyncGroupResponse(error_code=ErrorCode.REBALANCE_IN_PROGRESS),
+                )
+                member.sync_waiter = None
 
     # --- SyncGroup
 
@@ -409,7 +428,7 @@ class ClassicProtocol:
             for other in group.members.values():
                 other.assignment = assignments.get(other.member_id, b"")
             group.move_to(STABLE, wall_ms)
-            self._write(group, out)
+            self.write(group, out)
             self._answer_sync(group, ErrorCode.NONE, mono_ms, out)
         return out
 
@@ -520,10 +539,10 @@ class ClassicProtocol:
         elif key.kind == "join":
             if group.state is PREPARING:
                 self._join_time_is_up(group, wall_ms, mono_ms, out)
-        elif group.is_in(COMPLETING, STABLE) and group.pending_sync:
+        elif key.kind == "sync" and group.is_in(COMPLETING, STABLE) and group.pending_sync:
             for member_id in list(group.pending_sync):
                 self._remove(group, member_id, out)
-            self._prepare_rebalance(group, wall_ms, mono_ms, out)
+            self.prepare_rebalance(group, wall_ms, mono_ms, out)
         return out
 
     def _session_expired(
@@ -537,7 +556,7 @@ class ClassicProtocol:
         self._remove(group, member_id, out)
         if group.is_in(STABLE, COMPLETING):
             if member is not None:
-                self._prepare_rebalance(group, wall_ms, mono_ms, out)
+                self.prepare_rebalance(group, wall_ms, mono_ms, out)
         elif group.state is PREPARING and group.has_all_members_joined:
             self._complete_join(group, wall_ms, mono_ms, out)
 

@@ -16,7 +16,8 @@ from ottla.coordinator.reconciliation import MemberState, Position
 from ottla.coordinator.records import consumer_groups as records
 from ottla.wire.errors import ErrorCode
 
-#: The epoch of a static member that is away for a while.
+#: Epochs in heartbeats that mean leaving: for good, or (static members) for a while.
+LEAVE_EPOCH: Final = -1
 STATIC_LEAVE_EPOCH: Final = -2
 
 

@@ -7,7 +7,8 @@ epoch is ahead of it, and move the member one step towards its target.
 
 Errors are answered with a code and a sentence; `GroupRefusal` carries them.
 
-Timers (`TimerKey.kind`): "session" and "rebalance", each per member.
+Timers (`TimerKey.kind`): "session" and "rebalance", each per member, and those
+of classic members ("rejoin" and "member-sync", see `consumer_group_classic`).
 """
 
 from __future__ import annotations
@@ -39,6 +40,8 @@ from ottla.coordinator.topic_catalog import TopicCatalog
 from ottla.wire.errors import ErrorCode
 from ottla.wire.messages import consumer_group_heartbeat as messages
 
+#: Kinds of timers that a member may have; the last two only classic members do.
+MEMBER_TIMERS: Final = ("session", "rebalance", "rejoin", "member-sync")
 #: From this version the client makes its member id itself (KIP-1082).
 CLIENT_MAKES_ID_FROM: Final = 1
 
@@ -53,7 +56,7 @@ class GroupRefusal(Exception):
 
 
 @dataclass(slots=True)
-class _Step:
+class Step:
     """The group as it will be once the records of this decision are replayed."""
 
     group: ConsumerGroup
@@ -101,7 +104,7 @@ class ConsumerProtocol:
         Errors: `GroupRefusal`.
         """
         if request.member_epoch < 0:
-            return self._leave(group, request, wall_ms, out)
+            return self._leave(group, request, out)
         joins = request.member_epoch == 0
         if len(group.members) >= self._config.group_consumer_max_size and (
             request.member_id not in group.members
@@ -112,13 +115,13 @@ class ConsumerProtocol:
                 f"{self._config.group_consumer_max_size} members.",
             )
         owned = owned_of(request)
-        step = self._begin(group, wall_ms, out)
+        step = self.begin(group, wall_ms, out)
         member_id = request.member_id or self.new_id()
-        known = self._find_member(step, member_id, request, owned, joins)
+        known = self.find_member(step, member_id, request, owned, joins)
         member = updated(known, request, client)
-        self._subscribe(step, known, member)
-        member = self._move(step, member, owned, mono_ms)
-        self._expect_heartbeat(group.group_id, member.member_id, mono_ms)
+        self.subscribe(step, known, member)
+        member = self.move(step, member, owned, mono_ms)
+        self.expect_heartbeat(group.group_id, member, mono_ms)
         response = messages.ConsumerGroupHeartbeatResponse(
             member_id=member.member_id,
             member_epoch=member.position.member_epoch,
@@ -145,8 +148,8 @@ class ConsumerProtocol:
         """A member id in the shape of Kafka's own: 22 characters."""
         return base64.urlsafe_b64encode(self._random_bytes(16)).decode().rstrip("=")
 
-    def _begin(self, group: ConsumerGroup, wall_ms: int, out: Outcome) -> _Step:
-        return _Step(
+    def begin(self, group: ConsumerGroup, wall_ms: int, out: Outcome) -> Step:
+        return Step(
             group=group,
             out=out,
             members=dict(group.members),
@@ -157,9 +160,9 @@ class ConsumerProtocol:
             wall_ms=wall_ms,
         )
 
-    def _find_member(
+    def find_member(
         self,
-        step: _Step,
+        step: Step,
         member_id: str,
         request: messages.ConsumerGroupHeartbeatRequest,
         owned: Partitions | None,
@@ -192,7 +195,26 @@ class ConsumerProtocol:
         check_epoch(known, request.member_epoch, owned)
         return known
 
-    def _replace_static(self, step: _Step, known: ConsumerMember, member_id: str) -> ConsumerMember:
+    def find_classic_member(
+        self, step: Step, member_id: str, instance_id: str | None, *, is_new: bool
+    ) -> ConsumerMember:
+        """The member that joins with JoinGroup as it is, or a new one."""
+        group = step.group
+        if instance_id is None:
+            return group.members.get(member_id) or ConsumerMember(member_id=member_id)
+        holder = group.static_members.get(instance_id)
+        if holder is None:
+            if not is_new:
+                raise unknown_member(member_id, group)
+            return ConsumerMember(member_id=member_id)
+        known = group.members[holder]
+        if is_new:
+            # Whoever was there before is fenced, as in a classic group.
+            return self._hand_over(step, known, member_id)
+        check_static_holder(known, member_id)
+        return known
+
+    def _replace_static(self, step: Step, known: ConsumerMember, member_id: str) -> ConsumerMember:
         """Hand a static member's place, with its partitions, to a new member id."""
         if known.classic is None and known.position.member_epoch != STATIC_LEAVE_EPOCH:
             raise GroupRefusal(
@@ -200,6 +222,9 @@ class ConsumerProtocol:
                 f"Static member {member_id} with instance id {known.instance_id} cannot join "
                 f"the group because the instance id is owned by {known.member_id} member.",
             )
+        return self._hand_over(step, known, member_id)
+
+    def _hand_over(self, step: Step, known: ConsumerMember, member_id: str) -> ConsumerMember:
         group_id = step.group.group_id
         self.cancel_timers(group_id, known.member_id)
         erase_member(step.out, group_id, known.member_id)
@@ -218,7 +243,7 @@ class ConsumerProtocol:
 
     # --- subscription and target
 
-    def _subscribe(self, step: _Step, known: ConsumerMember, member: ConsumerMember) -> None:
+    def subscribe(self, step: Step, known: ConsumerMember, member: ConsumerMember) -> None:
         """Take over what the member wants; afterwards the target is up to date."""
         group_id = step.group.group_id
         is_new = known.member_id not in step.members
@@ -239,18 +264,18 @@ class ConsumerProtocol:
         if step.group_epoch > step.assignment_epoch:
             self._assign(step)
 
-    def _write_metadata(self, step: _Step, member: ConsumerMember) -> None:
+    def _write_metadata(self, step: Step, member: ConsumerMember) -> None:
         key = records.ConsumerGroupMemberMetadataKey(step.group.group_id, member.member_id)
         step.out.write(key, member.metadata_record())
 
-    def _write_epoch(self, step: _Step, metadata_hash: int) -> None:
+    def _write_epoch(self, step: Step, metadata_hash: int) -> None:
         step.group_epoch += 1
         step.out.write(
             records.ConsumerGroupMetadataKey(step.group.group_id),
             records.ConsumerGroupMetadataValue(step.group_epoch, metadata_hash),
         )
 
-    def _resolve(self, step: _Step, *, again: bool) -> None:
+    def _resolve(self, step: Step, *, again: bool) -> None:
         """Find the topics of each expression in use; forget those not in use."""
         in_use = {m.subscribed_topic_regex for m in step.members.values()} - {""}
         for regex in sorted(in_use):
@@ -271,7 +296,7 @@ class ConsumerProtocol:
             del step.resolved[regex]
             step.out.erase(records.ConsumerGroupRegularExpressionKey(step.group.group_id, regex))
 
-    def _subscribed(self, step: _Step) -> dict[str, tuple[bytes, int]]:
+    def _subscribed(self, step: Step) -> dict[str, tuple[bytes, int]]:
         """The existing topics that members want: id and partition count by name."""
         names = {name for m in step.members.values() for name in step.topics_of(m)}
         found = {}
@@ -281,14 +306,14 @@ class ConsumerProtocol:
                 found[name] = (topic.topic_id, topic.partition_count)
         return found
 
-    def _metadata_hash(self, step: _Step) -> int:
+    def _metadata_hash(self, step: Step) -> int:
         """A number that changes with the topics the group is subscribed to."""
         digest = hashlib.blake2b(digest_size=8)
         for name, (topic_id, count) in self._subscribed(step).items():
             digest.update(f"{name}\0{topic_id.hex()}\0{count}\0".encode())
         return int.from_bytes(digest.digest(), "big", signed=True)
 
-    def _assign(self, step: _Step) -> None:
+    def _assign(self, step: Step) -> None:
         topics = self._subscribed(step)
         members = [
             AssignmentMember(
@@ -311,7 +336,7 @@ class ConsumerProtocol:
             records.ConsumerGroupTargetAssignmentMetadataValue(step.group_epoch, step.wall_ms),
         )
 
-    def _write_target(self, step: _Step, member_id: str) -> None:
+    def _write_target(self, step: Step, member_id: str) -> None:
         step.out.write(
             records.ConsumerGroupTargetAssignmentMemberKey(step.group.group_id, member_id),
             records.ConsumerGroupTargetAssignmentMemberValue(
@@ -324,8 +349,8 @@ class ConsumerProtocol:
 
     # --- reconciliation
 
-    def _move(
-        self, step: _Step, member: ConsumerMember, owned: Partitions | None, mono_ms: int
+    def move(
+        self, step: Step, member: ConsumerMember, owned: Partitions | None, mono_ms: int
     ) -> ConsumerMember:
         """One step towards the target; starts or stops the time for revoking."""
         group = step.group
@@ -358,20 +383,25 @@ class ConsumerProtocol:
             self._timers.cancel(key)
         return moved
 
-    def _expect_heartbeat(self, group_id: str, member_id: str, mono_ms: int) -> None:
+    def expect_heartbeat(self, group_id: str, member: ConsumerMember, mono_ms: int) -> None:
+        """The session of a classic member has the length its client asked for."""
         timeout_ms = self._config.group_consumer_session_timeout_ms
-        self._timers.schedule(TimerKey("session", group_id, member_id), mono_ms + timeout_ms)
+        if member.classic is not None:
+            timeout_ms = member.classic.session_timeout_ms
+        key = TimerKey("session", group_id, member.member_id)
+        self._timers.schedule(key, mono_ms + timeout_ms)
 
     def expect_heartbeats(self, group: ConsumerGroup, mono_ms: int) -> None:
         """Start the sessions of a group that a restart found."""
         for member in group.members.values():
-            self._expect_heartbeat(group.group_id, member.member_id, mono_ms)
-            if member.position.state is MemberState.UNREVOKED_PARTITIONS:
+            self.expect_heartbeat(group.group_id, member, mono_ms)
+            is_late = member.position.state is MemberState.UNREVOKED_PARTITIONS
+            if is_late and member.classic is None:
                 key = TimerKey("rebalance", group.group_id, member.member_id)
                 self._timers.schedule(key, mono_ms + max(0, member.rebalance_timeout_ms))
 
     def cancel_timers(self, group_id: str, member_id: str) -> None:
-        for kind in ("session", "rebalance"):
+        for kind in MEMBER_TIMERS:
             self._timers.cancel(TimerKey(kind, group_id, member_id))
 
     # --- leaving
@@ -380,9 +410,9 @@ class ConsumerProtocol:
         self,
         group: ConsumerGroup,
         request: messages.ConsumerGroupHeartbeatRequest,
-        wall_ms: int,
         out: Outcome,
     ) -> messages.ConsumerGroupHeartbeatResponse:
+        """Check who leaves; for good (-1), the caller removes the member."""
         if request.instance_id is None:
             member = group.members.get(request.member_id)
             if member is None:
@@ -404,8 +434,6 @@ class ConsumerProtocol:
                 records.ConsumerGroupCurrentMemberAssignmentKey(group.group_id, member.member_id),
                 replace(member, position=position).position_record(),
             )
-        else:
-            self.remove(group, [member.member_id], wall_ms, out)
         return messages.ConsumerGroupHeartbeatResponse(
             member_id=member.member_id, member_epoch=request.member_epoch
         )
@@ -414,7 +442,7 @@ class ConsumerProtocol:
         self, group: ConsumerGroup, member_ids: list[str], wall_ms: int, out: Outcome
     ) -> None:
         """Remove members; the others hear of it with their next heartbeats."""
-        step = self._begin(group, wall_ms, out)
+        step = self.begin(group, wall_ms, out)
         for member_id in member_ids:
             self.cancel_timers(group.group_id, member_id)
             erase_member(out, group.group_id, member_id)
@@ -422,14 +450,13 @@ class ConsumerProtocol:
         self._resolve(step, again=False)
         self._write_epoch(step, self._metadata_hash(step))
 
-    def on_timer(self, group: ConsumerGroup, key: TimerKey, wall_ms: int, out: Outcome) -> None:
-        """A member went silent, or did not give its partitions up in time."""
+    def is_overdue(self, group: ConsumerGroup, key: TimerKey) -> bool:
+        """Whether a member went silent, or did not do in time what it was told."""
         member = group.members.get(key.member_id)
-        if member is None:
-            return
-        is_late = member.position.state is MemberState.UNREVOKED_PARTITIONS
-        if key.kind == "session" or is_late:
-            self.remove(group, [key.member_id], wall_ms, out)
+        if member is None or key.kind not in MEMBER_TIMERS:
+            return False
+        is_revoking = member.position.state is MemberState.UNREVOKED_PARTITIONS
+        return key.kind != "rebalance" or is_revoking
 
     def erase_group(self, group: ConsumerGroup, out: Outcome) -> None:
         """Tombstones for everything of an empty group."""

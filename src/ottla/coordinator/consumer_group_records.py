@@ -8,7 +8,7 @@ from typing import Final, TypeAlias, TypeVar
 from ottla.coordinator.consumer_group import ConsumerGroup
 from ottla.coordinator.outcome import CoordinatorRecord
 from ottla.coordinator.records import consumer_groups as records
-from ottla.coordinator.records.framing import RecordValue, decode_key, decode_value
+from ottla.coordinator.records.framing import RecordValue, decode_key, decode_value, key_type
 
 V = TypeVar("V", bound=RecordValue)
 
@@ -72,6 +72,13 @@ class ConsumerGroups:
         else:
             self._groups[group_id] = group
         return group_id, known is None and not group.is_gone, known is not None and group.is_gone
+
+
+def apply_record(group: ConsumerGroup, record: CoordinatorRecord) -> None:
+    """Apply a record to a group that is being made; other kinds are skipped."""
+    cls = KEYS.get(key_type(record.key))
+    if cls is not None:
+        _replay(group, decode_key(cls, record.key), record)
 
 
 def _replay(group: ConsumerGroup, key: GroupKey, record: CoordinatorRecord) -> None:

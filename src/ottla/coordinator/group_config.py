@@ -20,9 +20,20 @@ class GroupConfig:
     group_consumer_session_timeout_ms: int = 45_000
     group_consumer_heartbeat_interval_ms: int = 5_000
     group_consumer_max_size: int = 2_147_483_647
+    group_consumer_migration_policy: str = "bidirectional"
     offset_metadata_max_bytes: int = 4_096
     offsets_retention_minutes: int = 10_080
     offsets_retention_check_interval_ms: int = 600_000
+
+    @property
+    def can_upgrade(self) -> bool:
+        """Whether a classic group becomes a consumer group when such a member joins."""
+        return self.group_consumer_migration_policy.lower() in ("bidirectional", "upgrade")
+
+    @property
+    def can_downgrade(self) -> bool:
+        """Whether a consumer group whose members are all classic becomes a classic one."""
+        return self.group_consumer_migration_policy.lower() in ("bidirectional", "downgrade")
 
     @property
     def offsets_retention_ms(self) -> int:

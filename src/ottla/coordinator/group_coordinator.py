@@ -38,7 +38,7 @@ Reading (answers at once; the caller waits for what is not flushed yet):
     list_groups(ListGroupsRequest) -> ListGroupsResponse
 
 Groups are of two types, classic and consumer (KIP-848). An empty group of one
-type makes way for members of the other.
+type makes way for members of the other; a busy one is converted.
 """
 
 from __future__ import annotations
@@ -49,7 +49,8 @@ from typing import Final
 from ottla.coordinator import offset_decisions
 from ottla.coordinator.classic_group import ClassicGroup, GroupState, restore
 from ottla.coordinator.classic_protocol import ClassicProtocol, leave_response, leaving_members
-from ottla.coordinator.consumer_group import ConsumerGroup
+from ottla.coordinator.consumer_group import LEAVE_EPOCH, ConsumerGroup
+from ottla.coordinator.consumer_group_classic import ClassicMembers
 from ottla.coordinator.consumer_group_protocol import (
     ConsumerProtocol,
     GroupRefusal,
@@ -58,6 +59,7 @@ from ottla.coordinator.consumer_group_protocol import (
 from ottla.coordinator.consumer_group_records import ConsumerGroups
 from ottla.coordinator.consumer_protocol import PROTOCOL_TYPE
 from ottla.coordinator.group_config import GroupConfig
+from ottla.coordinator.group_migration import check_upgrade, downgrade, is_to_downgrade, upgrade
 from ottla.coordinator.group_views import (
     describe_classic,
     describe_consumer,
@@ -119,6 +121,7 @@ class GroupCoordinator:
         self._classic = ClassicProtocol(config, self._timers, random_bytes)
         self._topics = topics or NoTopics()
         self._consumer = ConsumerProtocol(config, self._timers, self._topics, random_bytes)
+        self._mixed = ClassicMembers(config, self._timers, self._topics, self._consumer)
         self._groups: dict[str, ClassicGroup] = {}
         self._consumer_groups = ConsumerGroups()
         self._saved: dict[str, bytes] = {}
@@ -206,10 +209,10 @@ class GroupCoordinator:
         error = self._check_join(request)
         group = self._groups.get(request.group_id)
         consumer = self._consumer_groups.get(request.group_id)
+        if error is ErrorCode.NONE and consumer is not None and consumer.members:
+            return self._mixed.join(consumer, request, client, waiter, wall_ms, mono_ms)
         if error is ErrorCode.NONE and group is None:
-            if consumer is not None and consumer.members:
-                error = ErrorCode.INCONSISTENT_GROUP_PROTOCOL
-            elif request.member_id:
+            if request.member_id:
                 error = ErrorCode.UNKNOWN_MEMBER_ID
             else:
                 group = self._groups[request.group_id] = ClassicGroup(request.group_id)
@@ -240,12 +243,15 @@ class GroupCoordinator:
         mono_ms: int,
     ) -> Outcome:
         group = self._groups.get(request.group_id)
+        consumer = self._consumer_groups.get(request.group_id)
         if not request.group_id:
             error = ErrorCode.INVALID_GROUP_ID
         elif client.api_version >= SYNC_NAMES_PROTOCOL_FROM and (
             request.protocol_type is None or request.protocol_name is None
         ):
             error = ErrorCode.INCONSISTENT_GROUP_PROTOCOL
+        elif consumer is not None:
+            return self._mixed.sync(consumer, request, waiter, mono_ms)
         elif group is None or not group.members:
             error = ErrorCode.UNKNOWN_MEMBER_ID
         else:
@@ -263,6 +269,9 @@ class GroupCoordinator:
         mono_ms: int,
     ) -> Outcome:
         group = self._groups.get(request.group_id)
+        consumer = self._consumer_groups.get(request.group_id)
+        if consumer is not None:
+            return self._mixed.heartbeat(consumer, request, waiter, mono_ms)
         if group is not None and request.group_id:
             return self._classic.heartbeat(group, request, waiter, mono_ms)
         error = ErrorCode.UNKNOWN_MEMBER_ID if request.group_id else ErrorCode.INVALID_GROUP_ID
@@ -279,6 +288,14 @@ class GroupCoordinator:
         mono_ms: int,
     ) -> Outcome:
         group = self._groups.get(request.group_id)
+        consumer = self._consumer_groups.get(request.group_id)
+        if consumer is not None:
+            out = Outcome()
+            leaving, answer = self._mixed.leave(consumer, request, client)
+            out.reply(waiter, answer)
+            if leaving:
+                self._remove_members(consumer, leaving, wall_ms, mono_ms, out)
+            return out
         if group is not None and request.group_id:
             return self._classic.leave(group, request, client, waiter, wall_ms, mono_ms)
         error = ErrorCode.UNKNOWN_MEMBER_ID if request.group_id else ErrorCode.INVALID_GROUP_ID
@@ -311,8 +328,8 @@ class GroupCoordinator:
             version = client.api_version
             error = consumer.check_commit(request.member_id, epoch, version, in_transaction=False)
         elif group is not None:
-            error = check_commit(
-                group, request.member_id, request.group_instance_id, epoch, in_transaction=False
+            error = group.check_commit(
+                request.member_id, request.group_instance_id, epoch, in_transaction=False
             )
             if error is ErrorCode.NONE:
                 self._classic.keep_alive(group, request.member_id, mono_ms)
@@ -347,8 +364,7 @@ class GroupCoordinator:
                     in_transaction=True,
                 )
         elif group is not None:
-            error = check_commit(
-                group,
+            error = group.check_commit(
                 request.member_id,
                 request.group_instance_id,
                 request.generation_id,
@@ -517,8 +533,10 @@ class GroupCoordinator:
         out = Outcome()
         try:
             check_request(request, client)
-            group = self._group_for_heartbeat(request, out)
+            group = self._group_for_heartbeat(request, mono_ms, out)
             response = self._consumer.heartbeat(group, request, client, wall_ms, mono_ms, out)
+            if request.member_epoch == LEAVE_EPOCH:
+                self._remove_members(group, [response.member_id or ""], wall_ms, mono_ms, out)
         except GroupRefusal as refusal:
             out = Outcome()
             response = ConsumerGroupHeartbeatResponse(
@@ -528,21 +546,46 @@ class GroupCoordinator:
         return out
 
     def _group_for_heartbeat(
-        self, request: ConsumerGroupHeartbeatRequest, out: Outcome
+        self, request: ConsumerGroupHeartbeatRequest, mono_ms: int, out: Outcome
     ) -> ConsumerGroup:
-        consumer = self._consumer_groups.get(request.group_id)
+        """The group; a classic one makes way when a member joins."""
+        group_id = request.group_id
+        consumer = self._consumer_groups.get(group_id)
         if consumer is not None:
             return consumer
-        group_id = request.group_id
         classic = self._groups.get(group_id)
-        if request.member_epoch != 0 or (
-            classic is not None and classic.state is not GroupState.EMPTY
-        ):
+        if request.member_epoch != 0:
             known = "is not a consumer group" if classic is not None else "not found"
             raise GroupRefusal(ErrorCode.GROUP_ID_NOT_FOUND, f"Group {group_id} {known}.")
+        if classic is not None and classic.state is not GroupState.EMPTY:
+            check_upgrade(classic, self._config)
+            upgraded = upgrade(classic, self._topics, out)
+            self._classic.dissolve(classic, out)
+            self._consumer.expect_heartbeats(upgraded, mono_ms)
+            return upgraded
         if group_id in self._saved:
             out.erase(GroupMetadataKey(group_id))
         return ConsumerGroup(group_id)
+
+    def _remove_members(
+        self,
+        group: ConsumerGroup,
+        member_ids: list[str],
+        wall_ms: int,
+        mono_ms: int,
+        out: Outcome,
+    ) -> None:
+        """Remove members; when only classic ones are left, the group becomes classic."""
+        if not is_to_downgrade(group, member_ids, self._config):
+            self._consumer.remove(group, member_ids, wall_ms, out)
+            return
+        for member_id in group.members:
+            self._consumer.cancel_timers(group.group_id, member_id)
+        classic = downgrade(group, member_ids, self._topics, wall_ms, out)
+        self._groups[group.group_id] = classic
+        self._classic.write(classic, out)
+        self._classic.expect_heartbeats(classic, mono_ms)
+        self._classic.prepare_rebalance(classic, wall_ms, mono_ms, out)
 
     # --- time
 
@@ -574,7 +617,8 @@ class GroupCoordinator:
         group = self._groups.get(key.group_id)
         out = Outcome()
         if consumer is not None:
-            self._consumer.on_timer(consumer, key, wall_ms, out)
+            if self._consumer.is_overdue(consumer, key):
+                self._remove_members(consumer, [key.member_id], wall_ms, mono_ms, out)
         elif group is not None:
             out = self._classic.on_timer(group, key, wall_ms, mono_ms)
         return out
@@ -632,31 +676,3 @@ def is_empty(group: ClassicGroup | None, consumer: ConsumerGroup | None) -> bool
     if consumer is not None:
         return not consumer.members
     return group is None or group.state is GroupState.EMPTY
-
-
-def check_commit(
-    group: ClassicGroup,
-    member_id: str,
-    group_instance_id: str | None,
-    generation_id: int,
-    *,
-    in_transaction: bool,
-) -> ErrorCode:
-    """Whether a commit fits the state of a classic group.
-
-    Without a member and a generation it comes from an administrator, a consumer
-    that assigns itself, or an old transactional producer.
-    """
-    if generation_id < 0 and group.state is GroupState.EMPTY:
-        return ErrorCode.NONE
-    if generation_id >= 0 or member_id or group_instance_id is not None:
-        error = group.check_member(member_id, group_instance_id)
-        if error is not ErrorCode.NONE:
-            return error
-        if generation_id != group.generation_id:
-            return ErrorCode.ILLEGAL_GENERATION
-    elif not in_transaction and group.state is not GroupState.EMPTY:
-        return ErrorCode.UNKNOWN_MEMBER_ID
-    if not in_transaction and group.state is GroupState.COMPLETING_REBALANCE:
-        return ErrorCode.REBALANCE_IN_PROGRESS
-    return ErrorCode.NONE

@@ -30,6 +30,9 @@ class Timers:
     def __len__(self) -> int:
         return len(self._deadlines)
 
+    def __contains__(self, key: TimerKey) -> bool:
+        return key in self._deadlines
+
     def schedule(self, key: TimerKey, deadline_ms: int) -> None:
         """Set or move the deadline of `key`."""
         self._deadlines[key] = deadline_ms
