@@ -56,6 +56,7 @@ class Broker:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stop: asyncio.Event | None = None
         self._bootstrap_servers = ""
+        self._metrics_port = 0
         self._error: BaseException | None = None
 
     @property
@@ -69,6 +70,11 @@ class Broker:
     def port(self) -> int:
         """The port in `bootstrap_servers`."""
         return int(self.bootstrap_servers.rpartition(":")[2])
+
+    @property
+    def metrics_port(self) -> int:
+        """Port of /metrics on 127.0.0.1; 0 unless `ottla.metrics.port` was configured."""
+        return self._metrics_port
 
     def start(self) -> Self:
         """Start and wait until ready."""
@@ -139,6 +145,7 @@ class Broker:
         self._loop = asyncio.get_running_loop()
         self._stop = server.stop_wanted
         self._bootstrap_servers = server.bootstrap_servers
+        self._metrics_port = server.metrics_port
         ready.set()
         await server.stop_wanted.wait()
         await server.stop()
