@@ -84,6 +84,8 @@ class Broker:
         self.node_id = config.node_id
         self.cluster_id = log_directory.identity.cluster_id
         self.directory_id = parse_id(log_directory.identity.directory_id)
+        #: Serve only the versions that Apache Kafka 4 serves.
+        self.is_strict = config.text("ottla.protocol") == "strict"
         self.rack: str | None = config.raw("broker.rack")
         self.metadata = ClusterMetadata()
         self.metrics = Metrics()

@@ -133,6 +133,10 @@ _GENERAL: Final = (
     _key("ottla.metrics.port", _INT, "-1", "low",
          "Loopback port of /metrics and /health; 0 picks a free one, -1 opens none.",
          Range(-1, 65535)),
+    _key("ottla.protocol", _STRING, "full", "low",
+         "full also serves the API versions and message formats that Kafka 4 dropped; strict "
+         "does not.",
+         OneOf(("full", "strict"))),
     _key("ottla.unsent.max.bytes", _LONG, "100663296", "low",
          "Bytes of responses not yet taken by clients, all connections together, before "
          "fetches wait.", Range(1048576)),

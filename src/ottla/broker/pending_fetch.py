@@ -17,6 +17,9 @@ from __future__ import annotations
 import enum
 from typing import TYPE_CHECKING, Final
 
+from ottla.batch.errors import CorruptBatchError
+from ottla.broker.authorizer import Operation, Resource
+from ottla.broker.legacy_formats import FETCHES_BATCHES_FROM, as_message_set
 from ottla.storage.errors import StorageError
 from ottla.storage.log_reader import ColdRead, ReadInfo
 from ottla.wire.errors import ErrorCode
@@ -180,7 +183,11 @@ class PendingFetch:
                 _refuse(data, error.code)
                 round_.is_final = True
                 continue
-            if isinstance(found, ColdRead):
+            if self.request.version < FETCHES_BATCHES_FROM:
+                taken = self._fill_converted(
+                    partition, data, wanted.fetch_offset, end_offset, found
+                )
+            elif isinstance(found, ColdRead):
                 round_.cold.append((partition, data, wanted.fetch_offset, found))
                 taken = max(size, 1)
             else:
@@ -192,7 +199,8 @@ class PendingFetch:
         return round_
 
     def _find(self, wanted: SessionPartition, data: PartitionData) -> Partition | None:
-        metadata = self.request.broker.metadata
+        broker = self.request.broker
+        metadata = broker.metadata
         if wanted.topic_id != ZERO_UUID:
             topic = metadata.topics_by_id.get(wanted.topic_id)
             missing = ErrorCode.UNKNOWN_TOPIC_ID
@@ -202,6 +210,10 @@ class PendingFetch:
         error = ErrorCode.NONE
         if topic is None:
             error = missing
+        elif not broker.authorizer.is_allowed(
+            self.request.connection, Operation.READ, Resource.TOPIC, topic.name
+        ):
+            error = ErrorCode.TOPIC_AUTHORIZATION_FAILED
         elif not 0 <= wanted.partition < len(topic.partitions):
             error = ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
         else:
@@ -256,6 +268,27 @@ class PendingFetch:
                 AbortedTransaction(aborted.producer_id, aborted.first_offset)
                 for aborted in partition.log.aborted_transactions(offset, found.upper_offset)
             ]
+
+    def _fill_converted(
+        self,
+        partition: Partition,
+        data: PartitionData,
+        offset: int,
+        end_offset: int,
+        found: ReadInfo | ColdRead,
+    ) -> int:
+        """As `_fill`, for clients that do not know record batches; waits for the disk."""
+        try:
+            if isinstance(found, ColdRead):
+                found = found.run()
+            data.records = as_message_set(
+                partition, found, offset, end_offset, self.request.version
+            )
+        except (StorageError, CorruptBatchError) as error:
+            _refuse(data, error.code)
+        except OSError:
+            _refuse(data, ErrorCode.KAFKA_STORAGE_ERROR)
+        return len(data.records or b"")
 
     def _read_cold(self, round_: _Round) -> None:
         """Have a worker read what the page cache does not hold, then answer."""

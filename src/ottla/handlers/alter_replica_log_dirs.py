@@ -1,4 +1,4 @@
-"""AlterReplicaLogDirs (API key 34), versions 1 to 2 (KIP-113).
+"""AlterReplicaLogDirs (API key 34), versions 0 to 2 (KIP-113).
 
 There is one log directory: moving a partition there changes nothing, and
 anywhere else is LOG_DIR_NOT_FOUND.

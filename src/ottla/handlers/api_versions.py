@@ -14,7 +14,7 @@ import re
 from typing import TYPE_CHECKING, Final
 
 from ottla.handlers.features import FEATURES
-from ottla.handlers.registry import ROWS
+from ottla.handlers.registry import ADVERTISED_FROM_ZERO, ROWS, oldest_version
 from ottla.wire.errors import ErrorCode, RequestError
 from ottla.wire.frames import API_VERSIONS_KEY
 from ottla.wire.messages.api_versions import (
@@ -43,7 +43,7 @@ def handle(
         request.connection.client_software_name = name
         request.connection.client_software_version = version
     return ApiVersionsResponse(
-        api_keys=served(),
+        api_keys=served(broker),
         # Clients before v4 cannot express a minimum of 0, so they are not told of it.
         supported_features=[
             SupportedFeatureKey(f.name, f.min_level, f.max_level)
@@ -59,12 +59,12 @@ def handle(
     )
 
 
-def served() -> list[ApiVersion]:
+def served(broker: Broker) -> list[ApiVersion]:
     """Every API served with the versions advertised."""
     return [
         ApiVersion(
             key,
-            row.min_version if row.advertised_from < 0 else row.advertised_from,
+            0 if key in ADVERTISED_FROM_ZERO else oldest_version(row, broker.is_strict),
             row.max_version,
         )
         for key, row in sorted(ROWS.items())
@@ -73,7 +73,7 @@ def served() -> list[ApiVersion]:
 
 def unsupported_version(broker: Broker) -> ApiVersionsResponse:
     """What a client from the future is told, in version 0: what it may ask with (KIP-511)."""
-    row = next(row for row in served() if row.api_key == API_VERSIONS_KEY)
+    row = next(row for row in served(broker) if row.api_key == API_VERSIONS_KEY)
     return ApiVersionsResponse(ErrorCode.UNSUPPORTED_VERSION, [row])
 
 

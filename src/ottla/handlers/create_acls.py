@@ -1,4 +1,4 @@
-"""CreateAcls (API key 30), versions 1 to 3.
+"""CreateAcls (API key 30), versions 0 to 3.
 
 v1 pattern types (KIP-290); v3 the resource type USER. Without an authorizer,
 SECURITY_DISABLED, as Apache Kafka answers.

@@ -1,4 +1,4 @@
-"""CreateTopics (API key 19), versions 2 to 7.
+"""CreateTopics (API key 19), versions 0 to 7.
 
 v4 -1 partitions and -1 replicas take the broker's defaults (KIP-464); v5 the
 response describes the topic (KIP-525); v7 its id (KIP-516).

@@ -1,4 +1,4 @@
-"""DeleteTopics (API key 20), versions 1 to 6.
+"""DeleteTopics (API key 20), versions 0 to 6.
 
 v1 throttle time; v3 TOPIC_DELETION_DISABLED; v5 error messages (KIP-599); v6
 topic ids (KIP-516).

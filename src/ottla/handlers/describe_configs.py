@@ -1,4 +1,4 @@
-"""DescribeConfigs (API key 32), versions 1 to 4.
+"""DescribeConfigs (API key 32), versions 0 to 4.
 
 v1 synonyms (KIP-226); v3 documentation and types (KIP-569).
 

@@ -1,4 +1,4 @@
-"""DescribeLogDirs (API key 35), versions 1 to 5.
+"""DescribeLogDirs (API key 35), versions 0 to 5.
 
 v3 a top-level error; v4 total and usable bytes (KIP-827); v5 cordoned
 directories (KIP-1066), which do not exist here.

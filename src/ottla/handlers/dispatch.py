@@ -49,7 +49,8 @@ def _dispatch(
     api = find_api(key)
     if api is None:
         raise ProtocolError(f"API key {key} is not served")
-    is_served = api.min_version <= version <= api.max_version
+    oldest = api.strict_from if broker.is_strict else api.min_version
+    is_served = oldest <= version <= api.max_version
     if not is_served and key != API_VERSIONS_KEY:
         raise ProtocolError(f"{api.name} version {version} is not served")
     is_flexible = is_served and version >= api.flexible_from

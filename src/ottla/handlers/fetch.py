@@ -1,4 +1,4 @@
-"""Fetch (API key 1), versions 4 to 18.
+"""Fetch (API key 1), versions 0 to 18.
 
 v4 isolation level and aborted transactions (KIP-98); v5 log start offset; v7
 sessions (KIP-227); v9 current leader epoch (KIP-320); v10 zstd; v11 rack

@@ -1,4 +1,4 @@
-"""ListOffsets (API key 2), versions 1 to 11.
+"""ListOffsets (API key 2), versions 0 to 11.
 
 v1 one offset by timestamp; v2 isolation level; v4 current leader epoch
 (KIP-320); v7 max timestamp (KIP-734); v8 earliest local (KIP-405); v9 latest
@@ -101,6 +101,9 @@ def _look_up(
         return ErrorCode.UNSUPPORTED_VERSION
     log = partition.log
     end_offset = partition.visible_end_offset(isolation_level)
+    if version == 0:
+        result.old_style_offsets = _segment_offsets(partition, wanted)
+        return ErrorCode.NONE
     if timestamp == LATEST:
         result.offset = end_offset
         result.leader_epoch = partition.leader_epoch
@@ -125,3 +128,19 @@ def _look_up(
             result.timestamp = found.timestamp_ms
             result.leader_epoch = found.leader_epoch
     return ErrorCode.NONE
+
+
+def _segment_offsets(partition: Partition, wanted: ListOffsetsPartition) -> list[int]:
+    """Where segments begin, and the end, newest first: what version 0 knows instead of
+    record offsets. With a timestamp, only segments that were complete by then."""
+    log = partition.log
+    if wanted.timestamp == EARLIEST:
+        return [log.log_start_offset]
+    segments = log.segments
+    offsets = [max(segment.base_offset, log.log_start_offset) for segment in segments]
+    offsets.append(partition.high_watermark)
+    if wanted.timestamp >= 0:
+        found = log.offset_for_timestamp(wanted.timestamp)
+        if found is not None:
+            offsets = [offset for offset in offsets if offset <= found.offset]
+    return sorted(set(offsets), reverse=True)[: max(0, wanted.max_num_offsets)]

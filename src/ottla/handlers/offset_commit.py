@@ -1,4 +1,4 @@
-"""OffsetCommit (API key 8), versions 2 to 10.
+"""OffsetCommit (API key 8), versions 0 to 10.
 
 v2 retention time (to v4); v3 throttle time; v6 leader epoch (KIP-320); v7
 static members (KIP-345); v9 member epoch (KIP-848); v10 topic ids (KIP-848).

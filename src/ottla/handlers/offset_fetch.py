@@ -1,4 +1,4 @@
-"""OffsetFetch (API key 9), versions 1 to 10.
+"""OffsetFetch (API key 9), versions 0 to 10.
 
 v2 null topics mean all, an error for the group; v3 throttle time; v5 leader
 epoch (KIP-320); v7 require_stable (KIP-447); v8 several groups (KIP-709); v9

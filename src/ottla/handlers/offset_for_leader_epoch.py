@@ -1,4 +1,4 @@
-"""OffsetForLeaderEpoch (API key 23), versions 2 to 4 (KIP-320).
+"""OffsetForLeaderEpoch (API key 23), versions 0 to 4 (KIP-320).
 
 v2 current leader epoch; v3 replica id. An epoch that the log does not know is
 answered with -1 and -1.

@@ -1,4 +1,4 @@
-"""Produce (API key 0), versions 3 to 13; advertised from 0 (KAFKA-18659).
+"""Produce (API key 0), versions 0 to 13; advertised from 0 (KAFKA-18659).
 
 v3 transactional id and record batches v2; v4 KAFKA_STORAGE_ERROR; v5 log start
 offset; v7 zstd (KIP-110); v8 errors per record (KIP-467); v10 current leader
@@ -16,9 +16,11 @@ from typing import TYPE_CHECKING, Final
 from ottla.batch.errors import CorruptBatchError
 from ottla.batch.record_batch import read_header
 from ottla.broker.authorizer import Operation, Resource
+from ottla.broker.legacy_formats import PRODUCES_BATCHES_FROM, as_batch, is_message_set
 from ottla.broker.pending_produce import PendingProduce, refuse
 from ottla.broker.request import Parked
 from ottla.storage.errors import AppendError
+from ottla.storage.validator import Origin
 from ottla.wire.errors import ErrorCode, RequestError
 from ottla.wire.message import Buffer
 from ottla.wire.messages.produce import (
@@ -118,6 +120,15 @@ def _append(
     if partition.offline_error:
         refuse(result, partition.offline_error)
         return
+    origin = Origin.CLIENT
+    if request.version < PRODUCES_BATCHES_FROM and data and is_message_set(memoryview(data)):
+        origin = Origin.CONVERTED
+        try:
+            data = as_batch(memoryview(data))
+        except CorruptBatchError as corrupt:
+            metrics.produces_refused += 1
+            refuse(result, corrupt.code, corrupt.message)
+            return
     if data is None or _count_batches(data) != 1:
         refuse(result, ErrorCode.INVALID_RECORD, "A produce request must have one record batch.")
         return
@@ -139,7 +150,9 @@ def _append(
             refuse(result, error)
             return
     try:
-        info = broker.append(partition, data, must_start_at_zero=request.version >= ADDS_FROM)
+        info = broker.append(
+            partition, data, origin, must_start_at_zero=request.version >= ADDS_FROM
+        )
     except AppendError as error:
         metrics.produces_refused += 1
         refuse(result, error.code, error.message)

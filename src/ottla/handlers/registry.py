@@ -25,23 +25,23 @@ Decoder: TypeAlias = Callable[[Buffer, int, int], Message]
 class Row(NamedTuple):
     """An API with the versions served, both inclusive.
 
-    `advertised_from` is what ApiVersions says instead of `min_version`.
+    Versions below `strict_from` are those that Apache Kafka 4 dropped (KIP-896);
+    `ottla.protocol=strict` drops them, too.
     """
 
     name: str
     min_version: int
     max_version: int
-    advertised_from: int = -1
+    strict_from: int = 0
 
 
 ROWS: Final[dict[int, Row]] = {
-    # librdkafka stops compressing unless Produce is advertised from 0 (KAFKA-18659).
-    0: Row("produce", 3, 13, advertised_from=0),
-    1: Row("fetch", 4, 18),
-    2: Row("list_offsets", 1, 11),
+    0: Row("produce", 0, 13, strict_from=3),
+    1: Row("fetch", 0, 18, strict_from=4),
+    2: Row("list_offsets", 0, 11, strict_from=1),
     3: Row("metadata", 0, 13),
-    8: Row("offset_commit", 2, 10),
-    9: Row("offset_fetch", 1, 10),
+    8: Row("offset_commit", 0, 10, strict_from=2),
+    9: Row("offset_fetch", 0, 10, strict_from=1),
     10: Row("find_coordinator", 0, 6),
     11: Row("join_group", 0, 9),
     12: Row("heartbeat", 0, 4),
@@ -51,23 +51,23 @@ ROWS: Final[dict[int, Row]] = {
     16: Row("list_groups", 0, 5),
     17: Row("sasl_handshake", 0, 1),
     18: Row("api_versions", 0, 4),
-    19: Row("create_topics", 2, 7),
-    20: Row("delete_topics", 1, 6),
+    19: Row("create_topics", 0, 7, strict_from=2),
+    20: Row("delete_topics", 0, 6, strict_from=1),
     21: Row("delete_records", 0, 2),
     22: Row("init_producer_id", 0, 5),
-    23: Row("offset_for_leader_epoch", 2, 4),
+    23: Row("offset_for_leader_epoch", 0, 4, strict_from=2),
     24: Row("add_partitions_to_txn", 0, 5),
     25: Row("add_offsets_to_txn", 0, 4),
     26: Row("end_txn", 0, 5),
     27: Row("write_txn_markers", 1, 2),
     28: Row("txn_offset_commit", 0, 5),
-    29: Row("describe_acls", 1, 3),
-    30: Row("create_acls", 1, 3),
-    31: Row("delete_acls", 1, 3),
-    32: Row("describe_configs", 1, 4),
+    29: Row("describe_acls", 0, 3, strict_from=1),
+    30: Row("create_acls", 0, 3, strict_from=1),
+    31: Row("delete_acls", 0, 3, strict_from=1),
+    32: Row("describe_configs", 0, 4, strict_from=1),
     33: Row("alter_configs", 0, 2),
-    34: Row("alter_replica_log_dirs", 1, 2),
-    35: Row("describe_log_dirs", 1, 5),
+    34: Row("alter_replica_log_dirs", 0, 2, strict_from=1),
+    35: Row("describe_log_dirs", 0, 5, strict_from=1),
     36: Row("sasl_authenticate", 0, 2),
     37: Row("create_partitions", 0, 3),
     38: Row("create_delegation_token", 1, 3),
@@ -96,6 +96,14 @@ ROWS: Final[dict[int, Row]] = {
     75: Row("describe_topic_partitions", 0, 0),
 }
 
+#: librdkafka stops compressing unless Produce is advertised from 0 (KAFKA-18659).
+ADVERTISED_FROM_ZERO: Final = frozenset({0})
+
+
+def oldest_version(row: Row, is_strict: bool) -> int:
+    """The oldest version of an API that is served."""
+    return max(row.min_version, row.strict_from) if is_strict else row.min_version
+
 
 class Api:
     """A loaded row: everything dispatch needs for one request."""
@@ -111,6 +119,7 @@ class Api:
         "name",
         "request_class",
         "response_class",
+        "strict_from",
     )
 
     def __init__(self, key: int, row: Row) -> None:
@@ -120,6 +129,7 @@ class Api:
         self.name = row.name
         self.min_version = row.min_version
         self.max_version = row.max_version
+        self.strict_from = oldest_version(row, is_strict=True)
         self.flexible_from: int = messages.FLEXIBLE_FROM
         self.request_class: type[Message] = messages.REQUEST
         self.response_class: type[Message] = messages.RESPONSE
