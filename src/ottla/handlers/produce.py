@@ -115,36 +115,11 @@ def _append(
     result: PartitionProduceResponse,
 ) -> None:
     partition = topic.partitions[one.index]
-    data = one.records
-    metrics = broker.metrics
-    if partition.offline_error:
-        refuse(result, partition.offline_error)
+    prepared = _prepare(broker, request, topic, partition, one, result)
+    if prepared is None:
         return
-    origin = Origin.CLIENT
-    if request.version < PRODUCES_BATCHES_FROM and data and is_message_set(memoryview(data)):
-        origin = Origin.CONVERTED
-        try:
-            data = as_batch(memoryview(data))
-        except CorruptBatchError as corrupt:
-            metrics.produces_refused += 1
-            refuse(result, corrupt.code, corrupt.message)
-            return
-    if data is None or _count_batches(data) != 1:
-        refuse(result, ErrorCode.INVALID_RECORD, "A produce request must have one record batch.")
-        return
-    assert isinstance(data, memoryview)
-    attributes = data[_ATTRIBUTES_POSITION] if len(data) >= _HEADER_SIZE else 0
-    if attributes & _COMPRESSION_MASK == _ZSTD and request.version < ZSTD_FROM:
-        refuse(result, ErrorCode.UNSUPPORTED_COMPRESSION_TYPE)
-        return
-    if topic.is_internal and request.client_id != ADMIN_CLIENT_ID:
-        refuse(
-            result,
-            ErrorCode.INVALID_TOPIC_EXCEPTION,
-            f"Cannot append to internal topic {topic.name}",
-        )
-        return
-    if attributes & _TRANSACTIONAL_FLAG:
+    data, origin = prepared
+    if _attributes(data) & _TRANSACTIONAL_FLAG:
         error = _take_part(broker, request, message, partition, data, pending, result)
         if error:
             refuse(result, error)
@@ -154,7 +129,7 @@ def _append(
             partition, data, origin, must_start_at_zero=request.version >= ADDS_FROM
         )
     except AppendError as error:
-        metrics.produces_refused += 1
+        broker.metrics.produces_refused += 1
         refuse(result, error.code, error.message)
         result.record_errors = [
             BatchIndexAndErrorMessage(r.batch_index, r.message) for r in error.record_errors
@@ -162,13 +137,55 @@ def _append(
         if error.code not in TELLS_NO_START:
             result.log_start_offset = partition.log_start_offset
         return
-    metrics.bytes_in += len(data)
-    metrics.batches_in += 1
+    broker.metrics.bytes_in += len(data)
+    broker.metrics.batches_in += 1
     result.base_offset = info.first_offset
     result.log_append_time_ms = info.log_append_time_ms
     result.log_start_offset = info.log_start_offset
     if message.acks:
         pending.wait_for(partition, info.last_offset + 1, result)
+
+
+def _prepare(
+    broker: Broker,
+    request: RequestContext,
+    topic: Topic,
+    partition: Partition,
+    one: PartitionProduceData,
+    result: PartitionProduceResponse,
+) -> tuple[memoryview, Origin] | None:
+    """What may be appended, converted if need be; None when `result` says why not."""
+    if partition.offline_error:
+        refuse(result, partition.offline_error)
+        return None
+    data, origin = one.records, Origin.CLIENT
+    if request.version < PRODUCES_BATCHES_FROM and data and is_message_set(memoryview(data)):
+        origin = Origin.CONVERTED
+        try:
+            data = as_batch(memoryview(data))
+        except CorruptBatchError as corrupt:
+            broker.metrics.produces_refused += 1
+            refuse(result, corrupt.code, corrupt.message)
+            return None
+    if data is None or _count_batches(data) != 1:
+        refuse(result, ErrorCode.INVALID_RECORD, "A produce request must have one record batch.")
+        return None
+    assert isinstance(data, memoryview)
+    if _attributes(data) & _COMPRESSION_MASK == _ZSTD and request.version < ZSTD_FROM:
+        refuse(result, ErrorCode.UNSUPPORTED_COMPRESSION_TYPE)
+        return None
+    if topic.is_internal and request.client_id != ADMIN_CLIENT_ID:
+        refuse(
+            result,
+            ErrorCode.INVALID_TOPIC_EXCEPTION,
+            f"Cannot append to internal topic {topic.name}",
+        )
+        return None
+    return data, origin
+
+
+def _attributes(data: memoryview) -> int:
+    return data[_ATTRIBUTES_POSITION] if len(data) >= _HEADER_SIZE else 0
 
 
 def _count_batches(data: Buffer) -> int:
