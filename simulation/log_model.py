@@ -1,10 +1,11 @@
 """What one partition's log promised, and whether what came back keeps it.
 
-The model is a list of values in the order they were accepted. After a power
+The model is the list of records in the order they were accepted. After a power
 cut the log must be a beginning of that list: it ends nowhere before the last
 acknowledged record (none lost, none visible that later vanishes), every record
 is the one that was accepted at its offset (none invented, order kept), and it
-starts no earlier than the start that was acknowledged.
+starts no earlier than the start that was acknowledged. In a compacted log a
+record may be missing only where a later one of the same key is there.
 """
 
 from __future__ import annotations
@@ -18,11 +19,18 @@ class Violation(AssertionError):
     """A promise was broken."""
 
 
+class Entry(NamedTuple):
+    """A record as the model knows it; values are unique, except that None is a tombstone."""
+
+    key: bytes | None
+    value: bytes | None
+
+
 class SentBatch(NamedTuple):
     """A batch of an idempotent producer; `offset` is -1 until it was answered."""
 
     sequence: int
-    values: tuple[bytes, ...]
+    entries: tuple[Entry, ...]
     offset: int = -1
 
 
@@ -42,8 +50,9 @@ class LogModel:
     """One partition, from creation to deletion, through any number of power cuts."""
 
     name: str
-    #: values[i] stands at offset first_offset + i.
-    values: list[bytes] = field(default_factory=list)
+    is_compacted: bool = False
+    #: entries[i] stands at offset first_offset + i, unless it was compacted away.
+    entries: list[Entry] = field(default_factory=list)
     first_offset: int = 0
     #: Everything below it was acknowledged or visible.
     acknowledged_end: int = 0
@@ -53,35 +62,42 @@ class LogModel:
     #: Starts that somebody waits for.
     asked_starts: set[int] = field(default_factory=set)
     #: Being appended when the power failed, if it did: nobody was told either way.
-    in_flight: list[bytes] = field(default_factory=list)
+    in_flight: list[Entry] = field(default_factory=list)
     producers: list[ProducerModel] = field(default_factory=list)
 
     @property
     def end_offset(self) -> int:
-        return self.first_offset + len(self.values)
+        return self.first_offset + len(self.entries)
 
-    def offer(self, values: Sequence[bytes]) -> None:
-        """These values are handed to the log; `accept` or `refuse` follows, or a power cut."""
-        self.in_flight = list(values)
+    def entry_at(self, offset: int) -> Entry | None:
+        index = offset - self.first_offset
+        return self.entries[index] if 0 <= index < len(self.entries) else None
+
+    # What the log is told and says
+
+    def offer(self, entries: Sequence[Entry]) -> None:
+        """These are handed to the log; `accept` or `refuse` follows, or a power cut."""
+        self.in_flight = list(entries)
 
     def refuse(self) -> None:
         """The log has said that it did not take them."""
         self.in_flight = []
 
-    def accept(self, offset: int, values: Sequence[bytes]) -> None:
-        """The log has said that these values stand at `offset`."""
+    def accept(self, offset: int, entries: Sequence[Entry]) -> None:
+        """The log has said that these stand at `offset`."""
         self.in_flight = []
         if offset != self.end_offset:
             raise Violation(f"{self.name}: appended at {offset}, the log ends at {self.end_offset}")
-        self.values += values
+        self.entries += entries
 
     def acknowledge(self, end_offset: int) -> None:
         """Everything below `end_offset` was answered or shown to somebody."""
-        self.acknowledged_end = max(self.acknowledged_end, end_offset)
         if end_offset > self.end_offset:
             raise Violation(f"{self.name}: {end_offset} is beyond the end {self.end_offset}")
+        self.acknowledged_end = max(self.acknowledged_end, end_offset)
 
     def apply_start(self, offset: int, *, acknowledged: bool) -> None:
+        """The log was asked to start at `offset`, or has said that it durably does."""
         self.applied_start = max(self.applied_start, offset)
         if acknowledged:
             self.acknowledged_start = max(self.acknowledged_start, offset)
@@ -90,53 +106,60 @@ class LogModel:
         """The log says that it starts here."""
         if not self.acknowledged_start <= offset <= self.applied_start:
             raise Violation(
-                f"{self.name}: starts at {offset}, expected at most {self.applied_start}"
+                f"{self.name}: starts at {offset}, acknowledged was {self.acknowledged_start}, "
+                f"applied {self.applied_start}"
             )
 
-    def expect(self, offset: int, found: Sequence[bytes]) -> None:
-        """A reader was shown `found` from `offset` on."""
-        start = offset - self.first_offset
-        if start < 0 or list(found) != self.values[start : start + len(found)]:
-            raise Violation(
-                f"{self.name}: wrong records at {offset}: {self._differences(offset, found)}"
-            )
+    # What the log shows
 
-    def recovered(self, start_offset: int, end_offset: int, found: Sequence[bytes]) -> None:
+    def expect(self, start: int, end: int, found: Sequence[tuple[int, Entry]]) -> None:
+        """A reader was shown `found`, and nothing else, between the offsets."""
+        for offset, entry in found:
+            wanted = self.entry_at(offset)
+            if entry != wanted or not start <= offset < end:
+                raise Violation(f"{self.name}: at {offset} {_short(entry)}, not {_short(wanted)}")
+        offsets = [offset for offset, _ in found]
+        if offsets != sorted(set(offsets)):
+            raise Violation(f"{self.name}: offsets {offsets}")
+        missing = set(range(start, end)) - set(offsets)
+        if missing and not self.is_compacted:
+            raise Violation(f"{self.name}: {sorted(missing)} missing between {start} and {end}")
+
+    def _expect_last_values(self, start: int, end: int, found: Sequence[tuple[int, Entry]]) -> None:
+        present = {offset for offset, _ in found}
+        last: dict[bytes | None, int] = {}
+        for offset in range(start, end):
+            entry = self.entry_at(offset)
+            assert entry is not None
+            last[entry.key] = offset
+        for key, offset in last.items():
+            if offset not in present:
+                raise Violation(f"{self.name}: the last record of key {key!r}, {offset}, is gone")
+
+    def recovered(self, start: int, end: int, found: Sequence[tuple[int, Entry]]) -> None:
         """The log as it was opened again; what it holds now counts as shown."""
-        self.values += self.in_flight
+        self.entries += self.in_flight
         self.in_flight = []
-        if end_offset < self.acknowledged_end and start_offset < self.acknowledged_end:
+        if end < self.acknowledged_end:
             raise Violation(
-                f"{self.name}: ends at {end_offset}, acknowledged up to {self.acknowledged_end}"
+                f"{self.name}: ends at {end}, acknowledged up to {self.acknowledged_end}"
             )
-        if (
-            not self.acknowledged_start
-            <= start_offset
-            <= max(self.applied_start, self.first_offset)
-        ):
-            raise Violation(
-                f"{self.name}: starts at {start_offset}, acknowledged start is "
-                f"{self.acknowledged_start}, applied start is {self.applied_start}"
-            )
-        if end_offset > self.end_offset:
-            raise Violation(f"{self.name}: ends at {end_offset}, written up to {self.end_offset}")
-        if len(found) != end_offset - start_offset:
-            raise Violation(
-                f"{self.name}: {len(found)} records between {start_offset} and {end_offset}"
-            )
-        self.expect(start_offset, found)
-        del self.values[end_offset - self.first_offset :]
-        del self.values[: start_offset - self.first_offset]
-        self.first_offset = start_offset
-        self.applied_start = self.acknowledged_start = start_offset
+        if end > self.end_offset:
+            raise Violation(f"{self.name}: ends at {end}, written up to {self.end_offset}")
+        self.applied_start = max(self.applied_start, self.first_offset)
+        self.shown_start(start)
+        self.expect(start, end, found)
+        if self.is_compacted:
+            self._expect_last_values(start, end, found)
+        del self.entries[end - self.first_offset :]
+        del self.entries[: start - self.first_offset]
+        self.first_offset = start
+        self.applied_start = self.acknowledged_start = start
         self.asked_starts.clear()
-        self.acknowledged_end = end_offset
+        self.acknowledged_end = end
 
-    def _differences(self, offset: int, found: Sequence[bytes]) -> str:
-        for position, value in enumerate(found):
-            index = offset + position - self.first_offset
-            expected = self.values[index] if 0 <= index < len(self.values) else None
-            if value != expected:
-                wanted = None if expected is None else expected[:20]
-                return f"at {offset + position} {value[:20]!r} instead of {wanted!r}"
-        return "none"
+
+def _short(entry: Entry | None) -> str:
+    if entry is None:
+        return "nothing"
+    return f"{entry.key!r}={entry.value if entry.value is None else entry.value[:20]!r}"
