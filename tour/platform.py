@@ -20,8 +20,8 @@ START_LIMIT_S = 30.0
 STOP_LIMIT_S = 15.0
 USUAL_PORT = 9092
 
-# "  rest    http://localhost:8082", as `ottla up` and `ottla gateway` print it.
-_DOOR = re.compile(r"^ *([a-z][\w -]*?)  +(\S+)")
+# "  Burrow   http://127.0.0.1:8000", as `ottla up` and `ottla gateway` print it.
+_DOOR = re.compile(r"^ *([A-Za-z][\w -]*?)  +(\S+)$")
 
 
 class Platform(NamedTuple):
@@ -52,7 +52,7 @@ def platform_around(
         words += [f"--{door}-port", "0"]
     words += ["--admin-ports", "0"]
     say(f"$ ottla {' '.join(words)}")
-    with _ottla(words, scratch / "gateway.log", until=r"^metrics .*\n") as (text, took):
+    with _ottla(words, scratch / "gateway.log", until=r"^Admin commands.*\n") as (text, took):
         yield Platform(bootstrap_servers, doors_in(text), took)
 
 

@@ -16,6 +16,9 @@ from uuid import uuid4
 SHOWN_LINES = 8  # of a command's output
 LINE_TIMEOUT_S = 60.0
 
+# The platform's parts, by the names it prints, and where the write-ups expect them.
+USUAL_DOORS = {"REST Proxy": 8082, "Burrow": 8000, "Metrics": 9308, "Console": 9021}
+
 
 class NotSeenError(AssertionError):
     """What the row promises was not seen."""
@@ -57,7 +60,9 @@ class Stage:
     ) -> None:
         self.engine = engine  # "embedded", "apache" or "cluster"
         self.bootstrap_servers = bootstrap_servers
-        self.doors = doors  # name of a door -> http address, such as rest -> http://localhost:8082
+        self.doors = (
+            doors  # name of a door -> http address, such as Burrow -> http://127.0.0.1:8000
+        )
         self.scratch = scratch
         self._say = say
 
@@ -156,7 +161,7 @@ class Stage:
         addresses = {}
         if not self.bootstrap_servers.endswith(":9092"):
             addresses["localhost:9092"] = self.bootstrap_servers
-        for name, port in (("rest", 8082), ("console", 9021), ("burrow", 8000)):
+        for name, port in USUAL_DOORS.items():
             if name in self.doors and not self.doors[name].endswith(f":{port}"):
                 addresses[f"localhost:{port}"] = self.doors[name].removeprefix("http://")
         for usual, ours in addresses.items():

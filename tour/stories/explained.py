@@ -51,7 +51,7 @@ def groups(stage: Stage) -> str:
 
 @shows("2.9")
 def rest_proxy(stage: Stage) -> str:
-    stage.door("rest")
+    stage.door("REST Proxy")
     topic = "topicgo1"
     stage.types(
         "kafka-topics --create --if-not-exists --topic topicgo1 --bootstrap-server localhost:9092"

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import signal
 import sys
 import time
@@ -183,9 +184,11 @@ class Platform:
     def _first_consumer(self) -> str:
         address = self._server.bootstrap_servers
         topic = self._options.demo or "my-topic"
-        return (
-            f"kafka-console-consumer --bootstrap-server {address} --topic {topic} --from-beginning"
-        )
+        tool = "kafka-console-consumer"
+        beside = Path(sys.executable).with_name(tool)
+        if shutil.which(tool) is None and beside.is_file():  # an environment not activated
+            tool = os.path.relpath(beside)
+        return f"{tool} --bootstrap-server {address} --topic {topic} --from-beginning"
 
     # -- staying ------------------------------------------------------------------------
 
@@ -211,9 +214,10 @@ class Platform:
 
     async def _show_dashboard(self) -> None:
         rows = [*self._broker_addresses(), *(door for part in self._parts for door in part.doors)]
-        addresses = "   ".join(f"{name} {address}" for name, address in rows)
         words = ["dash", "--bootstrap-servers", self._server.bootstrap_servers]
-        words += ["--footer", addresses, "--footer", f"try: {self._first_consumer()}"]
+        for name, address in rows:
+            words += ["--address", f"{name}={address}"]
+        words += ["--footer", f"try: {self._first_consumer()}"]
         self._dashboard = await children.start(
             "dash", words, log=None, environment=self._environment
         )

@@ -24,6 +24,7 @@ from ottla.dashboard.panels import (
     ORDER,
     PLOTTED_SECONDS,
     TEAL,
+    Addresses,
     CatchUp,
     Header,
     ListPanel,
@@ -42,38 +43,43 @@ KEYS = "[b]q[/] quit   [b]?[/] help   [b]← →[/] lists   [b]↑ ↓[/] rows  
 
 HELP = f"""\
 [b {TEAL}]Shop analytics[/]
-
-The dashboard reads every partition of the topic from its first record and then
-live. It joins no group and commits nothing: close it, open it, and it has it all
+Reads every partition of the topic from its first record, then live. It
+joins no group and commits nothing: close it, open it, and all is there
 again, out of the log. That is event sourcing.
 
-[b]q[/], [b]Ctrl-C[/]   quit                    [b]?[/]     this page
-[b]←[/] [b]→[/]         choose a list           [b]↑[/] [b]↓[/]   its rows
-[b]Enter[/]       enlarge a list          [b]Esc[/]   back
+{KEYS}   [b]Esc[/] back
 
-[b]Events per second[/]  by the timestamps of the records: real time.
-[b]Users online[/]       as the dispatcher tells, by the shop's time of day; the
-                   dots are the traffic pattern, the darker part is yesterday.
-[b]recurring[/]          sessions of users who had one before, among all sessions.
-[b]anonymous[/]          sessions without a userId.
-[b]users, ~[/]           with ~ from a sample of 65,536 or more sessions: the number
-                   within 0.4 % (standard error), the shares within 0.2 points.
-[b]lists[/]              exact up to 2,000 different names each; beyond, the lower
-                   edge says by how much a number may be too low.
-[b]malformed[/]          what is not an event of the shop: counted, and skipped.
+[b]Events per second[/]  by the records' timestamps: real time
+[b]Users online[/]       as the dispatcher tells, by the shop's time of
+                   day; dotted: the pattern; dark: yesterday
+[b]recurring[/]          share of sessions whose user had one before
+[b]anonymous[/]          share of sessions without a userId
+[b]~[/]                  from a sample of 65,536 sessions or more: users
+                   within 0.4 %, shares within 0.2 points
+                   (standard error)
+[b]lists[/]              exact up to 2,000 different names each; beyond,
+                   the lower edge tells the error
+[b]malformed[/]          no event of the shop: counted and skipped
 """
 
 
 class HelpScreen(ModalScreen[None]):
-    """What the keys do and what the numbers mean."""
+    """What the keys do, what the numbers mean, and where the platform is."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,question_mark,q,enter", "dismiss", "back"),
     ]
 
+    def __init__(self, addresses: Sequence[tuple[str, str]]) -> None:
+        super().__init__()
+        self._addresses = addresses
+
     def compose(self) -> ComposeResult:
         with VerticalScroll(id="help"):
             yield Static(HELP)
+            if self._addresses:
+                lines = [f"{name:<19}{address}" for name, address in self._addresses]
+                yield Static("\n".join(["", *lines]), markup=False)
 
 
 class Dashboard(App[None]):
@@ -95,13 +101,14 @@ class Dashboard(App[None]):
     .hidden {{ display: none; }}
     #status {{ height: auto; max-height: 2; color: {AMBER}; padding: 0 1; display: none; }}
     #status.active {{ display: block; }}
-    #footer {{ height: auto; max-height: 4; color: #94a3b8; padding: 0 1; }}
+    Addresses {{ height: 1; }}
+    #footer {{ height: auto; max-height: 2; color: #94a3b8; padding: 0 1; }}
     #keys {{ height: 1; color: {MUTED}; padding: 0 1; background: #111c33; }}
     Screen.tall #plots {{ height: 13; }}
     Screen.short #plots {{ height: 7; }}
     HelpScreen {{ align: center middle; background: #0b1220 70%; }}
-    #help {{ width: 84; max-width: 100%; height: auto; max-height: 100%;
-             border: round {TEAL}; background: #0f182c; padding: 1 2; }}
+    #help {{ width: 80; max-width: 100%; height: auto; max-height: 100%;
+             border: round {TEAL}; background: #0f182c; padding: 0 2; }}
     """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("q,ctrl+c,ctrl+q", "quit", "quit", priority=True),
@@ -112,10 +119,18 @@ class Dashboard(App[None]):
         Binding("escape", "shrink", "back"),
     ]
 
-    def __init__(self, reader: Reader, footer: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        reader: Reader,
+        footer: Sequence[str] = (),
+        addresses: Sequence[tuple[str, str]] = (),
+    ) -> None:
         super().__init__()
         self._reader = reader
-        self._footer = footer
+        self._footer = Static("\n".join(footer), id="footer", markup=False)
+        self._footer.display = bool(footer)
+        self._addresses = Addresses(addresses)
+        self._addresses.display = bool(addresses)
         self._chosen = 0
         self._enlarged = False
         self._dimensions = self.size
@@ -135,8 +150,8 @@ class Dashboard(App[None]):
         yield Horizontal(self._rate_plot, self._users_plot, id="plots")
         yield self._grid
         yield self._status
-        if self._footer:
-            yield Static("\n".join(self._footer), id="footer", markup=False)
+        yield self._addresses
+        yield self._footer
         yield Static(KEYS, id="keys")
 
     def on_mount(self) -> None:
@@ -163,7 +178,7 @@ class Dashboard(App[None]):
 
     def action_help(self) -> None:
         if not isinstance(self.screen, HelpScreen):
-            self.push_screen(HelpScreen())
+            self.push_screen(HelpScreen(self._addresses.pairs))
 
     def action_choose(self, by: int) -> None:
         self._choose((self._chosen + by) % len(ORDER))
@@ -188,7 +203,7 @@ class Dashboard(App[None]):
         screen.set_class(height >= 44, "tall")
         screen.set_class(height < 22, "short")
         plots = 13 if height >= 44 else 7 if height < 22 else 9
-        room = height - 4 - plots - (2 if self._footer else 0)
+        room = height - 4 - plots - self._addresses.display - 2 * self._footer.display
         columns = max(1, min(3, width // MIN_LIST_WIDTH))
         rows = max(1, min(3, room // MIN_LIST_HEIGHT))
         if self._enlarged:

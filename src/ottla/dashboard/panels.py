@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import ClassVar
 
 from rich.style import Style
@@ -104,6 +105,28 @@ class Tiles(Widget):
             labels.append(f" {label}".ljust(width), Style(color=MUTED))
             values.append(f" {value}".ljust(width), Style(color=color, bold=True))
         return Text("\n").join([labels, values])
+
+
+IMPORTANT = ("broker", "Console", "REST Proxy", "Burrow")  # first, where not all have room
+
+
+class Addresses(Widget):
+    """Where the platform's parts are: as many as fit in one line; the help shows them all."""
+
+    def __init__(self, pairs: Sequence[tuple[str, str]]) -> None:
+        super().__init__()
+        self.pairs = sorted(
+            pairs, key=lambda p: IMPORTANT.index(p[0]) if p[0] in IMPORTANT else len(IMPORTANT)
+        )
+
+    def render(self) -> RenderResult:
+        line = Text(" ", no_wrap=True, overflow="crop")
+        for name, address in self.pairs:
+            pair = Text.assemble((f"{name} ", MUTED), (f"{address}   ", "#94a3b8"))
+            if line.cell_len + pair.cell_len > self.size.width + 2:
+                break
+            line.append_text(pair)
+        return line
 
 
 class CatchUp(Widget):

@@ -29,8 +29,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     parser.add_argument("--rows", type=int, default=10, help="of each printed list")
     parser.add_argument(
+        "--address", action="append", default=[], metavar="NAME=ADDRESS",
+        help="an address to show at the bottom; may be given again",
+    )  # fmt: skip
+    parser.add_argument(
         "--footer", action="append", default=[], metavar="LINE",
-        help="a line to show at the bottom, such as an address; may be given again",
+        help="a line to show at the bottom; may be given again",
     )  # fmt: skip
 
 
@@ -43,7 +47,8 @@ def run(args: argparse.Namespace, settings: Mapping[str, str]) -> int:
         return _print_often(reader, args.rows, args.interval)
     from ottla.dashboard.app import Dashboard
 
-    Dashboard(reader, args.footer).run()
+    pairs = [tuple(word.partition("=")[::2]) for word in args.address]
+    Dashboard(reader, args.footer, pairs).run()
     return 0
 
 

@@ -58,13 +58,15 @@ def visible_lists(app: Dashboard) -> list[str]:
 
 
 async def test_a_small_terminal_shows_three_lists_and_a_large_one_all(reader: Reader) -> None:
-    app = Dashboard(reader, ["Broker localhost:9092"])
+    addresses = [("Metrics", "http://127.0.0.1:9308"), ("broker", "127.0.0.1:9092")]
+    app = Dashboard(reader, ["try: kafka-topics --list"], addresses)
     async with app.run_test(size=(80, 24)) as pilot:
         await pilot.pause()
         assert visible_lists(app) == list(ORDER[:3])
         text = text_on(app)
-        for part in ("product 00", "Events per second", "Users online", "Broker localhost:9092"):
+        for part in ("product 00", "Events per second", "Users online", "try: kafka-topics --list"):
             assert part in text
+        assert "broker 127.0.0.1:9092   Metrics http://127.0.0.1:9308" in text
         await pilot.resize_terminal(140, 45)
         await pilot.pause()
         assert visible_lists(app) == list(ORDER)
@@ -118,12 +120,13 @@ async def test_q_and_ctrl_c_quit_and_close_the_reader(reader: Reader, key: str) 
 
 
 async def test_help_opens_over_the_dashboard_and_closes(reader: Reader) -> None:
-    app = Dashboard(reader)
-    async with app.run_test(size=(80, 24)) as pilot:
+    app = Dashboard(reader, (), [("broker", "127.0.0.1:9092")])
+    async with app.run_test(size=(80, 40)) as pilot:
         await pilot.press("?")
         await pilot.pause()
         assert isinstance(app.screen, HelpScreen)
-        assert "commits nothing" in text_on(app)
+        assert "broker             127.0.0.1:9092" in text_on(app)
+        assert "joins no group and commits nothing" in text_on(app)
         await pilot.press("escape")
         await pilot.pause()
         assert not isinstance(app.screen, HelpScreen)
