@@ -46,6 +46,7 @@ from ottla.storage.partition_log import AppendInfo
 from ottla.storage.retention import DeleteJob
 from ottla.storage.validator import Origin
 from ottla.wire.errors import ErrorCode, RequestError
+from ottla.wire.message import Buffer
 
 #: Cached encodings of responses; cleared with every change of the metadata.
 RESPONSE_CACHE_ENTRIES: Final = 256
@@ -98,7 +99,7 @@ class Broker:
         )
         self.connections: dict[int, Connection] = {}
         self.fetches_waiting_for_budget: dict[PendingFetch, None] = {}
-        self.response_cache: dict[object, bytes] = {}
+        self.response_cache: dict[object, Buffer] = {}
         self.is_log_directory_offline = False
         self._free_producer_ids = range(0)
         self.load_report = LoadReport(is_clean=True)
@@ -344,6 +345,11 @@ class Broker:
         self.response_cache.clear()
         if journal.is_bloated:
             journal.rewrite([encode_change(list(self.metadata.snapshot()))])
+
+    def cache_response(self, key: object, body: Buffer) -> None:
+        """Keep an encoded response until the metadata changes."""
+        if len(self.response_cache) < RESPONSE_CACHE_ENTRIES:
+            self.response_cache[key] = body
 
     def find_partition(self, topic_name: str, index: int) -> Partition | None:
         topic = self.metadata.topics.get(topic_name)

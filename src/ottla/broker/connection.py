@@ -9,11 +9,14 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from ottla.broker.budget import Budget
 from ottla.broker.effects import Effects
 from ottla.wire.message import Buffer
+
+if TYPE_CHECKING:
+    from ottla.broker.pending_fetch import PendingFetch
 
 #: Requests of one connection that may be in progress before its reading pauses.
 MAX_IN_PROGRESS: Final = 64
@@ -54,6 +57,7 @@ class Connection:
         "listener",
         "local_host",
         "local_port",
+        "parked_fetches",
         "peer_host",
         "peer_port",
         "principal",
@@ -90,9 +94,16 @@ class Connection:
         self.is_muted = False
         self.is_closed = False
         self.driver_state: object = None
+        #: Fetches that wait, so that they need not when the client has left.
+        self.parked_fetches: dict[PendingFetch, None] = {}
 
     def __repr__(self) -> str:
         return f"<Connection {self.id} {self.listener} from {self.peer_host}:{self.peer_port}>"
+
+    @property
+    def place(self) -> tuple[str, str, int]:
+        """What responses that name addresses depend on, and who may see what."""
+        return self.principal, self.local_host, self.local_port
 
     def take_slot(self) -> ResponseSlot:
         """The next response's place; pauses the connection when it has enough of them."""
@@ -173,6 +184,8 @@ class Connection:
     def released(self) -> None:
         """The driver has let go of the connection and of its buffers."""
         self.is_closed = True
+        for fetch in list(self.parked_fetches):
+            fetch.abandon()
         self.slots.clear()
         self.budget.change_unsent(-self.held_bytes)
         self.unsent_bytes = self.finished_bytes = 0

@@ -364,11 +364,13 @@ class PendingFetch:
 
     def _arm(self) -> None:
         broker = self.request.broker
+        self.request.connection.parked_fetches[self] = None
         if self._timer is None and self._deadline_ms > broker.mono_ms:
             broker.metrics.fetches_parked += 1
             self._timer = broker.deadlines.at(self._deadline_ms, self._deadline)
 
     def _stop_waiting(self) -> None:
+        self.request.connection.parked_fetches.pop(self, None)
         if self._state is _State.WATCHING:
             for partition in self._watched:
                 partition.watchers.pop(self, None)

@@ -8,7 +8,7 @@ values in the handlers' responses. A broken invariant is not caught.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from ottla.broker.request import Parked, RequestContext
 from ottla.handlers.error_response import error_response
@@ -21,6 +21,9 @@ from ottla.wire.message import Message
 if TYPE_CHECKING:
     from ottla.broker.broker import Broker
     from ottla.broker.connection import Connection
+
+#: Stands in for a request that need not be read.
+_ANY_MESSAGE: Final = Message()
 
 
 def dispatch(
@@ -54,17 +57,25 @@ def _dispatch(
     if not is_served and key != API_VERSIONS_KEY:
         raise ProtocolError(f"{api.name} version {version} is not served")
     is_flexible = is_served and version >= api.flexible_from
-    if not is_served:
-        # The message of a version from the future cannot be read (KIP-511).
-        message, version = api.request_class(), 0
-    elif api.decode is not None:
-        message = api.decode(view, header.body, version)
-    else:
-        message = codec.decode(api.request_class, version, view, header.body, is_flexible)
+    connection.client_id = header.client_id
     metrics = broker.metrics.api(key)
     metrics.requests += 1
     metrics.request_bytes += len(view)
-    connection.client_id = header.client_id
+    cache_key = None
+    cached = None
+    if not is_served:
+        # The message of a version from the future cannot be read (KIP-511).
+        message, version = api.request_class(), 0
+    else:
+        if api.is_cacheable:
+            cache_key = (key, version, bytes(view[header.body :]), *connection.place)
+            cached = broker.response_cache.get(cache_key)
+        if cached is not None:
+            message = _ANY_MESSAGE
+        elif api.decode is not None:
+            message = api.decode(view, header.body, version)
+        else:
+            message = codec.decode(api.request_class, version, view, header.body, is_flexible)
     request = RequestContext(
         broker,
         connection,
@@ -80,13 +91,16 @@ def _dispatch(
         _refuse,
     )
     request.body_encoder = api.encode
-    if is_served:
-        _run(broker, api, request)
+    if cached is not None:
+        request.send_body((cached,))
+    elif is_served:
+        _run(broker, api, request, cache_key)
     else:
         _refuse(request, RequestError(ErrorCode.UNSUPPORTED_VERSION))
 
 
-def _run(broker: Broker, api: Api, request: RequestContext) -> None:
+def _run(broker: Broker, api: Api, request: RequestContext, cache_key: object) -> None:
+    metadata_epoch = broker.metadata.epoch
     try:
         response = api.handle(broker, request, request.message)
     except RequestError as error:
@@ -98,7 +112,13 @@ def _run(broker: Broker, api: Api, request: RequestContext) -> None:
         request.complete_without_response()
         return
     assert isinstance(response, Message)
-    request.complete(response)
+    if cache_key is None or metadata_epoch != broker.metadata.epoch:
+        request.complete(response)
+        return
+    body = bytearray()
+    codec.encode(response, request.version, request.is_flexible, body)
+    broker.cache_response(cache_key, body)
+    request.send_body((body,))
 
 
 def _refuse(request: RequestContext, error: RequestError) -> None:

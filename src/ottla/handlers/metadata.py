@@ -40,6 +40,10 @@ if TYPE_CHECKING:
 IDS_FROM: Final = 12
 
 
+#: Equal requests get equal responses until the metadata changes.
+IS_CACHEABLE = True
+
+
 def handle(broker: Broker, request: RequestContext, message: MetadataRequest) -> MetadataResponse:
     """Brokers, and the topics asked for; creates missing ones where both sides allow it."""
     if request.version < IDS_FROM:

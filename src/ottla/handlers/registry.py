@@ -6,7 +6,9 @@ because a broker that is ready in a tenth of a second cannot load them all.
 
 A handler module has `handle(broker, request, message)`, which returns a
 response or a `Parked`. It may have `decode(buffer, position, version)` and
-`encode(response, version)` where the compiled codec is not fast enough.
+`encode(response, version)` where the compiled codec is not fast enough, and
+`IS_CACHEABLE` where equal requests from the same place get equal responses
+until the cluster's metadata changes.
 """
 
 from __future__ import annotations
@@ -113,6 +115,7 @@ class Api:
         "encode",
         "flexible_from",
         "handle",
+        "is_cacheable",
         "key",
         "max_version",
         "min_version",
@@ -134,6 +137,7 @@ class Api:
         self.request_class: type[Message] = messages.REQUEST
         self.response_class: type[Message] = messages.RESPONSE
         self.handle: Handler = module.handle
+        self.is_cacheable: bool = getattr(module, "IS_CACHEABLE", False)
         self.decode: Decoder | None = getattr(module, "decode", None)
         self.encode: BodyEncoder | None = getattr(module, "encode", None)
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from tests.support.core import Core, Sink
+from tests.support.requests import create_topic, fetch, metadata
 
 import ottla.handlers
 from ottla.handlers.registry import ROWS, find_api
@@ -115,3 +116,25 @@ def test_an_empty_request_of_every_version_is_answered(core: Core, key: int, ver
     sink: Sink = core.sink
     if client.connection not in sink.closed and client.read() is None:
         assert client.connection.slots, "neither answered, parked nor closed"
+
+
+def test_equal_requests_are_answered_from_the_cache_until_something_changes(core: Core) -> None:
+    client, elsewhere = core.client(), core.client(port=1)
+    client.call(create_topic("t"), 7)
+    first = client.call(metadata("t", "u"), 12)
+    assert len(core.broker.response_cache) == 1
+    assert client.call(metadata("t", "u"), 12) == first
+    assert elsewhere.call(metadata("t", "u"), 12).brokers[0].port == 1
+    client.call(create_topic("u"), 7)
+    assert [t.error_code for t in client.call(metadata("t", "u"), 12).topics] == [0, 0]
+
+
+def test_what_a_lost_client_waited_for_is_forgotten(core: Core) -> None:
+    client = core.client()
+    client.call(create_topic("t"), 7)
+    client.send(fetch("t", max_wait_ms=2**31 - 1), 12)
+    partition = core.broker.find_partition("t", 0)
+    assert partition is not None
+    assert partition.watchers
+    core.broker.connection_lost(client.connection)
+    assert not partition.watchers
