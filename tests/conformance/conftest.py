@@ -16,6 +16,13 @@ def embedded_broker() -> Iterator[ottla.Broker]:
         yield broker
 
 
+@pytest.fixture(scope="session")
+def strict_broker() -> Iterator[ottla.Broker]:
+    """Serves just the versions that Apache Kafka 4 serves."""
+    with ottla.Broker(config={"ottla.protocol": "strict"}) as broker:
+        yield broker
+
+
 @pytest.fixture(params=["embedded", pytest.param("apache", marks=pytest.mark.apache)])
 def bootstrap_servers(request: pytest.FixtureRequest) -> str:
     """Address of a broker that must behave as Kafka."""

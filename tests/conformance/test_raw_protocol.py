@@ -50,10 +50,10 @@ def test_apache_kafka_answers_as_written_down(
 
 @pytest.mark.parametrize(("scenario", "version"), CASES)
 def test_ottla_answers_as_apache_kafka_does(
-    embedded_broker: ottla.Broker, scenario: Scenario, version: int
+    strict_broker: ottla.Broker, scenario: Scenario, version: int
 ) -> None:
     kafka = comparison.load(scenario.name)[version]
-    ottla = talk_through(scenario, "127.0.0.1", embedded_broker.port, version)
+    ottla = talk_through(scenario, "127.0.0.1", strict_broker.port, version)
     found = comparison.unregistered(comparison.differences(scenario.name, kafka, ottla))
     report = "\n".join(f"{d.path}: kafka {d.kafka!r}, ottla {d.ottla!r}" for d in found)
     assert not found, f"not in docs/compatibility.toml:\n{report}"

@@ -25,6 +25,7 @@ from ottla.broker.maintenance import Maintenance
 from ottla.broker.metrics import Metrics
 from ottla.broker.partitions import Acknowledge, Partition
 from ottla.broker.pending_fetch import PendingFetch
+from ottla.broker.quotas import Quotas
 from ottla.broker.topics import (
     INTERNAL_TOPICS,
     RESOURCE_BROKER,
@@ -92,6 +93,7 @@ class Broker:
         self.metrics = Metrics()
         self.budget = Budget(config.number("ottla.unsent.max.bytes"))
         self.deadlines = Deadlines()
+        self.quotas = Quotas(self)
         self.authorizer: Authorizer = AllowAll()
         self.fetch_sessions = FetchSessions(
             lambda: int.from_bytes(random_bytes(4), "big") >> 1,
@@ -438,9 +440,6 @@ class Broker:
         for partition in topic.partitions:
             partition.log.config = settings
 
-    def quotas_changed(self) -> None:
-        """Put changed client quotas into effect."""
-
     def broker_configs_changed(self) -> None:
         """Put changed dynamic configuration of the broker into effect."""
         configs = self.metadata.configs
@@ -550,6 +549,7 @@ class Broker:
             self.coordinators.abort_unknown_transactions(
                 p for t in self.metadata.topics.values() for p in t.partitions
             )
+        self.quotas.changed()
         Maintenance(self).start()
 
     def _settings_of(self, topic_name: str) -> LogConfig:

@@ -57,6 +57,7 @@ class Connection:
         "listener",
         "local_host",
         "local_port",
+        "muted_until_ms",
         "parked_fetches",
         "peer_host",
         "peer_port",
@@ -92,6 +93,7 @@ class Connection:
         self.is_paused = False
         #: A barrier (authentication, throttling) holds the connection.
         self.is_muted = False
+        self.muted_until_ms = 0
         self.is_closed = False
         self.driver_state: object = None
         #: Fetches that wait, so that they need not when the client has left.

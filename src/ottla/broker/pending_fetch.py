@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Final
 from ottla.batch.errors import CorruptBatchError
 from ottla.broker.authorizer import Operation, Resource
 from ottla.broker.legacy_formats import FETCHES_BATCHES_FROM, as_message_set
+from ottla.broker.quotas import CONSUMER_BYTE_RATE
 from ottla.storage.errors import StorageError
 from ottla.storage.log_reader import ColdRead, ReadInfo
 from ottla.wire.errors import ErrorCode
@@ -326,6 +327,10 @@ class PendingFetch:
         self._over()
         context = self._context
         response = FetchResponse(session_id=context.session_id)
+        request = self.request
+        response.throttle_time_ms = request.broker.quotas.use(
+            CONSUMER_BYTE_RATE, request.connection, request.client_id, round_.size
+        )
         topics: dict[tuple[bytes, str], FetchableTopicResponse] = {}
         for wanted, data in round_.read:
             if context.session is not None:

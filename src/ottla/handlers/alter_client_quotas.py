@@ -52,7 +52,7 @@ def handle(
             changes = _check(entry)
             if changes and not message.validate_only:
                 broker.commit_metadata(broker.metadata.decide_quota(entity, changes))
-                broker.quotas_changed()
+                broker.quotas.changed()
         except RequestError as error:
             result.error_code = error.code
             result.error_message = error.message

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from ottla.broker.authorizer import CLUSTER_NAME, Operation, Resource
 from ottla.broker.config_types import ConfigSource
+from ottla.broker.quotas import CONTROLLER_MUTATION_RATE
 from ottla.broker.topics import Topic
 from ottla.wire.errors import ErrorCode, RequestError
 from ottla.wire.messages.create_topics import (
@@ -51,6 +52,11 @@ def handle(
         except RequestError as error:
             result = _refusal(wanted.name, error)
         response.topics.append(result)
+    if not message.validate_only:
+        made = sum(t.num_partitions for t in response.topics if not t.error_code)
+        response.throttle_time_ms = broker.quotas.use(
+            CONTROLLER_MUTATION_RATE, request.connection, request.client_id, made
+        )
     return response
 
 

@@ -18,6 +18,7 @@ from ottla.batch.record_batch import read_header
 from ottla.broker.authorizer import Operation, Resource
 from ottla.broker.legacy_formats import PRODUCES_BATCHES_FROM, as_batch, is_message_set
 from ottla.broker.pending_produce import PendingProduce, refuse
+from ottla.broker.quotas import PRODUCER_BYTE_RATE
 from ottla.broker.request import Parked
 from ottla.storage.errors import AppendError
 from ottla.storage.validator import Origin
@@ -100,6 +101,11 @@ def handle(
             else:
                 _append(broker, request, message, pending, topic, one, result)
         response.responses.append(TopicProduceResponse(data.topic_id, data.name, results))
+    if broker.quotas.is_active:
+        size = sum(len(p.records or b"") for t in message.topic_data for p in t.partition_data)
+        response.throttle_time_ms = broker.quotas.use(
+            PRODUCER_BYTE_RATE, request.connection, request.client_id, size
+        )
     if acks == 0:
         return _finish_unacknowledged(request, response)
     return Parked.LATER if pending.is_parked(message.timeout_ms) else response
