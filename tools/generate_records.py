@@ -116,6 +116,91 @@ ConsumerGroupRegularExpressionValue value writes 0, flexible 0
     timestamp_ms int64
 """,
     ),
+    "share_groups": (
+        "Share groups (KIP-932) in `__consumer_offsets` (key types 10 to 15).",
+        """
+ShareGroupMemberMetadataKey key 10
+    group_id string
+    member_id string
+ShareGroupMemberMetadataValue value writes 0, flexible 0
+    rack_id string?
+    client_id string
+    client_host string
+    subscribed_topic_names []string
+ShareGroupMetadataKey key 11
+    group_id string
+ShareGroupMetadataValue value writes 0, flexible 0
+    epoch int32
+    metadata_hash int64
+ShareGroupTargetAssignmentMetadataKey key 12
+    group_id string
+ShareGroupTargetAssignmentMetadataValue value writes 0, flexible 0
+    assignment_epoch int32
+    assignment_timestamp_ms int64 tag 0
+ShareGroupTargetAssignmentMemberKey key 13
+    group_id string
+    member_id string
+SharePartitions part of several
+    topic_id uuid
+    partitions []int32
+ShareGroupTargetAssignmentMemberValue value writes 0, flexible 0
+    topic_partitions []SharePartitions
+ShareGroupCurrentMemberAssignmentKey key 14
+    group_id string
+    member_id string
+ShareGroupCurrentMemberAssignmentValue value writes 0, flexible 0
+    member_epoch int32
+    previous_member_epoch int32
+    state int8
+    assigned_partitions []SharePartitions
+ShareGroupStatePartitionMetadataKey key 15
+    group_id string
+ShareTopicPartitions part of ShareGroupStatePartitionMetadataValue
+    topic_id uuid
+    topic_name string
+    partitions []int32
+ShareTopic part of ShareGroupStatePartitionMetadataValue
+    topic_id uuid
+    topic_name string
+ShareGroupStatePartitionMetadataValue value writes 0, flexible 0
+    initializing_topics []ShareTopicPartitions
+    initialized_topics []ShareTopicPartitions
+    deleting_topics []ShareTopic
+""",
+    ),
+    "share_state": (
+        "Progress of share partitions in `__share_group_state` (key types 0 and 1).",
+        """
+ShareSnapshotKey key 0
+    group_id string
+    topic_id uuid
+    partition int32
+ShareStateBatch part of both values
+    first_offset int64
+    last_offset int64
+    delivery_state int8
+    delivery_count int16
+ShareSnapshotValue value writes 0, flexible 0
+    snapshot_epoch int32
+    state_epoch int32
+    leader_epoch int32
+    start_offset int64
+    delivery_complete_count int32 = -1 tag 0
+    create_timestamp_ms int64
+    write_timestamp_ms int64
+    state_batches []ShareStateBatch
+ShareUpdateKey key 1
+    group_id string
+    topic_id uuid
+    partition int32
+ShareUpdateValue value writes 0, flexible 0
+    snapshot_epoch int32
+    leader_epoch int32
+    start_offset int64
+    delivery_complete_count int32 = -1 tag 0
+    state_batches []ShareStateBatch
+""",
+    ),
     "transactions": (
         "Transactional producers in `__transaction_state` (key type 0).",
         """

@@ -102,6 +102,8 @@ class ConsumerGroup:
     holders: dict[tuple[bytes, int], str] = field(default_factory=dict)
     #: Expression -> the topics it stood for when it was last looked at.
     resolved: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    #: At which state of the topics the group was last checked; a restart may lose it.
+    checked_epoch: int = field(default=-1, compare=False)
 
     @property
     def state(self) -> str:

@@ -36,7 +36,7 @@ from ottla.coordinator.outcome import Client, Outcome
 from ottla.coordinator.reconciliation import MemberState, Position, reconcile
 from ottla.coordinator.records import consumer_groups as records
 from ottla.coordinator.timers import TimerKey, Timers
-from ottla.coordinator.topic_catalog import TopicCatalog
+from ottla.coordinator.topic_catalog import TopicCatalog, TopicInfo
 from ottla.wire.errors import ErrorCode
 from ottla.wire.messages import consumer_group_heartbeat as messages
 
@@ -85,8 +85,6 @@ class ConsumerProtocol:
         self._timers = timers
         self._topics = topics
         self._random_bytes = random_bytes
-        #: What a restart may lose: at which state of the topics a group was checked.
-        self._checked: dict[str, int] = {}
 
     # --- the heartbeat
 
@@ -245,7 +243,6 @@ class ConsumerProtocol:
 
     def subscribe(self, step: Step, known: ConsumerMember, member: ConsumerMember) -> None:
         """Take over what the member wants; afterwards the target is up to date."""
-        group_id = step.group.group_id
         is_new = known.member_id not in step.members
         step.members[member.member_id] = member
         if is_new or replace(member, position=known.position) != known:
@@ -254,13 +251,13 @@ class ConsumerProtocol:
             member.subscribed_topic_names != known.subscribed_topic_names
             or member.subscribed_topic_regex != known.subscribed_topic_regex
         )
-        topics_changed = self._checked.get(group_id) != self._topics.epoch
+        topics_changed = step.group.checked_epoch != self._topics.epoch
         if bump or topics_changed:
             self._resolve(step, again=topics_changed)
             metadata_hash = self._metadata_hash(step)
             if bump or metadata_hash != step.group.metadata_hash:
                 self._write_epoch(step, metadata_hash)
-            self._checked[group_id] = self._topics.epoch
+            step.group.checked_epoch = self._topics.epoch
         if step.group_epoch > step.assignment_epoch:
             self._assign(step)
 
@@ -307,11 +304,10 @@ class ConsumerProtocol:
         return found
 
     def _metadata_hash(self, step: Step) -> int:
-        """A number that changes with the topics the group is subscribed to."""
-        digest = hashlib.blake2b(digest_size=8)
-        for name, (topic_id, count) in self._subscribed(step).items():
-            digest.update(f"{name}\0{topic_id.hex()}\0{count}\0".encode())
-        return int.from_bytes(digest.digest(), "big", signed=True)
+        return hash_of_topics(
+            TopicInfo(name, topic_id, count)
+            for name, (topic_id, count) in self._subscribed(step).items()
+        )
 
     def _assign(self, step: Step) -> None:
         topics = self._subscribed(step)
@@ -466,9 +462,6 @@ class ConsumerProtocol:
         out.erase(records.ConsumerGroupTargetAssignmentMetadataKey(group.group_id))
         out.erase(records.ConsumerGroupMetadataKey(group.group_id))
 
-    def forget(self, group_id: str) -> None:
-        self._checked.pop(group_id, None)
-
 
 # --- checks
 
@@ -517,6 +510,15 @@ def check_request(request: messages.ConsumerGroupHeartbeatRequest, client: Clien
                 f"regular expression: {error}.",
                 ErrorCode.INVALID_REGULAR_EXPRESSION,
             )
+
+
+def hash_of_topics(topics: Iterable[TopicInfo]) -> int:
+    """A number that changes with the topics a group is subscribed to."""
+    digest = hashlib.blake2b(digest_size=8)
+    for topic in topics:
+        text = f"{topic.name}\0{topic.topic_id.hex()}\0{topic.partition_count}\0"
+        digest.update(text.encode())
+    return int.from_bytes(digest.digest(), "big", signed=True)
 
 
 def unknown_member(member_id: str, group: ConsumerGroup) -> GroupRefusal:

@@ -30,25 +30,29 @@ Deciding (each returns an Outcome):
     delete_group(group_id, waiter): the reply is a DeletableGroupResult
     delete_topics(names): a list of (group id, Outcome) without replies
     consumer_heartbeat(ConsumerGroupHeartbeatRequest, client, waiter, wall_ms, mono_ms)
+    share_heartbeat(ShareGroupHeartbeatRequest, client, waiter, wall_ms, mono_ms)
     on_time(wall_ms, mono_ms): a list of (group id, Outcome)
 Reading (answers at once; the caller waits for what is not flushed yet):
     offset_fetch(OffsetFetchRequest, client) -> OffsetFetchResponse
     describe_group(group_id, client) -> describe_groups.DescribedGroup
     describe_consumer_group(group_id) -> consumer_group_describe.DescribedGroup
+    describe_share_group(group_id) -> share_group_describe.DescribedGroup
+    share_group(group_id) -> ShareGroup | None
     list_groups(ListGroupsRequest) -> ListGroupsResponse
 
-Groups are of two types, classic and consumer (KIP-848). An empty group of one
-type makes way for members of the other; a busy one is converted.
+Groups are of three types: classic, consumer (KIP-848) and share (KIP-932). An
+empty classic or consumer group makes way for members of the other type; a busy
+one is converted.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Final
 
 from ottla.coordinator import offset_decisions
 from ottla.coordinator.classic_group import ClassicGroup, GroupState, restore
-from ottla.coordinator.classic_protocol import ClassicProtocol, leave_response, leaving_members
+from ottla.coordinator.classic_protocol import leave_response, leaving_members
 from ottla.coordinator.consumer_group import LEAVE_EPOCH, ConsumerGroup
 from ottla.coordinator.consumer_group_classic import ClassicMembers
 from ottla.coordinator.consumer_group_protocol import (
@@ -56,30 +60,27 @@ from ottla.coordinator.consumer_group_protocol import (
     GroupRefusal,
     check_request,
 )
-from ottla.coordinator.consumer_group_records import ConsumerGroups
 from ottla.coordinator.consumer_protocol import PROTOCOL_TYPE
 from ottla.coordinator.group_config import GroupConfig
 from ottla.coordinator.group_migration import check_upgrade, downgrade, is_to_downgrade, upgrade
-from ottla.coordinator.group_views import (
-    describe_classic,
-    describe_consumer,
-    single_group_fetch,
-)
-from ottla.coordinator.offset_store import OffsetStore
-from ottla.coordinator.outcome import Client, CoordinatorRecord, Outcome, Producer, Waiter
-from ottla.coordinator.placement import partition_for
-from ottla.coordinator.records.framing import decode_key, decode_value, key_type
-from ottla.coordinator.records.offsets import (
-    GroupMetadataKey,
-    GroupMetadataValue,
-    OffsetCommitKey,
-    OffsetCommitValue,
-)
-from ottla.coordinator.timers import TimerKey, Timers
-from ottla.coordinator.topic_catalog import NoTopics, TopicCatalog
+from ottla.coordinator.group_offsets import GroupOffsets
+from ottla.coordinator.group_table import EXPIRY_CHECK
+from ottla.coordinator.group_views import describe_classic, describe_consumer, describe_share
+from ottla.coordinator.outcome import Client, Outcome, Waiter
+from ottla.coordinator.records.framing import decode_value
+from ottla.coordinator.records.offsets import GroupMetadataKey, GroupMetadataValue
+from ottla.coordinator.share_group import ShareGroup
+from ottla.coordinator.share_group_protocol import SESSION, ShareProtocol
+from ottla.coordinator.share_group_protocol import check_request as check_share_request
+from ottla.coordinator.timers import TimerKey
+from ottla.coordinator.topic_catalog import TopicCatalog
 from ottla.wire.errors import ErrorCode
-from ottla.wire.messages import consumer_group_describe, describe_groups, list_groups
-from ottla.wire.messages import offset_fetch as fetching
+from ottla.wire.messages import (
+    consumer_group_describe,
+    describe_groups,
+    list_groups,
+    share_group_describe,
+)
 from ottla.wire.messages.consumer_group_heartbeat import (
     ConsumerGroupHeartbeatRequest,
     ConsumerGroupHeartbeatResponse,
@@ -88,24 +89,21 @@ from ottla.wire.messages.delete_groups import DeletableGroupResult
 from ottla.wire.messages.heartbeat import HeartbeatRequest, HeartbeatResponse
 from ottla.wire.messages.join_group import JoinGroupRequest, JoinGroupResponse
 from ottla.wire.messages.leave_group import LeaveGroupRequest, MemberResponse
-from ottla.wire.messages.offset_commit import OffsetCommitRequest
-from ottla.wire.messages.offset_delete import OffsetDeleteRequest, OffsetDeleteResponse
+from ottla.wire.messages.share_group_heartbeat import (
+    ShareGroupHeartbeatRequest,
+    ShareGroupHeartbeatResponse,
+)
 from ottla.wire.messages.sync_group import SyncGroupRequest, SyncGroupResponse
-from ottla.wire.messages.txn_offset_commit import TxnOffsetCommitRequest
 
 #: SyncGroup from this version names the protocol it is about (KIP-559).
 SYNC_NAMES_PROTOCOL_FROM: Final = 5
-#: OffsetCommit from this version can say that a group is not there.
-COMMIT_GROUP_NOT_FOUND_FROM: Final = 9
 #: DescribeGroups from this version reports a missing group as an error.
 DESCRIBE_NOT_FOUND_FROM: Final = 6
-#: OffsetFetch from this version asks for several groups.
-FETCH_BATCH_FROM: Final = 8
-
-EXPIRY_CHECK: Final = TimerKey("expiry", "")
+#: The name of the state of a consumer or share group without members.
+EMPTY: Final = "Empty"
 
 
-class GroupCoordinator:
+class GroupCoordinator(GroupOffsets):
     """`random_bytes(n)` is where member ids come from, `topics` what exists."""
 
     def __init__(
@@ -115,69 +113,10 @@ class GroupCoordinator:
         partition_count: int = 1,
         topics: TopicCatalog | None = None,
     ) -> None:
-        self._config = config
-        self.partition_count = partition_count
-        self._timers = Timers()
-        self._classic = ClassicProtocol(config, self._timers, random_bytes)
-        self._topics = topics or NoTopics()
+        super().__init__(config, random_bytes, partition_count, topics)
         self._consumer = ConsumerProtocol(config, self._timers, self._topics, random_bytes)
         self._mixed = ClassicMembers(config, self._timers, self._topics, self._consumer)
-        self._groups: dict[str, ClassicGroup] = {}
-        self._consumer_groups = ConsumerGroups()
-        self._saved: dict[str, bytes] = {}
-        self._offsets = OffsetStore()
-        self._is_loaded = False
-
-    def partition_for(self, group_id: str) -> int:
-        """The partition of `__consumer_offsets` that holds the group."""
-        return partition_for(group_id, self.partition_count)
-
-    # --- replay
-
-    def replay(self, record: CoordinatorRecord, log_offset: int, producer_id: int = -1) -> None:
-        """Apply a record of the log; kinds of later Kafkas are skipped.
-
-        `producer_id` is that of a transactional batch, -1 otherwise.
-        Errors: `ProtocolError` when the record is damaged.
-        """
-        kind = key_type(record.key)
-        if kind in (0, 1):
-            key = decode_key(OffsetCommitKey, record.key)
-            value = None
-            if record.value is not None:
-                value = decode_value(OffsetCommitValue, record.value)
-            self._offsets.replay(key, value, log_offset, producer_id)
-            if self._is_loaded and value is not None and not self._is_known(key.group):
-                self._groups[key.group] = ClassicGroup(key.group)
-        elif kind == GroupMetadataKey.KEY_TYPE:
-            self._replay_classic(decode_key(GroupMetadataKey, record.key).group, record.value)
-        else:
-            group_id, came, went = self._consumer_groups.replay(kind, record)
-            if came:
-                self._groups.pop(group_id, None)
-            elif went and self._is_loaded:
-                self._consumer.forget(group_id)
-                if group_id in self._offsets and group_id not in self._groups:
-                    self._groups[group_id] = ClassicGroup(group_id)
-
-    def _is_known(self, group_id: str) -> bool:
-        return group_id in self._groups or group_id in self._consumer_groups
-
-    def _replay_classic(self, group_id: str, value: bytes | None) -> None:
-        if value is not None:
-            self._saved[group_id] = value
-            return
-        self._saved.pop(group_id, None)
-        self._groups.pop(group_id, None)
-
-    def replay_marker(self, partition: int, producer_id: int, *, committed: bool) -> None:
-        """Apply the end of a producer's transaction in a partition of the topic."""
-        groups = [
-            group_id
-            for group_id in self._offsets.groups_of_producer(producer_id)
-            if self.partition_for(group_id) == partition
-        ]
-        self._offsets.end_transaction(producer_id, groups, committed)
+        self._share = ShareProtocol(config, self._timers, self._topics)
 
     def loaded(self, mono_ms: int) -> None:
         """Every record has been replayed: members' sessions start now."""
@@ -189,6 +128,8 @@ class GroupCoordinator:
         for consumer in self._consumer_groups:
             self._groups.pop(consumer.group_id, None)
             self._consumer.expect_heartbeats(consumer, mono_ms)
+        for share in self._share_groups:
+            self._share.expect_heartbeats(share, mono_ms)
         for group_id in self._offsets.group_ids():
             if not self._is_known(group_id):
                 self._groups[group_id] = ClassicGroup(group_id)
@@ -212,7 +153,9 @@ class GroupCoordinator:
         if error is ErrorCode.NONE and consumer is not None and consumer.members:
             return self._mixed.join(consumer, request, client, waiter, wall_ms, mono_ms)
         if error is ErrorCode.NONE and group is None:
-            if request.member_id:
+            if request.group_id in self._share_groups:
+                error = ErrorCode.INCONSISTENT_GROUP_PROTOCOL
+            elif request.member_id:
                 error = ErrorCode.UNKNOWN_MEMBER_ID
             else:
                 group = self._groups[request.group_id] = ClassicGroup(request.group_id)
@@ -311,141 +254,16 @@ class GroupCoordinator:
         out.reply(waiter, response)
         return out
 
-    # --- offsets
-
-    def offset_commit(
-        self,
-        request: OffsetCommitRequest,
-        client: Client,
-        waiter: Waiter,
-        wall_ms: int,
-        mono_ms: int,
-    ) -> Outcome:
-        epoch = request.generation_id_or_member_epoch
-        group = self._groups.get(request.group_id)
-        consumer = self._consumer_groups.get(request.group_id)
-        if consumer is not None:
-            version = client.api_version
-            error = consumer.check_commit(request.member_id, epoch, version, in_transaction=False)
-        elif group is not None:
-            error = group.check_commit(
-                request.member_id, request.group_instance_id, epoch, in_transaction=False
-            )
-            if error is ErrorCode.NONE:
-                self._classic.keep_alive(group, request.member_id, mono_ms)
-        elif epoch < 0:
-            error = ErrorCode.NONE
-        elif client.api_version >= COMMIT_GROUP_NOT_FOUND_FROM:
-            error = ErrorCode.GROUP_ID_NOT_FOUND
-        else:
-            error = ErrorCode.ILLEGAL_GENERATION
-        out = Outcome()
-        out.reply(waiter, offset_decisions.commit(request, error, self._config, wall_ms, out))
-        return out
-
-    def txn_offset_commit(
-        self,
-        request: TxnOffsetCommitRequest,
-        client: Client,
-        waiter: Waiter,
-        wall_ms: int,
-        mono_ms: int,
-    ) -> Outcome:
-        """The producer and its epoch have been checked by the partition's log."""
-        group = self._groups.get(request.group_id)
-        consumer = self._consumer_groups.get(request.group_id)
-        if consumer is not None:
-            error = ErrorCode.NONE
-            if request.member_id or request.generation_id >= 0:
-                error = consumer.check_commit(
-                    request.member_id,
-                    request.generation_id,
-                    client.api_version,
-                    in_transaction=True,
-                )
-        elif group is not None:
-            error = group.check_commit(
-                request.member_id,
-                request.group_instance_id,
-                request.generation_id,
-                in_transaction=True,
-            )
-        elif request.generation_id < 0:
-            error = ErrorCode.NONE
-        else:
-            error = ErrorCode.ILLEGAL_GENERATION
-        out = Outcome(producer=Producer(request.producer_id, request.producer_epoch))
-        out.reply(
-            waiter,
-            offset_decisions.commit_in_transaction(request, error, self._config, wall_ms, out),
-        )
-        return out
-
-    def offset_fetch(
-        self, request: fetching.OffsetFetchRequest, client: Client
-    ) -> fetching.OffsetFetchResponse:
-        """The committed offsets of one group (to v7) or of several (from v8)."""
-        if client.api_version >= FETCH_BATCH_FROM:
-            return fetching.OffsetFetchResponse(
-                groups=[self._fetch_group(g, request.require_stable) for g in request.groups]
-            )
-        topics = None
-        if request.topics is not None:
-            topics = [
-                fetching.OffsetFetchRequestTopics(
-                    name=topic.name, partition_indexes=topic.partition_indexes
-                )
-                for topic in request.topics
-            ]
-        asked = fetching.OffsetFetchRequestGroup(group_id=request.group_id, topics=topics)
-        return single_group_fetch(self._fetch_group(asked, request.require_stable))
-
-    def _fetch_group(
-        self, group: fetching.OffsetFetchRequestGroup, require_stable: bool
-    ) -> fetching.OffsetFetchResponseGroup:
-        consumer = self._consumer_groups.get(group.group_id)
-        if consumer is not None:
-            error = consumer.check_fetch(group.member_id, group.member_epoch)
-            if error is not ErrorCode.NONE:
-                return fetching.OffsetFetchResponseGroup(group_id=group.group_id, error_code=error)
-        return fetching.OffsetFetchResponseGroup(
-            group_id=group.group_id,
-            topics=offset_decisions.fetch_topics(group, self._offsets, require_stable),
-        )
-
-    def offset_delete(self, request: OffsetDeleteRequest, waiter: Waiter) -> Outcome:
-        """Erase offsets, partition by partition (KIP-496)."""
-        out = Outcome()
-        group = self._groups.get(request.group_id) or self._consumer_groups.get(request.group_id)
-        error = ErrorCode.NONE
-        if not request.group_id:
-            error = ErrorCode.INVALID_GROUP_ID
-        elif group is None:
-            error = ErrorCode.GROUP_ID_NOT_FOUND
-        elif isinstance(group, ClassicGroup) and (
-            group.state is not GroupState.EMPTY and group.protocol_type != PROTOCOL_TYPE
-        ):
-            error = ErrorCode.NON_EMPTY_GROUP
-        if error is not ErrorCode.NONE or group is None:
-            out.reply(waiter, OffsetDeleteResponse(error_code=error))
-            return out
-        out.reply(
-            waiter,
-            offset_decisions.delete(request, self._offsets, group.is_subscribed_to, out),
-        )
-        return out
-
     # --- groups as a whole
 
     def delete_group(self, group_id: str, waiter: Waiter) -> Outcome:
         """Delete an empty group and its offsets; the reply is one of DeleteGroups' results."""
         out = Outcome()
-        group = self._groups.get(group_id)
-        consumer = self._consumer_groups.get(group_id)
+        group = self._find(group_id)
         error = ErrorCode.NONE
-        if group is None and consumer is None:
+        if group is None:
             error = ErrorCode.GROUP_ID_NOT_FOUND if group_id else ErrorCode.INVALID_GROUP_ID
-        elif is_empty(group, consumer):
+        elif group.state in (GroupState.EMPTY, EMPTY):
             offset_decisions.delete_all(group_id, self._offsets, out)
             self._erase_group(group_id, out)
         else:
@@ -455,21 +273,13 @@ class GroupCoordinator:
 
     def _erase_group(self, group_id: str, out: Outcome) -> None:
         consumer = self._consumer_groups.get(group_id)
-        if consumer is None:
-            out.erase(GroupMetadataKey(group_id))
-        else:
+        share = self._share_groups.get(group_id)
+        if consumer is not None:
             self._consumer.erase_group(consumer, out)
-
-    def delete_topics(self, names: Iterable[str]) -> list[tuple[str, Outcome]]:
-        """Erase the offsets that any group has committed for deleted topics."""
-        topics = frozenset(names)
-        outcomes = []
-        for group_id in list(self._offsets.group_ids()):
-            out = Outcome()
-            offset_decisions.delete_of_topics(group_id, topics, self._offsets, out)
-            if out.records:
-                outcomes.append((group_id, out))
-        return outcomes
+        elif share is not None:
+            self._share.erase_group(share, out)
+        else:
+            out.erase(GroupMetadataKey(group_id))
 
     def describe_group(self, group_id: str, client: Client) -> describe_groups.DescribedGroup:
         """A group as DescribeGroups shows it; a missing one is "Dead"."""
@@ -481,7 +291,7 @@ class GroupCoordinator:
             missing.error_code = ErrorCode.GROUP_ID_NOT_FOUND
             missing.error_message = (
                 f"Group {group_id} is not a classic group."
-                if group_id in self._consumer_groups
+                if self._is_known(group_id)
                 else f"Group {group_id} not found."
             )
         return missing
@@ -491,7 +301,7 @@ class GroupCoordinator:
         consumer = self._consumer_groups.get(group_id)
         if consumer is not None:
             return describe_consumer(consumer, self._topics)
-        known = "is not a consumer group" if group_id in self._groups else "not found"
+        known = "is not a consumer group" if self._is_known(group_id) else "not found"
         return consumer_group_describe.DescribedGroup(
             error_code=ErrorCode.GROUP_ID_NOT_FOUND,
             error_message=f"Group {group_id} {known}.",
@@ -509,6 +319,10 @@ class GroupCoordinator:
         found += [
             list_groups.ListedGroup(g.group_id, PROTOCOL_TYPE, g.state, "consumer")
             for g in self._consumer_groups
+        ]
+        found += [
+            list_groups.ListedGroup(g.group_id, "share", g.state, "share")
+            for g in self._share_groups
         ]
         return list_groups.ListGroupsResponse(
             groups=[
@@ -554,8 +368,8 @@ class GroupCoordinator:
         if consumer is not None:
             return consumer
         classic = self._groups.get(group_id)
-        if request.member_epoch != 0:
-            known = "is not a consumer group" if classic is not None else "not found"
+        if request.member_epoch != 0 or group_id in self._share_groups:
+            known = "is not a consumer group" if self._is_known(group_id) else "not found"
             raise GroupRefusal(ErrorCode.GROUP_ID_NOT_FOUND, f"Group {group_id} {known}.")
         if classic is not None and classic.state is not GroupState.EMPTY:
             check_upgrade(classic, self._config)
@@ -587,6 +401,53 @@ class GroupCoordinator:
         self._classic.expect_heartbeats(classic, mono_ms)
         self._classic.prepare_rebalance(classic, wall_ms, mono_ms, out)
 
+    # --- share groups
+
+    def share_heartbeat(
+        self,
+        request: ShareGroupHeartbeatRequest,
+        client: Client,
+        waiter: Waiter,
+        wall_ms: int,
+        mono_ms: int,
+    ) -> Outcome:
+        """Join, keep alive or leave a share group (KIP-932)."""
+        out = Outcome()
+        try:
+            check_share_request(request)
+            group = self._share_groups.get(request.group_id)
+            if group is None:
+                known = "is not a share group" if self._is_known(request.group_id) else "not found"
+                if request.member_epoch != 0 or self._is_known(request.group_id):
+                    raise GroupRefusal(
+                        ErrorCode.GROUP_ID_NOT_FOUND, f"Group {request.group_id} {known}."
+                    )
+                group = ShareGroup(request.group_id)
+            response = self._share.heartbeat(group, request, client, wall_ms, mono_ms, out)
+        except GroupRefusal as refusal:
+            out = Outcome()
+            response = ShareGroupHeartbeatResponse(
+                error_code=refusal.code, error_message=refusal.message
+            )
+        out.reply(waiter, response)
+        return out
+
+    def describe_share_group(self, group_id: str) -> share_group_describe.DescribedGroup:
+        """A group as ShareGroupDescribe shows it."""
+        group = self._share_groups.get(group_id)
+        if group is not None:
+            return describe_share(group, self._topics)
+        known = "is not a share group" if self._is_known(group_id) else "not found"
+        return share_group_describe.DescribedGroup(
+            error_code=ErrorCode.GROUP_ID_NOT_FOUND,
+            error_message=f"Group {group_id} {known}.",
+            group_id=group_id,
+        )
+
+    def share_group(self, group_id: str) -> ShareGroup | None:
+        """The share group of this id; to be read only."""
+        return self._share_groups.get(group_id)
+
     # --- time
 
     def next_deadline_ms(self) -> int | None:
@@ -614,8 +475,12 @@ class GroupCoordinator:
 
     def _on_timer(self, key: TimerKey, wall_ms: int, mono_ms: int) -> Outcome:
         consumer = self._consumer_groups.get(key.group_id)
+        share = self._share_groups.get(key.group_id)
         group = self._groups.get(key.group_id)
         out = Outcome()
+        if share is not None and key.kind == SESSION and key.member_id in share.members:
+            self._share.remove(share, key.member_id, out)
+            return out
         if consumer is not None:
             if self._consumer.is_overdue(consumer, key):
                 self._remove_members(consumer, [key.member_id], wall_ms, mono_ms, out)
@@ -635,44 +500,3 @@ class GroupCoordinator:
                     del self._groups[group.group_id]
             if out.records:
                 outcomes[group.group_id] = out
-
-    def _expire_group(
-        self, group: ClassicGroup | ConsumerGroup, wall_ms: int, out: Outcome
-    ) -> bool:
-        """Erase what KIP-211 lets go; True if the group itself may go, too."""
-        base_ms: int | None = None
-        if isinstance(group, ConsumerGroup):
-            is_unused = not group.members
-        else:
-            is_unused = group.state is GroupState.EMPTY and not group.pending_members
-            if group.protocol_type is not None:
-                if group.state is GroupState.EMPTY:
-                    base_ms = group.state_timestamp_ms if group.state_timestamp_ms >= 0 else None
-                elif group.state is not GroupState.STABLE or group.subscribed_topics is None:
-                    return False
-        all_gone = offset_decisions.expire(
-            group.group_id,
-            self._offsets,
-            self._config,
-            base_ms,
-            group.is_subscribed_to,
-            wall_ms,
-            out,
-        )
-        return all_gone and is_unused
-
-    # --- for tests and tools
-
-    def durable_state(self) -> dict[str, object]:
-        """What the log alone determines."""
-        return {
-            "classic": self._saved,
-            "consumer": {group.group_id: group for group in self._consumer_groups},
-            "offsets": self._offsets.state(),
-        }
-
-
-def is_empty(group: ClassicGroup | None, consumer: ConsumerGroup | None) -> bool:
-    if consumer is not None:
-        return not consumer.members
-    return group is None or group.state is GroupState.EMPTY

@@ -6,10 +6,12 @@ from ottla.coordinator.assignors import NOTHING, Partitions
 from ottla.coordinator.classic_group import ClassicGroup, GroupState
 from ottla.coordinator.consumer_group import ConsumerGroup, ConsumerMember
 from ottla.coordinator.consumer_group_protocol import preferred_assignor
+from ottla.coordinator.share_group import ShareGroup
 from ottla.coordinator.topic_catalog import TopicCatalog
 from ottla.wire.messages import consumer_group_describe as consumer_view
 from ottla.wire.messages import describe_groups as classic_view
 from ottla.wire.messages import offset_fetch as fetching
+from ottla.wire.messages import share_group_describe as share_view
 
 #: `member_type` of ConsumerGroupDescribe v1.
 CLASSIC_MEMBER, CONSUMER_MEMBER = 0, 1
@@ -78,6 +80,34 @@ def _assignment(partitions: Partitions, topics: TopicCatalog) -> consumer_view.A
         if topic is not None:
             found.append(consumer_view.TopicPartitions(topic_id, topic.name, sorted(indexes)))
     return consumer_view.Assignment(found)
+
+
+def describe_share(group: ShareGroup, topics: TopicCatalog) -> share_view.DescribedGroup:
+    return share_view.DescribedGroup(
+        group_id=group.group_id,
+        group_state=group.state,
+        group_epoch=group.group_epoch,
+        assignment_epoch=group.assignment_epoch,
+        assignor_name="simple",
+        members=[
+            share_view.Member(
+                member_id=member.member_id,
+                rack_id=member.rack_id,
+                member_epoch=member.member_epoch,
+                client_id=member.client_id,
+                client_host=member.client_host,
+                subscribed_topic_names=list(member.subscribed_topic_names),
+                assignment=share_view.Assignment(
+                    [
+                        share_view.TopicPartitions(topic_id, topic.name, sorted(partitions))
+                        for topic_id, partitions in sorted(member.assigned.items())
+                        if (topic := topics.topic_by_id(topic_id)) is not None
+                    ]
+                ),
+            )
+            for member in group.members.values()
+        ],
+    )
 
 
 def single_group_fetch(
