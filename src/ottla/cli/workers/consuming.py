@@ -16,6 +16,10 @@ from ottla.cli.workers.record_clients import open_consumer
 TICK_S: Final = 0.2
 
 
+def _assign_quietly(*_: object) -> None:
+    """librdkafka assigns by itself when the listener does nothing."""
+
+
 class RecordReader:
     """A consumer whose `next` waits, tells errors in words, and ends on silence."""
 
@@ -33,10 +37,10 @@ class RecordReader:
         )
         self._missing: set[str] = set()
 
-    def subscribe(self, topic: str) -> None:
+    def subscribe(self, topic: str, on_assign: Callable[..., object] | None = None) -> None:
         """Join the group for a topic, or for a pattern that starts with `^`."""
         try:
-            self.consumer.subscribe([topic])
+            self.consumer.subscribe([topic], on_assign=on_assign or _assign_quietly)
         except KafkaException as error:
             raise CommandError(f"Cannot subscribe to {topic}: {error.args[0].str()}.") from None
 
@@ -100,6 +104,23 @@ class RecordReader:
                 if wait <= 0:
                     return None
             message = self.consumer.poll(wait)
+
+    def next_many(self, limit: int, silence_s: float) -> list[Message]:
+        """Up to `limit` records, as many as are at hand; none after silence.
+
+        Errors: as `next`.
+        """
+        first = self.next(silence_s)
+        if first is None:
+            return []
+        messages = [first]
+        for message in self.consumer.consume(limit - 1, 0):
+            error = message.error()
+            if error is None:
+                messages.append(message)
+            else:
+                self._judge(error, message.topic())
+        return messages
 
     def _judge(self, error: KafkaError, topic: str | None) -> None:
         """Go on after errors that time may heal; raise for the others."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Any, Final
 
@@ -21,8 +22,16 @@ TICK_S: Final = 0.1
 class RecordSender:
     """Sends records in the background; leaving it waits until all have an answer."""
 
-    def __init__(self, servers: str, properties: dict[str, str], defaults: dict[str, Any]) -> None:
+    def __init__(
+        self,
+        servers: str,
+        properties: dict[str, str],
+        defaults: dict[str, Any],
+        *,
+        on_acknowledged: Callable[[Message], object] | None = None,
+    ) -> None:
         self.producer, self._watch = open_producer(servers, properties, defaults)
+        self._on_acknowledged = on_acknowledged
         self.sent = 0
         self.failures = 0
 
@@ -62,6 +71,12 @@ class RecordSender:
         self.producer.poll(0)
         self._watch.check()
 
+    def wait(self, seconds: float) -> None:
+        """Let this much time pass, with answers taken in meanwhile."""
+        deadline = time.monotonic() + seconds
+        while (left := deadline - time.monotonic()) > 0:
+            self.producer.poll(left)
+
     def flush(self) -> None:
         """Wait until every queued record has an answer."""
         while self.producer.flush(TICK_S):
@@ -71,6 +86,8 @@ class RecordSender:
         self._watch.was_reached = True
         if error is None:
             self.sent += 1
+            if self._on_acknowledged is not None:
+                self._on_acknowledged(message)
             return
         self.failures += 1
         if self.failures <= MAX_REPORTS:
