@@ -37,7 +37,7 @@ class RecordReader:
         )
         self._missing: set[str] = set()
 
-    def subscribe(self, topic: str, on_assign: Callable[..., object] | None = None) -> None:
+    def subscribe(self, topic: str, on_assign: Callable[..., None] | None = None) -> None:
         """Join the group for a topic, or for a pattern that starts with `^`."""
         try:
             self.consumer.subscribe([topic], on_assign=on_assign or _assign_quietly)
