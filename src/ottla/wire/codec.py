@@ -209,6 +209,10 @@ def _present(field: FieldSchema, version: int) -> bool:
     return field.first <= version <= field.last
 
 
+def _is_tagged(field: FieldSchema, version: int) -> bool:
+    return field.tag >= 0 and version >= field.tag_from
+
+
 def _minimum_size(type_: str | type[Message], version: int, flexible: bool) -> int:
     if isinstance(type_, str):
         if type_ in FIXED:
@@ -254,7 +258,7 @@ def decoder_for(cls: type[Message], version: int, flexible: bool) -> Decoder:
     for field in cls.SCHEMA:
         if not _present(field, version):
             continue
-        if field.tag >= 0 and version >= field.tag_from:
+        if _is_tagged(field, version):
             tagged.append(field)
             continue
         if not field.is_array and field.type_ in FIXED:
@@ -339,8 +343,10 @@ def _decode_value(
         return
     inner = src.bind(decoder_for(field.type_, version, flexible))
     if nullable:
+        # A null structure is a negative int8, but a zero where it is tagged.
+        is_null = "n == 0" if _is_tagged(field, version) else "n > 127"
         src.add(indent, "n = buf[pos]", "pos += 1")
-        src.add(indent, f"if n > 127: {target} = None")
+        src.add(indent, f"if {is_null}: {target} = None")
         src.add(indent, f"else: {target}, pos = {inner}(buf, pos)")
     else:
         src.add(indent, f"{target}, pos = {inner}(buf, pos)")
@@ -390,7 +396,7 @@ def encoder_for(cls: type[Message], version: int, flexible: bool) -> Encoder:
     for field in cls.SCHEMA:
         if not _present(field, version):
             continue
-        if field.tag >= 0 and version >= field.tag_from:
+        if _is_tagged(field, version):
             tagged.append(field)
             continue
         if not field.is_array and field.type_ in FIXED:
@@ -473,7 +479,8 @@ def _encode_value(
     if not isinstance(type_, str) and not field.is_array:
         inner = src.bind(encoder_for(type_, version, flexible))
         if _nullable(field, version):
-            src.add(indent, f"if v is None: {out}.append(255)")
+            null = 0 if _is_tagged(field, version) else 255
+            src.add(indent, f"if v is None: {out}.append({null})")
             src.add(indent, "else:")
             src.add(indent + 1, f"{out}.append(1)", f"{inner}(v, {out}, splices)")
         else:

@@ -1,0 +1,152 @@
+"""Records of Kafka's internal topics as JSON, named as Kafka names their fields."""
+
+from __future__ import annotations
+
+import base64
+import importlib
+import inspect
+from functools import cache
+from types import ModuleType
+from typing import Any, Final
+
+from ottla.coordinator import consumer_protocol
+from ottla.coordinator.records.framing import (
+    INT16,
+    RecordKey,
+    RecordValue,
+    decode_key,
+    decode_value,
+    key_type,
+)
+from ottla.wire.errors import ProtocolError
+from ottla.wire.message import Buffer, FieldSchema, Message
+
+#: Topic → modules that define its records.
+GROUPS: Final = ("offsets", "consumer_groups", "share_groups")
+TRANSACTIONS: Final = ("transactions",)
+
+#: Classes whose times Kafka names without their unit.
+WITHOUT_UNITS: Final = frozenset(
+    {
+        "ConsumerGroupTargetAssignmentMetadataValue",
+        "GroupMember",
+        "GroupMetadataValue",
+        "OffsetCommitValue",
+    }
+)
+
+
+class UnknownRecordError(Exception):
+    """The key names a kind of record that is not known here."""
+
+    def __init__(self, kind: int) -> None:
+        super().__init__(kind)
+        self.kind = kind
+
+
+@cache
+def _kinds(modules: tuple[str, ...]) -> dict[int, tuple[type[RecordKey], type[RecordValue]]]:
+    """Number of a kind of record → classes of its key and value."""
+    kinds: dict[int, tuple[type[RecordKey], type[RecordValue]]] = {}
+    for name in modules:
+        try:
+            module: ModuleType = importlib.import_module(f"ottla.coordinator.records.{name}")
+        except ModuleNotFoundError:
+            continue
+        for class_name, key in inspect.getmembers(module, inspect.isclass):
+            if not issubclass(key, RecordKey) or key is RecordKey:
+                continue
+            value = getattr(module, class_name.removesuffix("Key") + "Value", None)
+            if value is not None:
+                kinds[key.KEY_TYPE] = (key, value)
+    return kinds
+
+
+def decode(
+    modules: tuple[str, ...], key: bytes, value: bytes | None
+) -> tuple[int, dict[str, Any], int | None, dict[str, Any] | None]:
+    """(kind, key's fields, value's version, value's fields); the last two None for a deletion.
+
+    Raises `UnknownRecordError`, and `ProtocolError` for bytes that do not decode.
+    """
+    kind = key_type(key)
+    classes = _kinds(modules).get(kind)
+    if classes is None and kind == 0 and modules == GROUPS:
+        # Offsets were once committed under kind 0, with the same fields.
+        classes = _kinds(modules)[1]
+    if classes is None:
+        raise UnknownRecordError(kind)
+    key_fields = fields(decode_key(classes[0], key), kind)
+    if value is None:
+        return kind, key_fields, None, None
+    message = decode_value(classes[1], value)
+    version: int = INT16.unpack_from(value)[0]
+    value_fields = fields(message, version)
+    if value_fields.get("protocolType") == consumer_protocol.PROTOCOL_TYPE:
+        for member in value_fields.get("members", []):
+            _open_consumer_protocol(member)
+    return kind, key_fields, version, value_fields
+
+
+def fields(message: Message, version: int) -> dict[str, Any]:
+    """The fields a message has in one version, as JSON values."""
+    drops_units = type(message).__name__ in WITHOUT_UNITS
+    untouched = type(message)()
+
+    def is_shown(field: FieldSchema) -> bool:
+        # A tagged field that was left alone is not in the bytes (KIP-482).
+        value = getattr(message, field.name)
+        return field.tag < 0 or value is None or value != getattr(untouched, field.name)
+
+    return {
+        camel_case(field.name.removesuffix("_ms") if drops_units else field.name): _value(
+            getattr(message, field.name), version
+        )
+        for field in message.SCHEMA
+        if field.first <= version <= field.last and is_shown(field)
+    }
+
+
+def camel_case(name: str) -> str:
+    """`member_id` → `memberId`."""
+    first, *rest = name.split("_")
+    return first + "".join(word.capitalize() for word in rest)
+
+
+def _value(value: Any, version: int) -> Any:
+    if isinstance(value, Message):
+        return fields(value, version)
+    if isinstance(value, list):
+        return [_value(item, version) for item in value]
+    if isinstance(value, bytes | bytearray | memoryview):
+        return _bytes_text(value)
+    return value
+
+
+def _bytes_text(data: Buffer) -> str:
+    """Bytes as base64; a UUID as Kafka writes one."""
+    raw = bytes(data)
+    if len(raw) == 16:
+        return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
+    return base64.b64encode(raw).decode()
+
+
+def _open_consumer_protocol(member: dict[str, Any]) -> None:
+    """Replace a member's opaque subscription and assignment by what they say."""
+    for name, cls in (
+        ("subscription", consumer_protocol.Subscription),
+        ("assignment", consumer_protocol.Assignment),
+    ):
+        text = member.get(name)
+        if not text:
+            continue
+        try:
+            raw = base64.b64decode(text)
+            version = consumer_protocol.version_of(raw)
+            if cls is consumer_protocol.Subscription:
+                message: Message = consumer_protocol.decode_subscription(raw)[1]
+            else:
+                message = consumer_protocol.decode_assignment(raw)
+        except (ProtocolError, ValueError):
+            continue
+        member[name] = fields(message, version)
