@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ottla.broker.authorizer import Operation
+from ottla.handlers.assignment import why_refused
 from ottla.handlers.authorization import require_cluster
 from ottla.wire.errors import ErrorCode
 from ottla.wire.messages.alter_partition_reassignments import (
@@ -52,16 +53,6 @@ def _reassign(
     elif wanted.replicas is None:
         code = ErrorCode.NO_REASSIGNMENT_IN_PROGRESS
         text = "No partition reassignment is in progress."
-    elif not wanted.replicas:
-        code = ErrorCode.INVALID_REPLICA_ASSIGNMENT
-        text = "The manual partition assignment includes an empty replica list."
-    elif len(set(wanted.replicas)) < len(wanted.replicas):
-        code = ErrorCode.INVALID_REPLICA_ASSIGNMENT
-        text = "The manual partition assignment includes a broker more than once."
-    elif unknown := [r for r in wanted.replicas if r != broker.node_id]:
-        code = ErrorCode.INVALID_REPLICA_ASSIGNMENT
-        text = (
-            f"The manual partition assignment includes broker {unknown[0]}, but no such "
-            "broker is registered."
-        )
+    elif (reason := why_refused(broker, wanted.replicas)) is not None:
+        code, text = ErrorCode.INVALID_REPLICA_ASSIGNMENT, reason
     return ReassignablePartitionResponse(wanted.partition_index, code, text)

@@ -1,7 +1,7 @@
 """CreateDelegationToken (API key 38), versions 1 to 3 (KIP-48).
 
-Delegation tokens are not enabled here; the answer is that of an Apache Kafka
-without `delegation.token.secret.key`.
+Tokens are for connections that have authenticated by other means. No listener
+asks for that yet: DELEGATION_TOKEN_REQUEST_NOT_ALLOWED, as on PLAINTEXT.
 """
 
 from __future__ import annotations
@@ -22,5 +22,5 @@ if TYPE_CHECKING:
 def handle(
     broker: Broker, request: RequestContext, message: CreateDelegationTokenRequest
 ) -> CreateDelegationTokenResponse:
-    """Refused with DELEGATION_TOKEN_AUTH_DISABLED."""
-    raise RequestError(ErrorCode.DELEGATION_TOKEN_AUTH_DISABLED)
+    """Refused with DELEGATION_TOKEN_REQUEST_NOT_ALLOWED."""
+    raise RequestError(ErrorCode.DELEGATION_TOKEN_REQUEST_NOT_ALLOWED)

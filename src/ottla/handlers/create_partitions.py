@@ -9,6 +9,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from ottla.broker.authorizer import Operation
+from ottla.handlers.assignment import why_refused
 from ottla.handlers.authorization import may_touch_topic
 from ottla.wire.errors import ErrorCode, RequestError
 from ottla.wire.messages.create_partitions import (
@@ -79,12 +80,10 @@ def _create(
                 f"Attempted to add {added} additional partition(s), but "
                 f"{len(wanted.assignments)} assignment(s) were specified.",
             )
-        if any(a.broker_ids != [broker.node_id] for a in wanted.assignments):
-            raise RequestError(
-                ErrorCode.INVALID_REPLICA_ASSIGNMENT,
-                f"Partitions must be assigned to broker {broker.node_id} alone, "
-                "which is the only one.",
-            )
+        for assignment in wanted.assignments:
+            reason = why_refused(broker, assignment.broker_ids)
+            if reason is not None:
+                raise RequestError(ErrorCode.INVALID_REPLICA_ASSIGNMENT, reason)
     broker.check_partition_limit(wanted.count - topic.partition_count)
     if not validate_only:
         broker.create_partitions(topic, wanted.count)

@@ -16,6 +16,7 @@ from ottla.broker.authorizer import CLUSTER_NAME, Operation, Resource
 from ottla.broker.config_types import ConfigSource
 from ottla.broker.quotas import CONTROLLER_MUTATION_RATE
 from ottla.broker.topics import Topic
+from ottla.handlers.assignment import why_refused
 from ottla.wire.errors import ErrorCode, RequestError
 from ottla.wire.messages.create_topics import (
     CreatableTopic,
@@ -124,10 +125,7 @@ def _counts(broker: Broker, wanted: CreatableTopic) -> tuple[int, int]:
             "Partition indexes must be consecutive and start with 0.",
         )
     for assignment in wanted.assignments:
-        if assignment.broker_ids != [broker.node_id]:
-            raise RequestError(
-                ErrorCode.INVALID_REPLICA_ASSIGNMENT,
-                f"Partition {assignment.partition_index} must be assigned to broker "
-                f"{broker.node_id} alone, which is the only one.",
-            )
+        reason = why_refused(broker, assignment.broker_ids)
+        if reason is not None:
+            raise RequestError(ErrorCode.INVALID_REPLICA_ASSIGNMENT, reason)
     return len(indexes), 1

@@ -75,7 +75,9 @@ def _delete(
         topic = metadata.topics.get(wanted.name or "")
         missing = ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
     if topic is None:
-        return DeletableTopicResult(wanted.name, wanted.topic_id, missing, missing.name)
+        what = "topic ID" if by_id else "topic-partition"
+        text = f"This server does not host this {what}."
+        return DeletableTopicResult(wanted.name, wanted.topic_id, missing, text)
     if not may_touch_topic(request, Operation.DELETE, topic.name):
         code = ErrorCode.TOPIC_AUTHORIZATION_FAILED
         return DeletableTopicResult(wanted.name, wanted.topic_id, code, code.name)

@@ -40,9 +40,7 @@ def handle(
             partition = broker.find_partition(topic.topic, index)
             if partition is None:
                 code = ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
-                row = PartitionResult(
-                    index, code, f"No such topic or partition {topic.topic}-{index}"
-                )
+                row = PartitionResult(index, code, _missing(broker, topic.topic, index))
             elif partition.offline_error:
                 code = ErrorCode.PREFERRED_LEADER_NOT_AVAILABLE
                 if message.election_type == UNCLEAN:
@@ -57,3 +55,9 @@ def handle(
             rows.append(row)
         response.replica_election_results.append(ReplicaElectionResult(topic.topic, rows))
     return response
+
+
+def _missing(broker: Broker, topic_name: str, index: int) -> str:
+    if topic_name not in broker.metadata.topics:
+        return f"No such topic as {topic_name}"
+    return f"No such partition as {topic_name}-{index}"

@@ -59,28 +59,32 @@ def handle(
 
 
 def _check(broker: Broker, update: FeatureUpdateKey) -> None:
-    name, level = update.feature, update.max_version_level
-    feature = next((f for f in FEATURES if f.name == name), None)
-    if feature is None or not feature.min_level <= level <= feature.max_level:
+    reason = _why_refused(broker, update)
+    if reason is not None:
         raise RequestError(
             ErrorCode.INVALID_UPDATE_VERSION,
-            f"Invalid update version {level} for feature {name}. Local controller "
-            f"{broker.node_id} does not support this feature."
-            if feature is None
-            else f"Invalid update version {level} for feature {name}. Local controller "
-            f"{broker.node_id} only supports versions {feature.min_level}-{feature.max_level}",
+            "The update failed for all features since the following feature had an error: "
+            f"Invalid update version {update.max_version_level} for feature {update.feature}. "
+            f"{reason}",
         )
-    current = broker.metadata.features.get(name, feature.max_level)
+
+
+def _why_refused(broker: Broker, update: FeatureUpdateKey) -> str | None:
+    level = update.max_version_level
+    feature = next((f for f in FEATURES if f.name == update.feature), None)
+    if feature is None:
+        return f"Local controller {broker.node_id} does not support this feature."
+    if not feature.min_level <= level <= feature.max_level:
+        return (
+            f"Local controller {broker.node_id} only supports versions "
+            f"{feature.min_level}-{feature.max_level}"
+        )
+    current = broker.metadata.features.get(feature.name, feature.max_level)
     if level < current and update.upgrade_type == UPGRADE:
-        raise RequestError(
-            ErrorCode.INVALID_UPDATE_VERSION,
-            f"Invalid update version {level} for feature {name}. Can't downgrade the version "
-            "of this feature without setting the upgrade type to either safe or unsafe "
-            "downgrade.",
+        return (
+            "Can't downgrade the version of this feature without setting the upgrade type "
+            "to either safe or unsafe downgrade."
         )
     if level > current and update.upgrade_type != UPGRADE:
-        raise RequestError(
-            ErrorCode.INVALID_UPDATE_VERSION,
-            f"Invalid update version {level} for feature {name}. Can't downgrade to a newer "
-            "version.",
-        )
+        return "Can't downgrade to a newer version."
+    return None
