@@ -22,7 +22,7 @@ DURABILITIES = ("fsync", "page-cache")
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--megabytes", type=int, default=200, help="per throughput run")
+    parser.add_argument("--megabytes", type=int, default=400, help="per throughput run")
     parser.add_argument("--directory", type=Path, default=Path(tempfile.gettempdir()))
     parser.add_argument("--output", type=Path, default=Path("benchmarks/results"))
     args = parser.parse_args()

@@ -1,4 +1,4 @@
-"""A producer that costs little: librdkafka's batch call, without Python per message.
+"""A producer that costs little, and the mock broker, both librdkafka's own.
 
 confluent-kafka's wheel brings librdkafka; it is called directly, so that the
 broker is measured and not the language of the client.
@@ -11,7 +11,7 @@ import glob
 import os
 import time
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any, Final, Self
 
 import confluent_kafka
 
@@ -59,7 +59,50 @@ def _load() -> Any:
     library.rd_kafka_outq_len.argtypes = (ctypes.c_void_p,)
     library.rd_kafka_topic_destroy.argtypes = (ctypes.c_void_p,)
     library.rd_kafka_destroy.argtypes = (ctypes.c_void_p,)
+    library.rd_kafka_handle_mock_cluster.restype = ctypes.c_void_p
+    library.rd_kafka_handle_mock_cluster.argtypes = (ctypes.c_void_p,)
+    library.rd_kafka_mock_cluster_bootstraps.restype = ctypes.c_char_p
+    library.rd_kafka_mock_cluster_bootstraps.argtypes = (ctypes.c_void_p,)
+    library.rd_kafka_mock_topic_create.argtypes = (
+        ctypes.c_void_p, ctypes.c_char_p, ctypes.c_int, ctypes.c_int,
+    )  # fmt: skip
     return library
+
+
+def _new_producer(library: Any, settings: Mapping[str, str]) -> Any:
+    """A producer's handle. Raises ValueError for settings librdkafka refuses."""
+    text = ctypes.create_string_buffer(_ERROR_TEXT_SIZE)
+    conf = library.rd_kafka_conf_new()
+    for key, value in settings.items():
+        if library.rd_kafka_conf_set(conf, key.encode(), value.encode(), text, len(text)):
+            raise ValueError(text.value.decode())
+    handle = library.rd_kafka_new(_PRODUCER, conf, text, len(text))
+    if not handle:
+        raise ValueError(text.value.decode())
+    return handle
+
+
+class MockCluster:
+    """librdkafka's mock broker, in this process."""
+
+    def __init__(self) -> None:
+        self._library = _load()
+        self._handle = _new_producer(
+            self._library, {"test.mock.num.brokers": "1", "log_level": "0"}
+        )
+        self._cluster = self._library.rd_kafka_handle_mock_cluster(self._handle)
+        self.bootstrap_servers: str = self._library.rd_kafka_mock_cluster_bootstraps(
+            self._cluster
+        ).decode()
+
+    def create_topic(self, name: str, partitions: int) -> None:
+        self._library.rd_kafka_mock_topic_create(self._cluster, name.encode(), partitions, 1)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._library.rd_kafka_destroy(self._handle)
 
 
 class BatchProducer:
@@ -69,14 +112,7 @@ class BatchProducer:
 
     def __init__(self, settings: Mapping[str, str], topic: str, partitions: int) -> None:
         self._library = _load()
-        text = ctypes.create_string_buffer(_ERROR_TEXT_SIZE)
-        conf = self._library.rd_kafka_conf_new()
-        for key, value in settings.items():
-            if self._library.rd_kafka_conf_set(conf, key.encode(), value.encode(), text, len(text)):
-                raise ValueError(text.value.decode())
-        self._handle = self._library.rd_kafka_new(_PRODUCER, conf, text, len(text))
-        if not self._handle:
-            raise ValueError(text.value.decode())
+        self._handle = _new_producer(self._library, settings)
         self._topic = self._library.rd_kafka_topic_new(self._handle, topic.encode(), None)
         self._partitions = partitions
 

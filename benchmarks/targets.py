@@ -7,17 +7,20 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 _MOCK = """
-import sys, confluent_kafka
-producer = confluent_kafka.Producer({"test.mock.num.brokers": 1})
-broker = next(iter(producer.list_topics(timeout=10).brokers.values()))
-print(f"{broker.host}:{broker.port}", flush=True)
-sys.stdin.read()
+import sys
+from benchmarks.librdkafka import MockCluster
+with MockCluster() as cluster:
+    print(cluster.bootstrap_servers, flush=True)
+    for line in sys.stdin:
+        name, partitions = line.split()
+        cluster.create_topic(name, int(partitions))
+        print("created", flush=True)
 """
 
 _OTTLA = """
@@ -36,6 +39,8 @@ class Target:
     bootstrap_servers: str
     pid: int
     ready_s: float
+    #: How topics are made where AdminClient is not understood.
+    create_topic: Callable[[str, int], None] | None = None
 
     def cpu_s(self) -> float:
         """Processor time used so far."""
@@ -47,37 +52,53 @@ class Target:
         return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
 
 
-@contextmanager
-def _process(name: str, code: str, *words: str) -> Iterator[Target]:
-    began = time.perf_counter()
-    process = subprocess.Popen(
-        [sys.executable, "-c", code, *words],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    assert process.stdin is not None
-    assert process.stdout is not None
-    try:
-        address = process.stdout.readline().strip()
+class _Process:
+    """A Python program that prints its broker's address and ends with its input."""
+
+    def __init__(self, name: str, code: str, *words: str) -> None:
+        began = time.perf_counter()
+        self._process = subprocess.Popen(
+            [sys.executable, "-c", code, *words],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        address = self._answer()
         if not address:
             raise RuntimeError(f"{name} did not start")
-        yield Target(name, address, process.pid, time.perf_counter() - began)
-    finally:
-        process.stdin.close()
-        process.wait(20)
+        self.target = Target(name, address, self._process.pid, time.perf_counter() - began)
+
+    def _answer(self) -> str:
+        assert self._process.stdout is not None
+        return self._process.stdout.readline().strip()
+
+    def tell(self, line: str) -> None:
+        assert self._process.stdin is not None
+        self._process.stdin.write(f"{line}\n")
+        self._process.stdin.flush()
+        self._answer()
+
+    def stop(self) -> None:
+        self._process.communicate("", timeout=20)
 
 
 @contextmanager
 def ottla_broker(durability: str, directory: Path) -> Iterator[Target]:
     """Our broker, its data below `directory`."""
     with tempfile.TemporaryDirectory(dir=directory) as data:
-        with _process(f"ottla, {durability}", _OTTLA, f"{data}/d", durability) as target:
-            yield target
+        process = _Process(f"ottla, {durability}", _OTTLA, f"{data}/d", durability)
+        try:
+            yield process.target
+        finally:
+            process.stop()
 
 
 @contextmanager
 def mock_cluster() -> Iterator[Target]:
     """librdkafka's mock: C, in memory, no checksum, no disk: an upper bound, not an equal."""
-    with _process("librdkafka mock", _MOCK) as target:
-        yield target
+    process = _Process("librdkafka mock", _MOCK)
+    create = lambda name, partitions: process.tell(f"{name} {partitions}")  # noqa: E731
+    try:
+        yield replace(process.target, create_topic=create)
+    finally:
+        process.stop()

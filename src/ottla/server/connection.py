@@ -1,9 +1,10 @@
 """One client's socket: cuts frames out of the stream and sends responses.
 
 Small frames arrive in one receive buffer shared by all connections, and each
-is copied out of it; the broker then owns the copy. A frame of LARGE_FRAME or
-more is received straight into memory of its own, which counts against the
-broker's budget as it arrives and is let go as soon as the frame is handled.
+is copied out of it; the broker then owns the copy. The rest of a large frame,
+once enough of it is there to believe in it, is received straight into memory of
+its own, which counts against the broker's budget and is let go as soon as the
+frame is handled.
 
 Reading pauses while the broker has enough of this connection's requests in
 progress, while the client does not take its responses, and while the budget
@@ -28,13 +29,14 @@ if TYPE_CHECKING:
     from ottla.server.listeners import BoundListener
 
 RECEIVE_BUFFER_SIZE: Final = 256 * 1024
+
+#: A frame of which this much has arrived, and not all, gets memory of its own.
 LARGE_FRAME: Final = 60 * 1024
 
-#: Larger frames live in mapped memory: pages cost nothing until bytes arrive.
-MAPPED_FRAME: Final = 256 * 1024
-
-#: A large frame is admitted to the budget in steps, as it arrives: who announces
-#: much and sends little holds little.
+#: Larger frames live in mapped memory, whose pages cost nothing until bytes arrive, and
+#: are admitted to the budget in steps, as they do. (Fresh pages are expensive: measured,
+#: a 1 MB frame costs 0.9 ms so and 0.26 ms in memory that the process has already.)
+MAPPED_FRAME: Final = 2 * 1024 * 1024
 ADMISSION_STEP: Final = 1024 * 1024
 
 #: Responses of one entry are gathered up to this size before they are written.
@@ -171,7 +173,7 @@ class ClientConnection(asyncio.BufferedProtocol):
             if self._filled == len(frame):
                 self._dispatch_large(frame, now)
             elif self._filled == self._admitted:
-                self._admit_more()
+                self._admit_next_step()
         self._driver.settle()
 
     def _consume(self, data: memoryview, now: int) -> None:
@@ -188,8 +190,7 @@ class ClientConnection(asyncio.BufferedProtocol):
                 return
             frame_end = position + 4 + size
             if frame_end > end:
-                if size >= LARGE_FRAME:
-                    self._begin_large(size, data[position + 4 :])
+                if end - position >= LARGE_FRAME and self._begin_large(size, data[position:]):
                     return
                 break
             if connection.is_paused:
@@ -200,33 +201,44 @@ class ClientConnection(asyncio.BufferedProtocol):
             position = frame_end
         if position < end:
             self._tail = bytes(data[position:])
-        self._update_reading()
+        if connection.is_paused or self._is_budget_short or not self._is_reading:
+            self._update_reading()
 
-    def _begin_large(self, size: int, start: memoryview) -> None:
-        if size > MAPPED_FRAME:
-            frame = memoryview(mmap.mmap(-1, size))
-        else:
-            frame = memoryview(bytearray(size))
-        filled = len(start)
-        frame[:filled] = start
+    def _begin_large(self, size: int, start: memoryview) -> bool:
+        """Give the frame that begins in `start` memory of its own; False while there is none."""
+        is_mapped = size > MAPPED_FRAME
+        self._admitted = 0
+        if not is_mapped and not self._admit(size):
+            return False
+        frame = memoryview(mmap.mmap(-1, size) if is_mapped else bytearray(size))
+        filled = len(start) - 4
+        frame[:filled] = start[4:]
         self._frame = frame
         self._filled = filled
-        self._admitted = 0
-        self._admit_more()
+        if is_mapped:
+            self._admit_next_step()
+        return True
 
-    def _admit_more(self) -> None:
-        assert self._frame is not None
-        wanted = min(len(self._frame), self._filled + ADMISSION_STEP) - self._admitted
-        if self._driver.admit(self, wanted):
-            self._admitted += wanted
-        else:
-            self._is_budget_short = True
+    def _admit(self, size: int) -> bool:
+        """Count `size` bytes of a large frame; False, and reading pauses, for want of room."""
+        is_admitted = self._driver.admit(self, size)
+        if is_admitted:
+            self._admitted += size
+        self._is_budget_short = not is_admitted
         self._update_reading()
+        return is_admitted
+
+    def _admit_next_step(self) -> None:
+        assert self._frame is not None
+        self._admit(min(len(self._frame), self._filled + ADMISSION_STEP) - self._admitted)
 
     def budget_freed(self) -> None:
         """Ask again for room for the large frame."""
-        self._is_budget_short = False
-        self._admit_more()
+        if self._frame is not None:
+            self._admit_next_step()
+        else:
+            self._is_budget_short = False
+            self.resume()
 
     def _dispatch_large(self, frame: memoryview, now: int) -> None:
         connection = self.connection
@@ -320,7 +332,7 @@ class ClientConnection(asyncio.BufferedProtocol):
         self._write()
         if self._unsent != before and self.connection is not None:
             self._driver.core.unsent_changed(self.connection, self._unsent)
-        self._update_reading()
+            self._update_reading()
 
     def _write(self) -> None:
         buffers, self._gathered = self._gathered, []

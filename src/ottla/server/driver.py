@@ -32,8 +32,10 @@ JOB_THREADS: Final = 2
 #: How often idle and stalled connections are looked for.
 SWEEP_INTERVAL_S: Final = 1.0
 
-#: A large frame of which nothing arrives for this long gives its memory back.
+#: A large frame of which nothing arrives for this long gives its memory back; sooner
+#: when others wait for it.
 STALL_LIMIT_MS: Final = 10_000
+STALL_LIMIT_WHEN_SHORT_MS: Final = 1_000
 
 
 class Core(Protocol):
@@ -84,6 +86,7 @@ class Driver:
         self._flusher = Flusher(loop, self)
         self._timer: asyncio.TimerHandle | None = None
         self._timer_ms = 0
+        self._is_arming = False
         self._sweep: asyncio.TimerHandle | None = None
         self._waiting_for_budget: deque[ClientConnection] = deque()
         self._privileged: ClientConnection | None = None
@@ -135,6 +138,13 @@ class Driver:
             dirty, self._dirty = self._dirty, []
             for client in dirty:
                 client.write_gathered()
+        if not self._is_arming:
+            self._is_arming = True
+            self.loop.call_soon(self._arm)
+
+    def _arm(self) -> None:
+        """Set the timer to the core's next deadline; once for all entries of a loop's turn."""
+        self._is_arming = False
         deadline = self.core.next_deadline_ms()
         if deadline is None or (self._timer is not None and self._timer_ms <= deadline):
             return
@@ -152,8 +162,9 @@ class Driver:
 
     def _on_sweep(self) -> None:
         now = mono_ms()
+        stall_limit = STALL_LIMIT_WHEN_SHORT_MS if self._waiting_for_budget else STALL_LIMIT_MS
         for client in list(self.connections):
-            client.sweep(now, self.max_idle_ms, STALL_LIMIT_MS)
+            client.sweep(now, self.max_idle_ms, stall_limit)
         self._sweep = self.loop.call_later(SWEEP_INTERVAL_S, self._on_sweep)
         self.settle()
 
@@ -225,6 +236,7 @@ class Driver:
 
     def stop(self) -> None:
         """No more timers, flushes or jobs; the threads end."""
+        self._is_arming = True
         for timer in (self._timer, self._sweep):
             if timer is not None:
                 timer.cancel()
