@@ -33,6 +33,7 @@ class Sink:
         self.closed: dict[Connection, str] = {}
         self.resumed: list[Connection] = []
         self.is_flush_wanted = False
+        self.told: list[str] = []
         #: When set, clients read nothing: all bytes stay unsent.
         self.is_stuck = False
         self.jobs: list[Callable[[], None]] | None = None
@@ -47,6 +48,9 @@ class Sink:
 
     def close(self, connection: Connection, reason: str) -> None:
         self.closed[connection] = reason
+
+    def tell(self, sentence: str) -> None:
+        self.told.append(sentence)
 
     def flush_wanted(self) -> None:
         self.is_flush_wanted = True

@@ -36,7 +36,7 @@ from ottla.broker.topics import (
     encode_change,
 )
 from ottla.seams.filesystem import FileSystem
-from ottla.storage.errors import AppendError
+from ottla.storage.errors import AppendError, LogOfflineError
 from ottla.storage.flush import FlushTicket
 from ottla.storage.identity import Identity
 from ottla.storage.log_config import LogConfig
@@ -51,6 +51,9 @@ from ottla.wire.message import Buffer
 
 #: Cached encodings of responses; cleared with every change of the metadata.
 RESPONSE_CACHE_ENTRIES: Final = 256
+
+#: Sentences remembered so that they are not told again.
+MAX_TOLD: Final = 100
 
 #: Partitions that one broker holds at most.
 MAX_PARTITIONS: Final = 20_000
@@ -103,6 +106,7 @@ class Broker:
         self.fetches_waiting_for_budget: dict[PendingFetch, None] = {}
         self.response_cache: dict[object, Buffer] = {}
         self.is_log_directory_offline = False
+        self._told: dict[str, None] = {}
         self._free_producer_ids = range(0)
         self.load_report = LoadReport(is_clean=True)
         self._connection_ids = count(1)
@@ -257,7 +261,9 @@ class Broker:
         if partition in self._dirty:
             self.effects.flush_wanted()
         self.metrics.flushes += 1
-        if error is not None:
+        if error is not None and (
+            partition.offline_error is not ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
+        ):
             self.metrics.flush_failures += 1
             self.log_directory_failed()
         elif not partition.offline_error:
@@ -303,6 +309,15 @@ class Broker:
         if self._wants_directory_flush:
             self.effects.flush_wanted()
 
+    def tell(self, sentence: str) -> None:
+        """Tell the person who runs the broker, once."""
+        if sentence in self._told:
+            return
+        if len(self._told) >= MAX_TOLD:
+            del self._told[next(iter(self._told))]
+        self._told[sentence] = None
+        self.effects.tell(sentence)
+
     def check_log_directory(self) -> None:
         """Go offline if the storage has."""
         if self.log_directory.state.reason is not None:
@@ -313,6 +328,10 @@ class Broker:
         if self.is_log_directory_offline:
             return
         self.is_log_directory_offline = True
+        self.tell(
+            f"the log directory {self.log_directory.path} has failed and is offline until a "
+            f"restart: {self.log_directory.state.reason}"
+        )
         self.response_cache.clear()
         for topic in self.metadata.topics.values():
             for partition in topic.partitions:
@@ -403,7 +422,13 @@ class Broker:
         """The topic exists, durably; raises `RequestError` when it may not."""
         self.commit_metadata(self.decide_create_topic(name, partition_count, factor, configs))
         topic = self.metadata.topics[name]
-        self._open_partitions(topic)
+        try:
+            self._open_partitions(topic)
+        except OSError as error:
+            self.delete_topic(topic)
+            raise RequestError(
+                ErrorCode.KAFKA_STORAGE_ERROR, f"Cannot create the logs of {name}: {error}"
+            ) from error
         return topic
 
     def auto_create_topic(self, name: str) -> Topic:
@@ -452,17 +477,34 @@ class Broker:
 
     def create_partitions(self, topic: Topic, partition_count: int) -> None:
         """The topic has this many partitions, durably."""
+        before = topic.partition_count
         self.commit_metadata(self.metadata.decide_create_partitions(topic, partition_count))
-        self._open_partitions(topic)
+        try:
+            self._open_partitions(topic)
+        except OSError as error:
+            for partition in topic.partitions[before:]:
+                self._drop(partition)
+            del topic.partitions[before:]
+            self.commit_metadata(self.metadata.decide_create_partitions(topic, before))
+            raise RequestError(
+                ErrorCode.KAFKA_STORAGE_ERROR, f"Cannot create the logs of {topic.name}: {error}"
+            ) from error
 
     def delete_topic(self, topic: Topic) -> None:
         """The topic is gone, durably; its files follow in a worker."""
         self.commit_metadata(self.metadata.decide_delete_topic(topic))
         partitions, topic.partitions = topic.partitions, []
         for partition in partitions:
-            self._dirty.pop(partition, None)
+            self._drop(partition)
+
+    def _drop(self, partition: Partition) -> None:
+        self._dirty.pop(partition, None)
+        try:
             self._delete_log(partition.topic_name, partition.index)
-            partition.fail(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)
+        except OSError:
+            # The metadata says that it is gone: the next start removes what is left.
+            self.check_log_directory()
+        partition.fail(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)
 
     def _delete_log(self, topic_name: str, index: int) -> None:
         job = self.log_directory.delete_log(topic_name, index, self.random_bytes(16))
@@ -521,12 +563,19 @@ class Broker:
             format_id(random_bytes(16)), config.node_id, format_id(random_bytes(16))
         )
         log_directory = LogDirectory.open(filesystem, path, identity)
-        journal, changes = MetadataJournal.open(filesystem, log_directory.state, path)
-        broker = cls(config, log_directory, journal, effects, random_bytes, wall_ms, mono_ms)
-        for change in changes:
-            for record in decode_change(change):
-                broker.metadata.replay(record)
-        broker._load()
+        try:
+            journal, changes = MetadataJournal.open(filesystem, log_directory.state, path)
+            broker = cls(config, log_directory, journal, effects, random_bytes, wall_ms, mono_ms)
+            for change in changes:
+                for record in decode_change(change):
+                    broker.metadata.replay(record)
+            broker._load()
+        except RequestError as error:
+            log_directory.let_go()
+            raise LogOfflineError(str(error)) from error
+        except BaseException:
+            log_directory.let_go()
+            raise
         return broker
 
     def _load(self) -> None:
@@ -538,6 +587,8 @@ class Broker:
             configs.get((RESOURCE_BROKER, str(self.node_id)), {}),
         )
         self.load_report = self.log_directory.load(self._settings_of, self.wall_ms)
+        for problem in self.load_report.problems:
+            self.tell(problem)
         if self.load_report.leftovers is not None:
             self.run_delete_job(self.load_report.leftovers)
         self._delete_orphans()

@@ -41,5 +41,8 @@ class Effects(Protocol):
         to `done` on the thread that owns the broker. Jobs touch only immutable
         state. They may run at the same time and end in any order."""
 
+    def tell(self, sentence: str) -> None:
+        """Tell the person who runs the broker: something on the disk is not as it should be."""
+
     def resume(self, connection: Connection) -> None:
         """`connection.is_paused` has become false: dispatch its next frames."""

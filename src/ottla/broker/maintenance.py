@@ -123,6 +123,7 @@ class Maintenance:
                 self._take_result(partition, compaction)
             elif result is not None:
                 self._broker.metrics.compactions_failed += 1
+                self._broker.tell(f"Cannot compact {log.directory}: {result}")
 
         self._broker.effects.run_job(job, done)
 

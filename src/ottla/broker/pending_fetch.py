@@ -166,14 +166,14 @@ class PendingFetch:
                 round_.is_final = True
                 continue
             round_.watched.append(partition)
-            end_offset = self._check(partition, wanted, data, round_)
-            if wanted.fetch_offset >= end_offset or data.error_code:
-                continue
-            size = min(wanted.max_bytes, left)
             is_first = not round_.size
-            if size <= 0 and not is_first:
-                continue
+            size = min(wanted.max_bytes, left)
             try:
+                end_offset = self._check(partition, wanted, data, round_)
+                if wanted.fetch_offset >= end_offset or data.error_code:
+                    continue
+                if size <= 0 and not is_first:
+                    continue
                 found = partition.log.read(
                     wanted.fetch_offset,
                     max(size, 0),
@@ -181,6 +181,7 @@ class PendingFetch:
                     minimum_one=is_first and not is_tight,
                 )
             except StorageError as error:
+                self.request.broker.tell(error.message)
                 _refuse(data, error.code)
                 round_.is_final = True
                 continue
@@ -314,6 +315,7 @@ class PendingFetch:
                 if isinstance(one, OSError):
                     _refuse(data, ErrorCode.KAFKA_STORAGE_ERROR)
                 elif isinstance(one, StorageError):
+                    self.request.broker.tell(one.message)
                     _refuse(data, one.code)
                 elif not partition.offline_error:
                     self._fill(partition, data, offset, one)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 from ottla.broker.request import Parked, RequestContext
 from ottla.handlers.error_response import error_response
 from ottla.handlers.registry import Api, find_api
+from ottla.storage.errors import StorageError
 from ottla.wire import codec
 from ottla.wire.errors import ErrorCode, ProtocolError, RequestError
 from ottla.wire.frames import API_VERSIONS_KEY, read_request_header
@@ -105,6 +106,10 @@ def _run(broker: Broker, api: Api, request: RequestContext, cache_key: object) -
         response = api.handle(broker, request, request.message)
     except RequestError as error:
         _refuse(request, error)
+        return
+    except StorageError as error:
+        # A log that cannot be opened: nothing was changed before that was noticed.
+        _refuse(request, RequestError(error.code, error.message))
         return
     if response is Parked.LATER:
         return

@@ -9,6 +9,7 @@ deadline.
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections import deque
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Final, Protocol, TypeVar, cast
@@ -114,6 +115,9 @@ class Driver:
         client = _client_of(connection)
         if client is not None:
             client.resume()
+
+    def tell(self, sentence: str) -> None:
+        print(f"ottla: {sentence}", file=sys.stderr, flush=True)
 
     def flush_wanted(self) -> None:
         self._flusher.want()
