@@ -180,7 +180,7 @@ class ClientConnection(asyncio.BufferedProtocol):
         """Dispatch the whole frames in `data`; keep what is left over."""
         connection = self.connection
         assert connection is not None
-        dispatch = self._driver.dispatch
+        handle = self._driver.handle
         wall = wall_ms()
         position, end = 0, len(data)
         while end - position >= 4:
@@ -195,7 +195,7 @@ class ClientConnection(asyncio.BufferedProtocol):
                 break
             if connection.is_paused:
                 break
-            dispatch(connection, bytearray(data[position + 4 : frame_end]), wall, now)
+            handle(connection, bytearray(data[position + 4 : frame_end]), wall, now)
             if connection.is_closed:
                 return
             position = frame_end
@@ -250,7 +250,7 @@ class ClientConnection(asyncio.BufferedProtocol):
             self._update_reading()
             return
         try:
-            self._driver.dispatch(connection, frame, wall_ms(), now)
+            self._driver.handle(connection, frame, wall_ms(), now)
         finally:
             self._release_frame()
         self._update_reading()

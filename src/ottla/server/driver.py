@@ -82,6 +82,9 @@ class Driver:
         self.max_idle_ms = 0
         self.frames_refused = 0
         self.connections_refused = 0
+        self.internal_errors = 0
+        #: Told of every exception that a handler should not have raised.
+        self.on_internal_error: Callable[[Exception], None] = _raise
         self._dirty: list[ClientConnection] = []
         self._jobs = Workers(loop, JOB_THREADS, "ottla-job")
         self._flusher = Flusher(loop, self)
@@ -99,6 +102,18 @@ class Driver:
         self.dispatch = dispatch
         self._sweep = self.loop.call_later(SWEEP_INTERVAL_S, self._on_sweep)
         self.settle()
+
+    def handle(
+        self, connection: Connection, frame: bytearray | memoryview, wall_ms: int, mono_ms: int
+    ) -> None:
+        """Have a frame handled. This is the boundary: a handler's bug ends its connection,
+        and whoever listens to `on_internal_error` decides whether more has to end."""
+        try:
+            self.dispatch(connection, frame, wall_ms, mono_ms)
+        except Exception as error:  # noqa: BLE001
+            self.internal_errors += 1
+            connection.close("internal error")
+            self.on_internal_error(error)
 
     # -- effects --------------------------------------------------------------------
 
@@ -246,6 +261,10 @@ class Driver:
                 timer.cancel()
         self._flusher.close()
         self._jobs.close()
+
+
+def _raise(error: Exception) -> None:
+    raise error
 
 
 def _client_of(connection: Connection) -> ClientConnection | None:

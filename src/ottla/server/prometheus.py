@@ -35,6 +35,7 @@ def _lines(driver: Driver) -> Iterator[str]:
         ("ottla_connections_refused_total", "counter", driver.connections_refused),
         ("ottla_connections_bad_input_total", "counter", metrics.connections_closed_by_error),
         ("ottla_frames_refused_total", "counter", driver.frames_refused),
+        ("ottla_internal_errors_total", "counter", driver.internal_errors),
         ("ottla_batches_in_total", "counter", metrics.batches_in),
         ("ottla_produces_refused_total", "counter", metrics.produces_refused),
         ("ottla_fetches_parked_total", "counter", metrics.fetches_parked),

@@ -103,6 +103,7 @@ class Server:
         driver.max_idle_ms = self.config.number("connections.max.idle.ms")
         core = self._core = open_core(self.config, driver)
         driver.attach(core, partial(dispatch, core))
+        driver.on_internal_error = self._on_internal_error
         loop.set_exception_handler(self._on_exception)
         shared = memoryview(bytearray(RECEIVE_BUFFER_SIZE))
         max_frame = self.config.number("socket.request.max.bytes")
@@ -133,21 +134,24 @@ class Server:
     def _health_page(self) -> tuple[str, str]:
         return "text/plain", "failed\n" if self.failure else "ok\n"
 
-    def _on_exception(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-        """Errors nobody handled: bugs. A broken invariant ends the broker.
+    def _on_internal_error(self, error: BaseException) -> None:
+        """A bug. A broken invariant ends the broker: its state cannot be trusted any more."""
+        print("ottla: internal error, please report it:", file=sys.stderr)
+        traceback.print_exception(error)
+        if isinstance(error, AssertionError):
+            self.fail(f"the broker stops because of an internal error: {error!r}")
 
-        A handler's error closes its connection (asyncio does that when a
-        protocol raises); everything else goes on.
+    def _on_exception(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        """What nobody handled: timers, flushes and jobs cannot be skipped, so it ends the broker.
+
+        Errors of sockets are none: a client went away, or accept ran out of files.
         """
         error = context.get("exception")
         if isinstance(error, OSError):
-            return  # a socket went away, or accept ran out of files for a moment
-        print(f"ottla: internal error: {context.get('message')}", file=sys.stderr)
+            return
         if error is not None:
-            traceback.print_exception(error)
-        is_of_one_connection = isinstance(context.get("protocol"), ClientConnection)
-        if isinstance(error, AssertionError) or not is_of_one_connection:
-            self.fail(f"the broker stops because of an internal error: {error!r}")
+            self._on_internal_error(error)
+        self.fail(f"the broker stops because of an internal error: {context.get('message')}")
 
     def fail(self, reason: str) -> None:
         """The broker cannot go on."""

@@ -2,7 +2,7 @@
 
 e: answer with the same bytes. h: hold, and answer when `release_held` is called.
 b: answer with as many bytes as the int32 after it says. x: bad input, close.
-d: dirty the fake log, answer when it is flushed.
+d: dirty the fake log, answer when it is flushed. !: a bug.
 """
 
 from __future__ import annotations
@@ -45,6 +45,8 @@ class FakeCore:
         kind = bytes(frame[:1])
         if len(frame) < 1000:
             self.frames.append(bytes(frame))
+        if kind == b"!":
+            raise KeyError("bug")
         if kind == b"x":
             connection.close("bad")
             return

@@ -153,6 +153,18 @@ async def test_what_the_core_refuses_is_closed_after_earlier_answers_left() -> N
         assert w.core.frames == [b"e 1", b"x"]
 
 
+async def test_a_handlers_bug_ends_its_connection_alone() -> None:
+    async with world() as w:
+        told: list[Exception] = []
+        w.driver.on_internal_error = told.append
+        other = await w.connect()
+        client = await w.connect()
+        client.writer.write(frame(b"!") + frame(b"e"))
+        assert await client.reader.read() == b""
+        assert [type(error) for error in told] == [KeyError]
+        assert await other.ask(b"e") == b"e"
+
+
 async def test_reading_pauses_at_the_limit_of_requests_in_progress() -> None:
     async with world() as w:
         client = await w.connect()
