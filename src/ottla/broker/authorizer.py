@@ -50,12 +50,22 @@ class Authorizer(Protocol):
         self, connection: Connection, operation: Operation, resource: Resource, name: str
     ) -> bool: ...
 
+    def is_allowed_for_some(
+        self, connection: Connection, operation: Operation, resource: Resource
+    ) -> bool:
+        """Whether there is any resource of the type on which this is allowed."""
+
 
 class AllowAll:
     """No authorizer is configured: everybody may do everything."""
 
     def is_allowed(
         self, connection: Connection, operation: Operation, resource: Resource, name: str
+    ) -> bool:
+        return True
+
+    def is_allowed_for_some(
+        self, connection: Connection, operation: Operation, resource: Resource
     ) -> bool:
         return True
 

@@ -11,6 +11,8 @@ from collections.abc import Callable, Mapping
 from itertools import count
 from typing import Final
 
+from ottla.broker.acls import AclAuthorizer
+from ottla.broker.authentication import Authentication, SaslSettings
 from ottla.broker.authorizer import AllowAll, Authorizer
 from ottla.broker.budget import Budget
 from ottla.broker.config import BrokerConfig, refuse_factor
@@ -48,6 +50,7 @@ from ottla.storage.retention import DeleteJob
 from ottla.storage.validator import Origin
 from ottla.wire.errors import ErrorCode, RequestError
 from ottla.wire.message import Buffer
+from ottla.wire.scram import parse_verifiers
 
 #: Cached encodings of responses; cleared with every change of the metadata.
 RESPONSE_CACHE_ENTRIES: Final = 256
@@ -97,7 +100,10 @@ class Broker:
         self.budget = Budget(config.number("ottla.unsent.max.bytes"))
         self.deadlines = Deadlines()
         self.quotas = Quotas(self)
-        self.authorizer: Authorizer = AllowAll()
+        self.authorizer = self._configured_authorizer()
+        self._sasl: dict[str, SaslSettings] = {}
+        #: Users of the configuration; those that were altered since are in the metadata.
+        self._first_users = parse_verifiers(config.text("ottla.scram.credentials"))
         self.fetch_sessions = FetchSessions(
             lambda: int.from_bytes(random_bytes(4), "big") >> 1,
             config.number("max.incremental.fetch.session.cache.slots"),
@@ -119,15 +125,54 @@ class Broker:
         self._directory_ticket: FlushTicket | None = None
         self._wants_directory_flush = False
 
+    # --- security ---------------------------------------------------------------
+
+    def _configured_authorizer(self) -> Authorizer:
+        """ACLs where `authorizer.class.name` names any authorizer; else all is allowed."""
+        if not self.config.text("authorizer.class.name"):
+            return AllowAll()
+        users = self.config.text("super.users").split(";")
+        return AclAuthorizer(
+            self.metadata.acls,
+            (user.strip() for user in users if user.strip()),
+            self.config.flag("allow.everyone.if.no.acl.found"),
+        )
+
+    def _sasl_settings(self, listener: str) -> SaslSettings:
+        settings = self._sasl.get(listener)
+        if settings is None:
+            settings = self._sasl[listener] = SaslSettings(
+                self.config,
+                listener,
+                lambda user, number: (
+                    self.metadata.scram_credentials.get((user, number))
+                    or self._first_users.get((user, number))
+                ),
+            )
+        return settings
+
     # --- connections ------------------------------------------------------------
 
     def open_connection(
-        self, listener: str, local: tuple[str, int], peer: tuple[str, int]
+        self,
+        listener: str,
+        local: tuple[str, int],
+        peer: tuple[str, int],
+        certificate_principal: str | None = None,
     ) -> Connection:
-        """A client has connected to the listener of this name."""
+        """A client has connected to the listener of this name.
+
+        `certificate_principal` is who its TLS certificate says it is.
+        """
         connection = Connection(
             next(self._connection_ids), listener, local, peer, self.effects, self.budget
         )
+        if certificate_principal is not None:
+            connection.principal = certificate_principal
+        if self.config.is_sasl(listener):
+            connection.authentication = Authentication(
+                self._sasl_settings(listener), self.random_bytes
+            )
         self.connections[connection.id] = connection
         self.metrics.connections_opened += 1
         return connection

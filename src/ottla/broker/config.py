@@ -71,6 +71,10 @@ def refuse_factor(factor: int) -> str:
     )
 
 
+#: The listener that `--containers` adds; it speaks PLAINTEXT.
+CONTAINERS_LISTENER: Final = "CONTAINERS"
+
+
 class BrokerConfig:
     """Settings of one broker, from four layers: defaults, static, cluster-wide, per broker.
 
@@ -153,6 +157,24 @@ class BrokerConfig:
         value = self.value(name)
         assert isinstance(value, bool)
         return value
+
+    def security_protocol(self, listener: str) -> str | None:
+        """PLAINTEXT, SSL, SASL_PLAINTEXT or SASL_SSL; None for a listener nobody mapped."""
+        if listener == CONTAINERS_LISTENER:
+            return "PLAINTEXT"
+        for pair in self.text("listener.security.protocol.map").split(","):
+            name, _, protocol = pair.partition(":")
+            if name.strip().upper() == listener:
+                return protocol.strip().upper()
+        return None
+
+    def is_sasl(self, listener: str) -> bool:
+        """Whether clients of the listener authenticate with SASL."""
+        return (self.security_protocol(listener) or "").startswith("SASL_")
+
+    def listener_text(self, listener: str, name: str) -> str | None:
+        """A value for one listener: `listener.name.<listener>.<name>`, else `<name>`."""
+        return self.raw(f"listener.name.{listener.lower()}.{name}") or self.raw(name)
 
     def text(self, name: str) -> str:
         value = self.value(name)

@@ -130,6 +130,8 @@ _GENERAL: Final = (
     _key("ottla.durability", _STRING, "fsync", "high",
          "fsync: acknowledged means flushed. page-cache: acknowledged means written, as "
          "Apache Kafka does; a power cut may lose it.", OneOf(("fsync", "page-cache"))),
+    _key("ottla.insecure", _BOOLEAN, "false", "medium",
+         "Let listeners beyond this machine take clients that do not authenticate."),
     _key("ottla.metrics.port", _INT, "-1", "low",
          "Loopback port of /metrics and /health; 0 picks a free one, -1 opens none.",
          Range(-1, 65535)),
@@ -137,6 +139,9 @@ _GENERAL: Final = (
          "full also serves the API versions and message formats that Kafka 4 dropped; strict "
          "does not.",
          OneOf(("full", "strict"))),
+    _key("ottla.scram.credentials", _STRING, "", "medium",
+         "Users that exist from the start: name:mechanism:iterations:salt:stored key:server key "
+         "(hexadecimal), by `;`; `ottla secure` writes them.", None, _READ_ONLY),
     _key("ottla.unsent.max.bytes", _LONG, "100663296", "low",
          "Bytes of responses not yet taken by clients, all connections together, before "
          "fetches wait.", Range(1048576)),

@@ -16,10 +16,14 @@ from ottla.broker.effects import Effects
 from ottla.wire.message import Buffer
 
 if TYPE_CHECKING:
+    from ottla.broker.authentication import Authentication
     from ottla.broker.pending_fetch import PendingFetch
 
 #: Requests of one connection that may be in progress before its reading pauses.
 MAX_IN_PROGRESS: Final = 64
+
+#: Who nobody has said they are.
+ANONYMOUS: Final = "User:ANONYMOUS"
 
 #: A client with this many response bytes left to read is not asked for more requests.
 MAX_UNSENT_BYTES: Final = 1024 * 1024
@@ -43,6 +47,7 @@ class Connection:
     """
 
     __slots__ = (
+        "authentication",
         "budget",
         "client_id",
         "client_software_name",
@@ -63,6 +68,7 @@ class Connection:
         "peer_port",
         "principal",
         "slots",
+        "tls_server_name",
         "unsent_bytes",
     )
 
@@ -79,7 +85,11 @@ class Connection:
         self.listener = listener
         self.local_host, self.local_port = local
         self.peer_host, self.peer_port = peer
-        self.principal = "User:ANONYMOUS"
+        self.principal = ANONYMOUS
+        #: Present on SASL listeners only.
+        self.authentication: Authentication | None = None
+        #: The name a TLS client asked for; it is told to come back to that name.
+        self.tls_server_name: str | None = None
         self.client_id: str | None = None
         self.client_software_name = "unknown"
         self.client_software_version = "unknown"

@@ -13,9 +13,10 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
+from ottla.broker.acls import Acl, AclStore
 from ottla.wire.errors import ErrorCode, RequestError
 from ottla.wire.message import ZERO_UUID
 
@@ -126,6 +127,7 @@ class ClusterMetadata:
         self.features: dict[str, int] = {}
         #: (user, mechanism number) -> credential.
         self.scram_credentials: dict[tuple[str, int], ScramCredential] = {}
+        self.acls = AclStore()
         self.next_producer_id = 0
         #: How many times the broker has started with this metadata, this time included.
         self.starts = 0
@@ -199,6 +201,16 @@ class ClusterMetadata:
     ) -> list[Record]:
         """Set a user's credential, or remove it."""
         return [_scram_record(user, mechanism, credential)]
+
+    def decide_acls(self, added: Iterable[Acl], removed: Iterable[Acl]) -> list[Record]:
+        """Add and remove entries of the access control lists."""
+        return [
+            {
+                "type": "acls",
+                "added": [list(acl) for acl in added],
+                "removed": [list(acl) for acl in removed],
+            }
+        ]
 
     # --- records ----------------------------------------------------------
 
@@ -279,6 +291,12 @@ class ClusterMetadata:
         )
         self.scram_credentials[key] = ScramCredential(record["iterations"], salt, stored, server)
 
+    def _apply_acls(self, record: Record) -> None:
+        for fields in record["removed"]:
+            self.acls.remove(Acl(*fields))
+        for fields in record["added"]:
+            self.acls.add(Acl(*fields))
+
     def snapshot(self) -> Iterator[Record]:
         """Records that rebuild this state from nothing."""
         yield {"type": "start", "number": self.starts}
@@ -300,6 +318,7 @@ class ClusterMetadata:
             yield {"type": "feature", "name": name, "level": level}
         for (user, mechanism), credential in self.scram_credentials.items():
             yield _scram_record(user, mechanism, credential)
+        yield from self.decide_acls(self.acls, ())
 
 
 def _scram_record(user: str, mechanism: int, credential: ScramCredential | None) -> Record:

@@ -37,6 +37,7 @@ VERBS: Final = {
     "dash": Verb("ottla.cli.dash", "the live dashboard of the analytics demo"),
     "gateway": Verb("ottla.gateway.command", "HTTP doors: REST Proxy, Burrow, metrics"),
     "console": Verb("ottla.console.command", "the web console"),
+    "secure": Verb("ottla.cli.secure", "make certificates, users and a configuration with both"),
     "dlq": Verb("ottla.cli.dlq", "inspect and replay dead letters"),
     "shell": Verb("ottla.cli.shell", "an interactive shell with completion"),
     "version": Verb("ottla.cli.version", "print the version"),

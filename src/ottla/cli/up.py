@@ -40,6 +40,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     broker.add_argument("--port", type=int, metavar="N", help="default 9092; 0 takes a free one")
     broker.add_argument(
+        "--insecure",
+        action="store_true",
+        help="let listeners beyond this machine take clients that do not authenticate",
+    )
+    broker.add_argument(
         "--config", type=Path, metavar="FILE", help="a server.properties file, as Kafka's"
     )
     broker.add_argument(
@@ -79,6 +84,8 @@ def _foreground(args: argparse.Namespace) -> int:
     from ottla.server.settings import load_config
 
     strongest = {}
+    if args.insecure or os.environ.get("OTTLA_INSECURE", "") not in ("", "0", "false"):
+        strongest["ottla.insecure"] = "true"
     if args.data_dir is not None:
         strongest["log.dirs"] = str(args.data_dir)
     if args.port is not None:

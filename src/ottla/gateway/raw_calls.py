@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from ottla.client.cluster import Cluster
 from ottla.client.errors import ClientError
+from ottla.client.security import secured
+from ottla.client.settings import Settings
 from ottla.gateway.errors import RestError
 from ottla.gateway.settings import GatewaySettings
 from ottla.wire.messages.describe_log_dirs import DescribeLogDirsRequest
@@ -16,7 +18,8 @@ def log_directory_sizes(settings: GatewaySettings) -> dict[str, int]:
     """
     sizes: dict[str, int] = {}
     try:
-        with Cluster(settings.bootstrap_servers) as cluster:
+        security = secured(Settings(client_id="ottla-gateway"), settings.client_config)
+        with Cluster(settings.bootstrap_servers, security) as cluster:
             for broker in cluster.brokers():
                 answer = cluster.broker(broker.node_id).request(DescribeLogDirsRequest())
                 for directory in answer.results:

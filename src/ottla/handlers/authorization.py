@@ -47,3 +47,13 @@ def require_group(request: RequestContext, operation: Operation, group_id: str) 
 
 def may_touch_topic(request: RequestContext, operation: Operation, topic_name: str) -> bool:
     return is_allowed(request, operation, Resource.TOPIC, topic_name)
+
+
+def require_idempotent_write(request: RequestContext) -> None:
+    """Refuse unless the principal may write idempotently: to the cluster, or to any topic."""
+    authorizer, connection = request.broker.authorizer, request.connection
+    if authorizer.is_allowed(
+        connection, Operation.IDEMPOTENT_WRITE, Resource.CLUSTER, CLUSTER_NAME
+    ) or authorizer.is_allowed_for_some(connection, Operation.WRITE, Resource.TOPIC):
+        return
+    raise RequestError(ErrorCode.CLUSTER_AUTHORIZATION_FAILED)

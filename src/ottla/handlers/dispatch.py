@@ -10,7 +10,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from ottla.broker.authentication import Stage
 from ottla.broker.request import Parked, RequestContext
+from ottla.handlers.authentication import check_turn, take_bare_token
 from ottla.handlers.error_response import error_response
 from ottla.handlers.registry import Api, find_api
 from ottla.storage.errors import StorageError
@@ -48,8 +50,14 @@ def dispatch(
 def _dispatch(
     broker: Broker, connection: Connection, view: memoryview, wall_ms: int, mono_ms: int
 ) -> None:
+    authentication = connection.authentication
+    if authentication is not None and authentication.stage is Stage.BARE_TOKENS:
+        take_bare_token(connection, authentication, view, wall_ms, mono_ms)
+        return
     header = read_request_header(view)
     key, version = header.api_key, header.api_version
+    if authentication is not None:
+        check_turn(authentication, key, mono_ms)
     api = find_api(key)
     if api is None:
         raise ProtocolError(f"API key {key} is not served")

@@ -13,6 +13,7 @@ def endpoint(connection: Connection) -> tuple[str, int]:
 
     The driver has set them to where the client reached us, so that 127.0.0.1,
     ::1 and every other address lead back to themselves, or to what the listener
-    advertises.
+    advertises. A TLS client comes back to the name it asked for, because that
+    is the one its certificate check expects.
     """
-    return connection.local_host, connection.local_port
+    return connection.tls_server_name or connection.local_host, connection.local_port

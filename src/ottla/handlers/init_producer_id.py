@@ -14,7 +14,7 @@ from ottla.batch.record_batch import NO_PRODUCER_EPOCH, NO_PRODUCER_ID
 from ottla.broker.authorizer import Operation, Resource
 from ottla.broker.coordinators import client_of
 from ottla.broker.request import Parked
-from ottla.handlers.authorization import require
+from ottla.handlers.authorization import require, require_idempotent_write
 from ottla.wire.errors import ErrorCode
 from ottla.wire.messages.init_producer_id import InitProducerIdRequest, InitProducerIdResponse
 
@@ -33,6 +33,7 @@ def handle(
     if transactional_id is None:
         if (message.producer_id == -1) != (message.producer_epoch == -1):
             return InitProducerIdResponse(0, ErrorCode.INVALID_REQUEST, -1, -1)
+        require_idempotent_write(request)
         return InitProducerIdResponse(producer_id=broker.next_producer_id(), producer_epoch=0)
     require(
         request,

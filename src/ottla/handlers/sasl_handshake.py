@@ -1,7 +1,7 @@
 """SaslHandshake (API key 17), versions 0 to 1.
 
-v1 wraps the exchange in SaslAuthenticate (KIP-152). No listener asks for SASL
-yet: ILLEGAL_SASL_STATE, as on a PLAINTEXT listener of Apache Kafka.
+v0 is followed by the mechanism's messages as bare frames, v1 by
+SaslAuthenticate (KIP-152). On a listener without SASL: ILLEGAL_SASL_STATE.
 """
 
 from __future__ import annotations
@@ -19,5 +19,13 @@ if TYPE_CHECKING:
 def handle(
     broker: Broker, request: RequestContext, message: SaslHandshakeRequest
 ) -> SaslHandshakeResponse:
-    """Refused: this listener takes no SASL."""
-    raise RequestError(ErrorCode.ILLEGAL_SASL_STATE)
+    """The exchange may begin, or the answer lists the mechanisms there are."""
+    authentication = request.connection.authentication
+    if authentication is None:
+        raise RequestError(ErrorCode.ILLEGAL_SASL_STATE)
+    mechanisms = authentication.settings.mechanisms
+    try:
+        authentication.handshake(message.mechanism, request.version)
+    except RequestError as error:
+        return SaslHandshakeResponse(error.code, list(mechanisms))
+    return SaslHandshakeResponse(ErrorCode.NONE, list(mechanisms))

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Final, cast
 
 from ottla.broker.connection import Connection
 from ottla.server.clock import mono_ms, wall_ms
+from ottla.server.tls import asked_for, certificate_principal
 from ottla.wire.message import Buffer
 
 if TYPE_CHECKING:
@@ -123,7 +124,16 @@ class ClientConnection(asyncio.BufferedProtocol):
             self._writev_fd = sock.fileno()
         local = self._listener.advertise(address_of(transport.get_extra_info("sockname")))
         self.last_active_ms = mono_ms()
-        self.connection = self._driver.core.open_connection(self._listener.name, local, peer)
+        secured = transport.get_extra_info("ssl_object")
+        principal = None
+        if secured is not None:
+            certificate = transport.get_extra_info("peercert")
+            principal = certificate_principal(certificate, self._listener.principal_rules)
+        self.connection = self._driver.core.open_connection(
+            self._listener.name, local, peer, principal
+        )
+        if secured is not None and not self._listener.advertised_host:
+            self.connection.tls_server_name = asked_for(secured)
         self.connection.driver_state = self
         self._driver.connections.add(self)
 
@@ -355,14 +365,21 @@ class ClientConnection(asyncio.BufferedProtocol):
                 return
         for buffer in buffers:
             transport.write(buffer)
-        self._unsent = transport.get_write_buffer_size()
+        self._unsent = self._buffered()
+
+    def _buffered(self) -> int:
+        """Bytes that the transport still holds."""
+        transport = self._transport
+        if self._writev_fd < 0 and transport.is_closing():
+            return 0  # an aborted TLS transport has let go of its own state
+        return transport.get_write_buffer_size()
 
     def resume_writing(self) -> None:
         """The system has taken everything."""
         self._report_unsent()
 
     def _report_unsent(self) -> None:
-        unsent = self._transport.get_write_buffer_size()
+        unsent = self._buffered()
         if unsent == self._unsent or self.connection is None:
             return
         self._unsent = unsent

@@ -49,7 +49,11 @@ class Core(Protocol):
     def metrics(self) -> Metrics: ...
 
     def open_connection(
-        self, listener: str, local: tuple[str, int], peer: tuple[str, int]
+        self,
+        listener: str,
+        local: tuple[str, int],
+        peer: tuple[str, int],
+        certificate_principal: str | None = None,
     ) -> Connection: ...
 
     def connection_lost(self, connection: Connection) -> None: ...

@@ -9,21 +9,26 @@ Clients are told the very address they came in on, unless
 from __future__ import annotations
 
 import errno
+import ipaddress
 import os
 import re
 import socket
+import ssl
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from ottla.broker.config import BrokerConfig
+from ottla.broker.config import CONTAINERS_LISTENER, BrokerConfig
 from ottla.broker.config_types import ConfigError
 from ottla.server.errors import StartError
+from ottla.server.tls import make_context
 
 #: Listening queue of each socket, at least; a burst of clients must not be refused.
 MIN_BACKLOG: Final = 511
 
 #: Attempts to find one free port for both loopback addresses.
 _FREE_PORT_ATTEMPTS: Final = 20
+
+SECURITY_PROTOCOLS: Final = ("PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL")
 
 _ENDPOINT: Final = re.compile(r"([A-Za-z0-9_.-]+)://(\[[0-9a-fA-F:.%]+\]|[^:/\s]*):(-?\d+)")
 
@@ -79,6 +84,9 @@ class BoundListener:
     advertised_host: str = ""
     advertised_port: int = 0
     sockets: list[socket.socket] = field(default_factory=list)
+    #: Present when the listener speaks TLS.
+    tls: ssl.SSLContext | None = None
+    principal_rules: str = "DEFAULT"
 
     def advertise(self, local: tuple[str, int]) -> tuple[str, int]:
         """What a client that reached us at `local` is told."""
@@ -144,19 +152,23 @@ def bind(config: BrokerConfig, *, containers: bool = False) -> Listeners:
     Raises ConfigError for values that make no sense and StartError, in one
     sentence, when an address cannot be had. On an error nothing stays bound.
     """
-    endpoints = _wanted(config)
-    advertised = _advertised(config, endpoints)
+    wanted = _wanted(config)
+    advertised = _advertised(config, wanted)
     limits = ConnectionLimits(config)
     result = Listeners([], [])
+    endpoints = [_kept_here(config, endpoint, result) for endpoint in wanted]
     try:
         for endpoint in endpoints:
             bound = BoundListener(endpoint.name, limits)
             result.bound.append(bound)
+            if (config.security_protocol(endpoint.name) or "").endswith("SSL"):
+                bound.tls = make_context(config, endpoint.name)
+                bound.principal_rules = config.text("ssl.principal.mapping.rules")
             bound.sockets = _bind_endpoint(endpoint)
             told = advertised.get(endpoint.name)
             if told is not None:
                 bound.advertised_host, bound.advertised_port = told.host, told.port
-        _warn_of_missing_hosts(config, endpoints, result)
+        _warn_of_missing_hosts(config, wanted, result)
         if containers:
             _add_containers(result, limits)
     except BaseException:
@@ -176,26 +188,19 @@ def _wanted(config: BrokerConfig) -> list[Endpoint]:
             f"Invalid value {text!r} for configuration {key}: allowed is at least one "
             "NAME://host:port for clients"
         )
-    protocols = _protocols(config)
     for endpoint in endpoints:
-        protocol = protocols.get(endpoint.name)
+        protocol = config.security_protocol(endpoint.name)
         if protocol is None:
             raise ConfigError(
                 f"Invalid value {text} for configuration {key}: no security protocol is defined "
                 f"for {endpoint.name}; add it to listener.security.protocol.map"
             )
-        if protocol != "PLAINTEXT":
+        if protocol not in SECURITY_PROTOCOLS:
             raise ConfigError(
                 f"Invalid value {text} for configuration {key}: {endpoint.name} speaks "
-                f"{protocol}; allowed is PLAINTEXT, as TLS and SASL are not available yet"
+                f"{protocol}; allowed are {', '.join(SECURITY_PROTOCOLS)}"
             )
     return endpoints
-
-
-def _protocols(config: BrokerConfig) -> dict[str, str]:
-    pairs = config.text("listener.security.protocol.map").split(",")
-    named = (pair.partition(":") for pair in pairs)
-    return {name.strip().upper(): protocol.strip().upper() for name, _, protocol in named}
 
 
 def _advertised(config: BrokerConfig, endpoints: list[Endpoint]) -> dict[str, Endpoint]:
@@ -227,6 +232,36 @@ def _warn_of_missing_hosts(
             f"{', '.join(map(str, missing))}: without a host, only this machine can connect. "
             f"To open it to others: --set listeners={opened}"
         )
+
+
+def _kept_here(config: BrokerConfig, endpoint: Endpoint, result: Listeners) -> Endpoint:
+    """The endpoint, on loopback instead if anybody on the network could walk in."""
+    if endpoint.host in ("", "localhost") or _is_loopback(endpoint.host):
+        return endpoint
+    if config.flag("ottla.insecure") or _authenticates(config, endpoint.name):
+        return endpoint
+    result.warnings.append(
+        f"{endpoint} would let anybody on the network in, so it listens on this machine only. "
+        "`ottla secure` sets up TLS and passwords; --insecure (or OTTLA_INSECURE=1) opens it as "
+        "it is."
+    )
+    return replace(endpoint, host="")
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _authenticates(config: BrokerConfig, listener: str) -> bool:
+    if config.is_sasl(listener):
+        return True
+    return (
+        config.security_protocol(listener) == "SSL"
+        and (config.listener_text(listener, "ssl.client.auth") or "").lower() == "required"
+    )
 
 
 def _bind_endpoint(endpoint: Endpoint) -> list[socket.socket]:
@@ -311,11 +346,11 @@ def _add_containers(result: Listeners, limits: ConnectionLimits) -> None:
     hosts = _bridge_addresses()
     if hosts:
         taken = {host for b in result.bound for host, _ in b.addresses}
-        bound = BoundListener("CONTAINERS", limits)
+        bound = BoundListener(CONTAINERS_LISTENER, limits)
         result.bound.append(bound)
         if "0.0.0.0" not in taken and "::" not in taken:
             for host in hosts:
-                bound.sockets += _bind_endpoint(Endpoint("CONTAINERS", host, port))
+                bound.sockets += _bind_endpoint(Endpoint(CONTAINERS_LISTENER, host, port))
         result.container_address = f"{hosts[0]}:{port}"
     elif os.name == "posix" and os.uname().sysname == "Linux":
         result.warnings.append(
@@ -323,9 +358,9 @@ def _add_containers(result: Listeners, limits: ConnectionLimits) -> None:
             "machine; start the container engine first."
         )
     else:
-        bound = BoundListener("CONTAINERS", limits, advertised_host="host.docker.internal")
+        bound = BoundListener(CONTAINERS_LISTENER, limits, advertised_host="host.docker.internal")
         result.bound.append(bound)
-        bound.sockets = _bind_loopback(Endpoint("CONTAINERS", "", 0))
+        bound.sockets = _bind_loopback(Endpoint(CONTAINERS_LISTENER, "", 0))
         result.container_address = f"host.docker.internal:{bound.addresses[0][1]}"
 
 

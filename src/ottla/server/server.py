@@ -25,6 +25,7 @@ from ottla.server.errors import StartError
 from ottla.server.limits import resident_bytes
 from ottla.server.listeners import MIN_BACKLOG, Listeners, bind
 from ottla.server.metrics_http import MetricsEndpoint
+from ottla.server.tls import HANDSHAKE_TIMEOUT_S
 
 #: How long an orderly stop waits for flushes, and then for clients to take their answers.
 DRAIN_LIMIT_S: Final = 3.0
@@ -111,7 +112,10 @@ class Server:
         for bound in listeners.bound:
             make = partial(ClientConnection, driver, bound, shared, max_frame)
             for sock in bound.sockets:
-                server = await loop.create_server(make, sock=sock, backlog=backlog)
+                timeout = None if bound.tls is None else HANDSHAKE_TIMEOUT_S
+                server = await loop.create_server(
+                    make, sock=sock, backlog=backlog, ssl=bound.tls, ssl_handshake_timeout=timeout
+                )
                 self._servers.append(server)
         port = self.config.number("ottla.metrics.port")
         if port >= 0:

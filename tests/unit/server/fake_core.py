@@ -68,7 +68,11 @@ class FakeCore:
             connection.fill_slot(slot, (b"\0\0\0\1h",))
 
     def open_connection(
-        self, listener: str, local: tuple[str, int], peer: tuple[str, int]
+        self,
+        listener: str,
+        local: tuple[str, int],
+        peer: tuple[str, int],
+        certificate_principal: str | None = None,
     ) -> Connection:
         connection = Connection(
             len(self.connections), listener, local, peer, self.effects, self.budget

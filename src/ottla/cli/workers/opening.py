@@ -28,6 +28,10 @@ def open_cluster(
         request_timeout_ms=timeout_ms,
     )
     try:
+        if properties.get("security.protocol", "PLAINTEXT").upper() != "PLAINTEXT":
+            from ottla.client.security import secured
+
+            settings = secured(settings, properties)
         with Cluster(servers, settings) as cluster:
             yield cluster
     except CannotConnectError as error:
