@@ -113,9 +113,10 @@ class Connection:
         return f"<Connection {self.id} {self.listener} from {self.peer_host}:{self.peer_port}>"
 
     @property
-    def place(self) -> tuple[str, str, int]:
+    def place(self) -> tuple[str, str, str, int]:
         """What responses that name addresses depend on, and who may see what."""
-        return self.principal, self.local_host, self.local_port
+        host = self.tls_server_name or self.local_host
+        return self.principal, self.peer_host, host, self.local_port
 
     def take_slot(self) -> ResponseSlot:
         """The next response's place; pauses the connection when it has enough of them."""
