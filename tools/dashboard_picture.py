@@ -25,9 +25,14 @@ async def take_picture(servers: str, topic: str, size: tuple[int, int]) -> str:
         return app.export_screenshot(title="ottla dash")
 
 
-def without_fonts(svg: str) -> str:
+def made_small(svg: str) -> str:
+    """Without fonts of the network, and without what only matters where text overflows."""
     svg = re.sub(r"@font-face\s*\{[^}]*\}", "", svg)
     svg = svg.replace("Fira Code, monospace", "ui-monospace, Menlo, Consolas, monospace")
+    svg = re.sub(r"terminal-\d+-", "", svg)
+    svg = re.sub(r'<clipPath id="line-\d+">.*?</clipPath>', "", svg, flags=re.DOTALL)
+    svg = re.sub(r' clip-path="url\(#line-\d+\)"| shape-rendering="crispEdges"', "", svg)
+    svg = re.sub(r"(\d\.\d)\d+", r"\1", svg)
     return re.sub(r"\n\s*", "\n", svg)
 
 
@@ -38,7 +43,7 @@ def main() -> None:
         *("docs/pictures/dashboard.svg", "120x40", "analytics")[len(rest) :],
     )
     columns, lines = (int(word) for word in size.split("x"))
-    svg = without_fonts(asyncio.run(take_picture(servers, topic, (columns, lines))))
+    svg = made_small(asyncio.run(take_picture(servers, topic, (columns, lines))))
     Path(target).parent.mkdir(parents=True, exist_ok=True)
     Path(target).write_text(svg, encoding="utf-8")
     print(f"{target}: {len(svg) // 1024} KB")

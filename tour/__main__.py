@@ -53,7 +53,9 @@ def open_stage(engine: str, servers: str | None) -> Iterator[Stage]:
             platform = stack.enter_context(platform_around(kafka.bootstrap_servers, scratch, say))
         else:
             platform = stack.enter_context(platform_around(servers or "", scratch, say))
-        yield Stage(engine, platform.bootstrap_servers, platform.doors, scratch, say)
+        yield Stage(
+            engine, platform.bootstrap_servers, platform.doors, scratch, say, platform.ready_s
+        )
 
 
 def say(line: str) -> None:

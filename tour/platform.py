@@ -6,7 +6,6 @@ import contextlib
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -14,7 +13,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from tour.stage import NotSeenError
+from tour.stage import NotSeenError, free_port
 
 START_LIMIT_S = 30.0
 STOP_LIMIT_S = 15.0
@@ -33,7 +32,7 @@ class Platform(NamedTuple):
 @contextlib.contextmanager
 def embedded_platform(scratch: Path, say: Callable[[str], None]) -> Iterator[Platform]:
     """`ottla up` in a directory of its own; on the usual port unless that is taken."""
-    port = USUAL_PORT if is_free(USUAL_PORT) else 0
+    port = USUAL_PORT if free_port(USUAL_PORT) == USUAL_PORT else 0
     say(f"$ ottla up{'' if port else ' --port 0'}")
     words = ["up", "--data-dir", str(scratch / "data"), "--name", "tour", "--port", str(port)]
     with _ottla(words, scratch / "up.log", until="Ctrl-C stops everything") as (text, took):
@@ -59,16 +58,6 @@ def platform_around(
 def doors_in(text: str) -> dict[str, str]:
     """Names and addresses printed by `ottla up` and `ottla gateway`."""
     return {found[1]: found[2] for line in text.splitlines() if (found := _DOOR.match(line))}
-
-
-def is_free(port: int) -> bool:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-    return True
 
 
 @contextlib.contextmanager

@@ -6,9 +6,11 @@ import contextlib
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
+import urllib.request
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from uuid import uuid4
@@ -18,6 +20,17 @@ LINE_TIMEOUT_S = 60.0
 
 # The platform's parts, by the names it prints, and where the write-ups expect them.
 USUAL_DOORS = {"REST Proxy": 8082, "Burrow": 8000, "Metrics": 9308, "Console": 9021}
+
+
+def free_port(wish: int = 0) -> int:
+    """The wished port if nobody listens on it, else any free one."""
+    for port in (wish, 0):
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            with contextlib.suppress(OSError):
+                probe.bind(("127.0.0.1", port))
+                return int(probe.getsockname()[1])
+    raise NotSeenError("this machine has no free port")
 
 
 class NotSeenError(AssertionError):
@@ -57,6 +70,7 @@ class Stage:
         doors: Mapping[str, str],
         scratch: Path,
         say: Callable[[str], None],
+        ready_s: float = 0.0,
     ) -> None:
         self.engine = engine  # "embedded", "apache" or "cluster"
         self.bootstrap_servers = bootstrap_servers
@@ -64,6 +78,7 @@ class Stage:
             doors  # name of a door -> http address, such as Burrow -> http://127.0.0.1:8000
         )
         self.scratch = scratch
+        self.ready_s = ready_s  # how long the platform took to start
         self._say = say
 
     def unique(self, name: str) -> str:
@@ -110,6 +125,37 @@ class Stage:
         if shows is not None and not re.search(shows, output, re.MULTILINE):
             raise NotSeenError(f"`{line}` did not show {shows!r}")
         return output
+
+    def repeats(
+        self, line: str, *, until: str | Callable[[str], bool], seconds: float = 30.0
+    ) -> str:
+        """Run a line again and again until its output matches; only the last is shown."""
+        is_seen = until if callable(until) else re.compile(until).search
+        deadline = time.monotonic() + seconds
+        say, self._say = self._say, lambda _: None
+        try:
+            while not is_seen(output := self.types(line, status=None)):
+                if time.monotonic() > deadline:
+                    break
+                time.sleep(0.2)
+        finally:
+            self._say = say
+        self._say(f"$ {self._here(line)}")
+        self._show(output, SHOWN_LINES)
+        self.sees(bool(is_seen(output)), f"`{line}` did not show what was expected")
+        return output
+
+    def waits_for_http(self, address: str, seconds: float = 20.0) -> None:
+        """A service answers at `address` afterwards. Errors: NotSeenError."""
+        deadline = time.monotonic() + seconds
+        while True:
+            try:
+                with urllib.request.urlopen(address, timeout=2):
+                    return
+            except OSError:
+                if time.monotonic() > deadline:
+                    raise NotSeenError(f"nothing answers at {address}") from None
+                time.sleep(0.1)
 
     @contextlib.contextmanager
     def leaves_running(self, line: str) -> Iterator[Running]:

@@ -11,6 +11,15 @@ from tour.stage import Stage
 TOPIC = "my-topic-golang-test1"
 
 
+@shows("2.1")
+def console(stage: Stage) -> str:
+    page = stage.types(f"curl -s -L {stage.door('Console')}/", lines=2)
+    stage.sees("<html" in page, "no page came")
+    outside = re.findall(r'(?:src|href)="(https?://[^"]+)', page)
+    stage.sees(not outside, f"the page wants {outside[:1]} from elsewhere")
+    return f"{stage.door('Console')} answers with a page that needs nothing from elsewhere"
+
+
 @shows("2.2")
 def command_line(stage: Stage) -> str:
     stage.types(
@@ -98,4 +107,15 @@ def uuids(stage: Stage) -> str:
             rf"message at topic:{topic} partition:\d+ offset:4  [0-9a-f-]{{36}} = (.+)"
         )
     stage.sees('"msg":success"' in found[1], "the value is not the write-up's")
-    return f"message at topic:… partition:… offset:4  … = {found[1]}"
+    consumers = f"http://localhost:8082/consumers/{group}-rest"
+    kind = '-H "Content-Type: application/vnd.kafka.v2+json"'
+    create = '{"name": "c", "format": "json", "auto.offset.reset": "earliest"}'
+    stage.types(f"curl -s -X POST {kind} --data '{create}' {consumers}")
+    topics = f'{{"topics": ["{topic}"]}}'
+    stage.types(f"curl -s -X POST {kind} --data '{topics}' {consumers}/instances/c/subscription")
+    answer = stage.repeats(
+        f'curl -s -H "Accept: application/vnd.kafka.json.v2+json" {consumers}/instances/c/records',
+        until=r"offset",
+    )
+    stage.types(f"curl -s -X DELETE {kind} {consumers}/instances/c")
+    return f"logged: key = {found[1]}; the REST consumer says {answer.strip()[:90]}"

@@ -12,6 +12,25 @@ MINUTES = 4  # of run time, in a few seconds: two simulated days
 SPEED = 40
 
 
+@shows("0.1")
+def platform(stage: Stage) -> str:
+    topic = stage.unique("tour-expiry")
+    stage.types(f"ottla demo analytics --topic {topic} --no-pace --events 10", lines=3)
+    stage.types(
+        f"kafka-topics --bootstrap-server localhost:9092 --describe --topic {topic}",
+        shows=r"(?=.*retention\.ms=3600000)(?=.*segment\.ms=600000)",
+    )
+    stage.types('curl -s "http://localhost:8082/topics"', shows=topic)
+    stage.types(
+        "curl -s -L -o /dev/null -w 'console: %{http_code}' http://localhost:9021/",
+        shows="console: 200",
+    )
+    return (
+        f"broker, REST API and console ready after {stage.ready_s:.1f} s; the demo's topic has "
+        "retention.ms=3600000 and segment.ms=600000"
+    )
+
+
 @shows("0.2")
 def traffic(stage: Stage) -> str:
     topic = stage.unique("tour-traffic")
