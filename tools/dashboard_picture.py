@@ -32,7 +32,7 @@ def made_small(svg: str) -> str:
     svg = re.sub(r"terminal-\d+-", "", svg)
     svg = re.sub(r'<clipPath id="line-\d+">.*?</clipPath>', "", svg, flags=re.DOTALL)
     svg = re.sub(r' clip-path="url\(#line-\d+\)"| shape-rendering="crispEdges"', "", svg)
-    svg = re.sub(r"(\d\.\d)\d+", r"\1", svg)
+    svg = re.sub(r'="(\d+\.\d)\d+"', r'="\1"', svg)
     return re.sub(r"\n\s*", "\n", svg)
 
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from tour.platform import embedded_platform, platform_around
-from tour.run import Results, load_stories, run_rows, table
+from tour.run import Results, load_stories, run_rows, table, wanted
 from tour.stage import Stage
 
 
@@ -32,6 +32,8 @@ def main() -> int:
         engines.append("apache")
     start = time.monotonic()
     for engine in engines:
+        if not any(row.is_for(engine) for row in wanted(args.rows)):
+            continue
         with open_stage(engine, args.servers) as stage:
             run_rows(stage, results, args.rows, say)
     say("\n" + "═" * 78)

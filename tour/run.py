@@ -50,7 +50,7 @@ def run_rows(
 ) -> None:
     """Show the wanted rows on the stage's engine; results are added."""
     for row in wanted(only):
-        if stage.engine == "apache" and not row.is_for_apache_too:
+        if not row.is_for(stage.engine):
             continue
         show = _shows.get(row.number)
         if show is None:
@@ -83,10 +83,12 @@ def table(results: Results, engines: Sequence[str], only: Sequence[str]) -> str:
         if row.number[0] != story:
             story = row.number[0]
             lines += ["", STORIES[story]]
-        both = "" if not row.is_for_apache_too else "  (both)"
-        lines.append(f"  {row.number:<5} {row.promise}{both}")
+        note = {1: "", 2: "  (both)"}[len(row.engines)]
+        lines.append(f"  {row.number:<5} {row.promise}{note}")
+        if not any(row.is_for(engine) for engine in engines):
+            lines.append("        · was not run: it wants Apache Kafka (--apache)")
         for engine in engines:
-            if engine == "apache" and not row.is_for_apache_too:
+            if not row.is_for(engine):
                 continue
             seen = results.get((row.number, engine), Seen("missing", "was not run"))
             duration = f"  ({seen.seconds:.1f} s)" if seen.seconds else ""

@@ -81,6 +81,13 @@ class Stage:
         self.ready_s = ready_s  # how long the platform took to start
         self._say = say
 
+    def beside(self, engine: str, bootstrap_servers: str) -> Stage:
+        """The same shell before another Kafka."""
+        return Stage(engine, bootstrap_servers, {}, self.scratch, self._say)
+
+    def says(self, line: str) -> None:
+        self._say(f"  {line}")
+
     def unique(self, name: str) -> str:
         """A topic or group that no other row uses."""
         return f"{name}-{uuid4().hex[:8]}"

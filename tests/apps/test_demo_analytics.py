@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
+import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from random import Random
@@ -148,3 +152,44 @@ def test_the_topic_of_the_demo_forgets_after_an_hour(
     configs = admin.describe_configs([resource])[resource].result()
     assert configs["retention.ms"].value == "3600000"
     assert configs["segment.ms"].value == "600000"
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_the_demo_with_everything_acknowledged(
+    settings: dict[str, str], unique: str, number: signal.Signals
+) -> None:
+    words = ["demo", "analytics", "--topic", unique, "--status", "0.2", "--speed", "20"]
+    words += ["--bootstrap-servers", settings["bootstrap.servers"]]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "ottla.cli.main", *words], stdout=subprocess.PIPE, text=True
+    )
+    try:
+        assert process.stdout is not None
+        while " events/s " not in process.stdout.readline():
+            assert process.poll() is None
+        process.send_signal(number)
+        rest, _ = process.communicate(timeout=30)
+    finally:
+        process.kill()
+        process.wait()
+    assert process.returncode == 0
+    tally = re.search(r"([\d,]+) events sent in .*: ([\d,]+) acknowledged, 0 failed", rest)
+    assert tally
+    sent, acknowledged = (int(text.replace(",", "")) for text in tally.groups())
+    assert sent == acknowledged > 0
+    done = subprocess.run(
+        [sys.executable, "-m", "ottla.cli.main", "dash", "--once", "--topic", unique,
+         "--bootstrap-servers", settings["bootstrap.servers"]],
+        capture_output=True, text=True, timeout=60, check=True,
+    )  # fmt: skip
+    assert done.stdout.startswith(f"{sent:,} events, 0 malformed")
+
+
+def test_a_broker_that_is_not_there_is_told_in_one_sentence() -> None:
+    words = ["dash", "--once", "--bootstrap-servers", "127.0.0.1:1", "--patience", "1"]
+    done = subprocess.run(
+        [sys.executable, "-m", "ottla.cli.main", *words],
+        capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert done.stderr == "Nothing to show: no broker answers.\n"

@@ -15,6 +15,50 @@ ADMIN_COMMANDS = (
 )  # fmt: skip
 
 
+@shows("4.1")
+def three_nodes(stage: Stage) -> str:
+    """The controller has a node of its own here, so that two of three brokers may die."""
+    from ottla.engine.apache import ApacheKafka
+
+    create = "kafka-topics --create --zookeeper zoo3:2181 --replication-factor 3 --partitions 1"
+    with ApacheKafka(brokers=3, controllers=1, progress=stage.says) as kafka:
+        cluster = stage.beside("apache", kafka.bootstrap_servers)
+        compact = "--config cleanup.policy=compact"
+        cluster.types(f"{create} --topic testing --config min.insync.replicas=2 {compact}")
+        cluster.types(f"{create} --topic daring --config min.insync.replicas=1 {compact}")
+        stage.sees(write(kafka.bootstrap_servers, "testing") == "", "three nodes refuse a write")
+        kafka.node(1).kill()
+        stage.says("broker 1 is killed")
+        survives = write(kafka.bootstrap_servers, "testing")
+        stage.sees(survives == "", f"one death stops writes: {survives}")
+        kafka.node(2).kill()
+        stage.says("broker 2 is killed")
+        goes_on = write(kafka.bootstrap_servers, "daring")
+        stage.sees(goes_on == "", f"min.insync.replicas=1 does not go on: {goes_on}")
+        refused = write(kafka.bootstrap_servers, "testing", timeout_s=5)
+        stage.sees(refused != "", "min.insync.replicas=2 was not kept with one broker left")
+    return (
+        "one death: writes go on; two: refused with min.insync.replicas=2, go on with 1. "
+        "So three copies tolerate two deaths only with min.insync.replicas=1"
+    )
+
+
+def write(servers: str, topic: str, timeout_s: int = 60) -> str:
+    """Write one record with acks=all; empty, or why it could not be written."""
+    from confluent_kafka import KafkaError, Message, Producer
+
+    outcome: list[str] = []
+
+    def on_delivery(error: KafkaError | None, message: Message) -> None:
+        outcome.append("" if error is None else error.str())
+
+    settings = {"bootstrap.servers": servers, "message.timeout.ms": timeout_s * 1_000}
+    producer = Producer({**settings, "acks": "all", "log_level": 0})
+    producer.produce(topic, "value", key="key", on_delivery=on_delivery)
+    producer.flush(timeout_s + 5)
+    return outcome[0] if outcome else "no answer"
+
+
 @shows("4.2")
 def producer_service(stage: Stage) -> str:
     topic, port = stage.unique("SampleOne"), free_port(5000)

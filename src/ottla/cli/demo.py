@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import argparse
 import importlib
+from collections.abc import Sequence
 
 from ottla.cli.connection_options import bootstrap_servers, merged_properties
 from ottla.cli.errors import CommandError
 from ottla.cli.librdkafka_settings import librdkafka_settings
+from ottla.cli.main import Parser
 
 DEMOS = {
     "analytics": ("ottla.demos.analytics.program", "users of a shop, their events in one topic"),
@@ -19,12 +21,28 @@ DEMOS = {
 }
 
 
+class _DemoParser(Parser):
+    """Asks a demo's module for its flags only when that demo was typed: some load slowly."""
+
+    module = ""
+
+    def parse_known_args(  # type: ignore[override]
+        self, args: Sequence[str] | None = None, namespace: argparse.Namespace | None = None
+    ) -> tuple[argparse.Namespace, list[str]]:
+        if self.module:
+            add_connection_arguments(self)
+            importlib.import_module(self.module).add_arguments(self)
+            self.module = ""
+        return super().parse_known_args(args, namespace)
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    demos = parser.add_subparsers(dest="demo", required=True, metavar="NAME")
+    demos = parser.add_subparsers(
+        dest="demo", required=True, metavar="NAME", parser_class=_DemoParser
+    )
     for name, (module, summary) in DEMOS.items():
         demo = demos.add_parser(name, help=summary, description=f"{summary}.")
-        add_connection_arguments(demo)
-        importlib.import_module(module).add_arguments(demo)
+        demo.module = module
 
 
 def run(args: argparse.Namespace) -> int:

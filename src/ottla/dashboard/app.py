@@ -228,7 +228,7 @@ class Dashboard(App[None]):
         bar.set_class(is_reading and not reader.is_caught_up, "active")
         header = self._header
         header.topic, header.clock = reader.topic, shop_time(snapshot.time_s)
-        header.state, header.state_color = self._state(is_reading)
+        header.state, header.state_color = self._state()
         self._tiles.snapshot = self._rate_plot.snapshot = self._users_plot.snapshot = snapshot
         for widget in (bar, header, self._tiles, self._rate_plot, self._users_plot):
             widget.refresh()
@@ -242,12 +242,10 @@ class Dashboard(App[None]):
                 f"{partition} at offset {offset}: {reason}"
             )
 
-    def _state(self, is_reading: bool) -> tuple[str, str]:
+    def _state(self) -> tuple[str, str]:
         trouble = self._reader.trouble
         if trouble:
             return f"waiting: {trouble}", "#f87171"
-        if not is_reading:
-            return "connecting", MUTED
         if not self._reader.is_caught_up:
             return "catching up", AMBER
         return "live", TEAL

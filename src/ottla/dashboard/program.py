@@ -11,14 +11,16 @@ from threading import Event
 from ottla.dashboard.plain import text_of
 from ottla.dashboard.reader import Reader
 
-PATIENCE_S = 30.0  # with a broker or a topic that is not there, in --once
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--topic", default="analytics", help="(default: %(default)s)")
     parser.add_argument(
         "--once", action="store_true", help="read what is there, print the lists and end"
     )
+    parser.add_argument(
+        "--patience", type=float, default=30.0, metavar="SECONDS",
+        help="with a broker or a topic that is not there, in --once (default: %(default)g)",
+    )  # fmt: skip
     parser.add_argument(
         "--plain", action="store_true",
         help="print the lists as text now and then (the default without a terminal)",
@@ -42,7 +44,7 @@ def run(args: argparse.Namespace, settings: Mapping[str, str]) -> int:
     """Returns the exit status."""
     reader = Reader(settings, args.topic)
     if args.once:
-        return _print_once(reader, args.rows)
+        return _print_once(reader, args.rows, args.patience)
     if args.plain or not sys.stdout.isatty():
         return _print_often(reader, args.rows, args.interval)
     from ottla.dashboard.app import Dashboard
@@ -52,11 +54,11 @@ def run(args: argparse.Namespace, settings: Mapping[str, str]) -> int:
     return 0
 
 
-def _print_once(reader: Reader, rows: int) -> int:
+def _print_once(reader: Reader, rows: int, patience_s: float) -> int:
     reader.start()
     try:
         done = -1
-        while not reader.wait_until_caught_up(PATIENCE_S):
+        while not reader.wait_until_caught_up(patience_s):
             if reader.progress.done == done or not reader.progress.partitions:
                 reason = reader.trouble or f"the topic {reader.topic} gives no records"
                 print(f"Nothing to show: {reason}.", file=sys.stderr)

@@ -25,6 +25,7 @@ from ottla.dashboard.progress import Progress
 
 CHUNK = 2_000  # records between two chances for others to take the lock
 POLL_S = 0.1
+NO_ANSWER = {KafkaError._ALL_BROKERS_DOWN, KafkaError._TRANSPORT, KafkaError._TIMED_OUT}
 DISCOVERY_INTERVAL_S = 3.0
 ANSWER_TIMEOUT_S = 5.0
 
@@ -50,7 +51,7 @@ class Reader:
         self.lock = threading.Lock()
         self.aggregate = Aggregate()
         self.progress = Progress()
-        self.trouble = ""  # why nothing comes, if nothing comes
+        self.trouble = "no broker answers"  # why nothing comes, if nothing comes
         self._settings = settings
         self._stop = threading.Event()
         self._caught_up = threading.Event()
@@ -167,6 +168,6 @@ class Reader:
 
 
 def _sentence(error: KafkaError) -> str:
-    if error.code() in {KafkaError._ALL_BROKERS_DOWN, KafkaError._TRANSPORT}:
+    if error.code() in NO_ANSWER:
         return "no broker answers"
     return str(error.str())

@@ -18,7 +18,9 @@ GROUP = "logger-group1"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("half", choices=("producer", "consumer"))
+    parser.add_argument(
+        "half", choices=("producer", "consumer"), metavar="producer|consumer", help="which half"
+    )
     parser.add_argument("--topic", "-topic", default=TOPIC, help="(default: %(default)s)")
     parser.add_argument("--group", "-group", default=GROUP, help="(default: %(default)s)")
     parser.add_argument("--partitions", type=int, default=1, help="of a topic not there yet")
