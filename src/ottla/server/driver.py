@@ -30,6 +30,9 @@ T = TypeVar("T")
 
 JOB_THREADS: Final = 2
 
+#: How long a stop waits for each thread; only a disk that hangs takes longer than nothing.
+THREAD_LIMIT_S: Final = 0.5
+
 #: How often idle and stalled connections are looked for.
 SWEEP_INTERVAL_S: Final = 1.0
 
@@ -263,8 +266,9 @@ class Driver:
         for timer in (self._timer, self._sweep):
             if timer is not None:
                 timer.cancel()
-        self._flusher.close()
-        self._jobs.close()
+        for workers in (self._flusher.workers, self._jobs):
+            workers.close()
+            workers.join(THREAD_LIMIT_S)
 
 
 def _raise(error: Exception) -> None:

@@ -28,7 +28,7 @@ class Flusher:
     def __init__(self, loop: asyncio.AbstractEventLoop, driver: Driver) -> None:
         self._loop = loop
         self._driver = driver
-        self._workers = Workers(loop, FLUSH_THREADS, "ottla-flush")
+        self.workers = Workers(loop, FLUSH_THREADS, "ottla-flush")
         self._running = 0
         self._is_wanted = False
         self._is_scheduled = False
@@ -48,7 +48,7 @@ class Flusher:
         tickets = self._driver.core.take_flush_round()
         self._running = len(tickets)
         for ticket in tickets:
-            self._workers.submit(ticket.run, self._finisher(ticket))
+            self.workers.submit(ticket.run, self._finisher(ticket))
         self._driver.settle()
         if not self._running:
             self._round_ended()
@@ -75,6 +75,3 @@ class Flusher:
         while self._running or self._is_scheduled or self._is_wanted:
             self._idle = asyncio.Event()
             await self._idle.wait()
-
-    def close(self) -> None:
-        self._workers.close()

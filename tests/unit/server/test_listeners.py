@@ -85,3 +85,13 @@ def test_a_port_in_use_and_a_foreign_address_are_told_in_a_sentence() -> None:
 def test_limits_per_address_are_read() -> None:
     with pytest.raises(ConfigError, match="host:count"):
         bound(listeners="PLAINTEXT://:0", max_connections_per_ip_overrides="nonsense")
+
+
+def test_containers_get_listeners_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ottla.server.listeners._bridge_addresses", lambda: ["127.0.0.2"])
+    listeners = bind(BrokerConfig({"listeners": "PLAINTEXT://127.0.0.1:0"}), containers=True)
+    port = listeners.bound[0].addresses[0][1]
+    assert listeners.bound[1].addresses == [("127.0.0.2", port)]
+    assert listeners.container_address == f"127.0.0.2:{port}"
+    assert listeners.bootstrap_servers == f"127.0.0.1:{port}"
+    listeners.close()
