@@ -410,7 +410,10 @@ class Broker:
             self.metadata.replay(record)
         self.response_cache.clear()
         if journal.is_bloated:
-            journal.rewrite([encode_change(list(self.metadata.snapshot()))])
+            try:
+                journal.rewrite([encode_change(list(self.metadata.snapshot()))])
+            except OSError:
+                pass  # A full disk, perhaps: the change stands, and the old journal goes on.
 
     def cache_response(self, key: object, body: Buffer) -> None:
         """Keep an encoded response until the metadata changes."""

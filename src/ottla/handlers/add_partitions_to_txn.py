@@ -62,9 +62,32 @@ def handle(broker: Broker, request: RequestContext, message: AddPartitionsToTxnR
     for transactional_id, outcome in outcomes:
         error = coordinators.apply_transaction_outcome(transactional_id, outcome)
         if error:
-            response.error_code = error
+            request.complete(refuse_all(message, request.version, error))
+            return Parked.LATER
     coordinators.reply_with_transactions([t for t, _ in outcomes], request, response)
     return Parked.LATER
+
+
+def refuse_all(
+    message: AddPartitionsToTxnRequest, version: int, code: ErrorCode
+) -> AddPartitionsToTxnResponse:
+    """No partition takes part. Before v4 only the partitions' own results can say so."""
+    if version >= SEVERAL_FROM:
+        return AddPartitionsToTxnResponse(error_code=code)
+    return AddPartitionsToTxnResponse(
+        results_by_topic_v3_and_below=_results_of_all(message.v3_and_below_topics, code)
+    )
+
+
+def _results_of_all(
+    topics: list[AddPartitionsToTxnTopic], code: ErrorCode
+) -> list[AddPartitionsToTxnTopicResult]:
+    return [
+        AddPartitionsToTxnTopicResult(
+            topic.name, [AddPartitionsToTxnPartitionResult(p, code) for p in topic.partitions]
+        )
+        for topic in topics
+    ]
 
 
 def _check(
@@ -78,13 +101,7 @@ def _check(
     One bad partition fails the others with OPERATION_NOT_ATTEMPTED.
     """
     if not is_allowed(request, Operation.WRITE, Resource.TRANSACTIONAL_ID, transactional_id):
-        every = ErrorCode.TRANSACTIONAL_ID_AUTHORIZATION_FAILED
-        return [
-            AddPartitionsToTxnTopicResult(
-                t.name, [AddPartitionsToTxnPartitionResult(p, every) for p in t.partitions]
-            )
-            for t in topics
-        ]
+        return _results_of_all(topics, ErrorCode.TRANSACTIONAL_ID_AUTHORIZATION_FAILED)
     results = []
     is_refused = False
     for topic in topics:

@@ -27,13 +27,20 @@ def error_response(
     if builder is not None:
         return builder(request, message, error)
     response: Any = api.response_class()
-    if not hasattr(response, "error_code"):
-        return None
+    carriers = (f for f in response.SCHEMA if f.name == "error_code")
+    if not any(f.first <= request.version <= f.last for f in carriers):
+        return None  # An error nobody can see would be taken for success.
     response.error_code = int(error.code)
     if hasattr(response, "error_message"):
         response.error_message = error.message or error.code.name
     assert isinstance(response, Message)
     return response
+
+
+def _add_partitions_to_txn(request: RequestContext, message: Any, error: RequestError) -> Message:
+    from ottla.handlers.add_partitions_to_txn import refuse_all
+
+    return refuse_all(message, request.version, error.code)
 
 
 def _api_versions(request: RequestContext, message: Any, error: RequestError) -> Message:
@@ -98,6 +105,7 @@ def _describe_topic_partitions(
 
 
 BUILDERS: Final[dict[str, Builder]] = {
+    "add_partitions_to_txn": _add_partitions_to_txn,
     "api_versions": _api_versions,
     "describe_topic_partitions": _describe_topic_partitions,
     "metadata": _metadata,

@@ -1,0 +1,232 @@
+"""The whole broker in a simulated world: disk, clock, network and clients, from one seed.
+
+Clients connect again, retry and duplicate; connections break; the power fails,
+also while the broker starts; processes are killed; syncs fail; disks fill.
+What clients were told and shown is held against the broker in all its lives.
+"""
+
+from __future__ import annotations
+
+import random
+from collections import Counter, deque
+from typing import Any, Final
+
+from ottla.storage.errors import StorageError
+from ottla.wire import frames
+from simulation.clients import (
+    Call,
+    Program,
+    begin_transactions,
+    committer,
+    consumer,
+    idempotent_producer,
+    plain_producer,
+    topic_keeper,
+    transactional_producer,
+)
+from simulation.disk import PowerCut, SimulatedDisk
+from simulation.history import History
+from simulation.log_model import Violation
+from simulation.machine import Link, Machine
+
+STEPS_PER_LIFE: Final = 700
+AUDIT_STEPS: Final = 60_000
+TRACE_LINES: Final = 3_000
+ENDS: Final = {"power cuts": 70, "kills": 22, "clean stops": 8}
+
+
+class Client:
+    """Runs one program over connections that come and go."""
+
+    def __init__(self, name: str, program: Program) -> None:
+        self.name = name
+        self.is_done = False
+        self._program = program
+        self._call: Call | None = None
+        self._link: Link | None = None
+        self._correlation_id = 0
+        self._advance(None)
+
+    @property
+    def has_response(self) -> bool:
+        link = self._link
+        if link is None or len(link.to_client) < 4:
+            return False
+        return len(link.to_client) >= 4 + int.from_bytes(link.to_client[:4], "big")
+
+    @property
+    def is_waiting(self) -> bool:
+        return self._link is not None and self._link.is_open
+
+    def step(self, machine: Machine) -> None:
+        """Read a response, or notice a lost connection, or connect and send."""
+        if self.has_response:
+            self._receive()
+        elif self._link is not None and not self._link.is_open:
+            self._link = None
+            self._advance(None)
+        elif self._link is None:
+            self._link = machine.connect()
+        if self._link is not None and not self.is_done:
+            self._send()
+
+    def lose_connection(self, machine: Machine) -> None:
+        if self._link is not None:
+            machine.drop(self._link)
+
+    def _send(self) -> None:
+        if self._call is None:
+            return
+        link, call = self._link, self._call
+        assert link is not None
+        self._correlation_id += 1
+        frame = b"".join(
+            frames.encode_request(call.message, call.version, self._correlation_id, self.name)
+        )
+        link.to_broker.append(bytearray(frame[4:]))
+        self._sent, self._call = call, None
+
+    def _receive(self) -> None:
+        assert self._link is not None
+        data = self._link.to_client
+        size = 4 + int.from_bytes(data[:4], "big")
+        frame = bytes(data[4:size])
+        del data[:size]
+        if frames.read_correlation_id(frame) != self._correlation_id:
+            raise Violation(f"{self.name}: a response to another request")
+        call = self._sent
+        self._advance(frames.decode_response(call.message.API_KEY, call.version, frame))
+
+    def _advance(self, response: Any) -> None:
+        """The program goes on; it gets None first of all, and after a lost connection."""
+        try:
+            self._call = self._program.send(response)
+        except StopIteration:
+            self.is_done = True
+            self._call = None
+
+
+def audit(rng: random.Random, history: History) -> Program:
+    """End what transaction is open, then read everything at both isolation levels."""
+    yield from begin_transactions("txn")
+    yield from consumer(rng, history, rounds=1)
+    yield from consumer(rng, history, rounds=1, is_committed=True)
+
+
+class World:
+    """Runs any number of lives of one broker among its clients."""
+
+    def __init__(self, seed: int) -> None:
+        self.rng = random.Random(f"world {seed}")
+        self.disk = SimulatedDisk(random.Random(f"disk {seed}"))
+        self.disk.cold_share = self.rng.choice((0.0, 0.0, 0.2))
+        self.disk.make_directory("/var")
+        self.disk.sync_directory("/")
+        self.trace: deque[str] = deque(maxlen=TRACE_LINES)
+        self.disk.follow = lambda what: self.trace.append(f"    {what}")
+        self.machine = Machine(self.disk, self.rng)
+        self.history = History()
+        self.counts: Counter[str] = Counter()
+        self.life = 0
+        self.clients = [
+            Client("keeper", topic_keeper(self.rng)),
+            Client("plain", plain_producer("plain", self.rng, self.history)),
+            Client("once", idempotent_producer("once", self.rng, self.history)),
+            Client("twice", idempotent_producer("twice", self.rng, self.history)),
+            Client("transactions", transactional_producer("txn", self.rng, self.history)),
+            Client("committed", consumer(self.rng, self.history, is_committed=True)),
+            Client("reader", consumer(self.rng, self.history)),
+            Client("group", committer("group", self.rng, self.history)),
+        ]
+
+    def run(self, lives: int) -> Counter[str]:
+        """Live and die so many times, auditing everything at the end; raises `Violation`."""
+        for _ in range(lives):
+            self._start()
+            self._live()
+        self._start()
+        self._audit()
+        self.history.check_orders()
+        self.history.check_transactions()
+        promised = sum(len(records) for records in self.history.promised.values())
+        self.counts["records promised"] = promised
+        return self.counts
+
+    def _start(self) -> None:
+        while True:
+            if self.rng.random() < 0.3:
+                self.disk.cut_power_at(self.disk.steps + self.rng.randint(1, 60))
+            self.life += 1
+            self.trace.append(f"=== start {self.life}")
+            try:
+                self.machine.start()
+                self.disk.cut_power_at(self.disk.FAR_AWAY)
+                return
+            except PowerCut:
+                self.counts["power cuts during recovery"] += 1
+                self.machine.stop()
+                self.disk.power_cut(self.rng)
+            except (StorageError, OSError) as error:
+                raise Violation(f"the broker does not start: {error}") from error
+
+    def _live(self) -> None:
+        end = self.rng.choices(list(ENDS), list(ENDS.values()))[0]
+        if end == "power cuts":
+            self.disk.cut_power_at(self.disk.steps + self.rng.randint(1, 250))
+        if self.rng.random() < 0.05:
+            self.disk.set_fault(lambda _kind, _path: self.rng.random() < 0.1)
+        if self.rng.random() < 0.05:
+            self.disk.capacity_bytes = self.disk.used_bytes + self.rng.randint(0, 20_000)
+        try:
+            for _ in range(self.rng.randint(1, STEPS_PER_LIFE)):
+                self._step(drop_share=0.01)
+            if end == "clean stops":
+                self.disk.set_fault(None)
+                self.disk.capacity_bytes = None
+                try:
+                    self.machine.stop_cleanly()
+                except (OSError, StorageError):
+                    self.counts["failed stops"] += 1
+        except PowerCut:
+            end = "power cuts"
+        self.counts[end] += 1
+        self.trace.append(f"=== {end}")
+        self.machine.stop()
+        self.disk.capacity_bytes = None
+        if end == "power cuts":
+            self.disk.power_cut(self.rng)
+        else:
+            self.disk.process_killed()
+
+    def _step(self, drop_share: float) -> None:
+        """One thing happens, or time passes."""
+        events = self.machine.events()
+        ready = [c for c in self.clients if not c.is_done and (c.has_response or not c.is_waiting)]
+        if self.rng.random() < drop_share:
+            self.rng.choice(self.clients).lose_connection(self.machine)
+            return
+        if not events and not ready:
+            self.machine.pass_time_to_next_deadline()
+            return
+        if self.rng.random() < 0.05:
+            self.machine.pass_time(self.rng.randint(0, 40))
+            return
+        at = self.rng.randrange(len(events) + len(ready))
+        if at < len(events):
+            events[at]()
+        else:
+            client = ready[at - len(events)]
+            self.trace.append(client.name)
+            client.step(self.machine)
+
+    def _audit(self) -> None:
+        """Everything promised is read once more, with nothing going wrong."""
+        self.clients = [
+            Client("auditor", audit(self.rng, self.history)),
+            Client("group auditor", committer("group", self.rng, self.history, rounds=8)),
+        ]
+        for _ in range(AUDIT_STEPS):
+            if all(client.is_done for client in self.clients):
+                return
+            self._step(drop_share=0.0)
+        raise Violation("the audit does not come to an end")
