@@ -12,7 +12,14 @@ from collections import Counter
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from ottla.demos.kafka_clients import DemoError, Settings, Stop, create_topic, no_broker
+from ottla.demos.kafka_clients import (
+    DemoError,
+    Settings,
+    Stop,
+    create_topic,
+    no_broker,
+    waiting_line,
+)
 
 if TYPE_CHECKING:
     from confluent_kafka import TopicPartition
@@ -150,7 +157,7 @@ class Readers:
                     continue
                 error = message.error()
                 if error is not None:
-                    self._report(f"consumer {number}: {error.str()}")
+                    self._report(f"consumer {number}: {waiting_line(error, self._topic)}")
                     stop.wait(1)
                     continue
                 self.read[number] += 1

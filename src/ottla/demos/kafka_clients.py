@@ -6,6 +6,10 @@ import signal
 import threading
 from collections.abc import Mapping
 from types import FrameType, TracebackType
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from confluent_kafka import KafkaError
 
 Settings = Mapping[str, str]  # of a confluent-kafka client; holds bootstrap.servers
 
@@ -96,3 +100,12 @@ def no_broker(settings: Settings) -> str:
         f"No Kafka broker answers at {settings.get('bootstrap.servers')}; start one with "
         "`ottla up`, or name yours with --bootstrap-servers."
     )
+
+
+def waiting_line(error: KafkaError, topic: str) -> str:
+    """What a consumer says that gets an error instead of a message."""
+    from confluent_kafka import KafkaError
+
+    if error.code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
+        return f"Waiting for the topic {topic}, which is not there yet"
+    return f"Waiting: {error.str()}"

@@ -11,7 +11,14 @@ import uuid
 from collections.abc import Callable
 from datetime import datetime
 
-from ottla.demos.kafka_clients import DemoError, Settings, Stop, create_topic, no_broker
+from ottla.demos.kafka_clients import (
+    DemoError,
+    Settings,
+    Stop,
+    create_topic,
+    no_broker,
+    waiting_line,
+)
 
 TOPIC = "topicgo1"
 GROUP = "logger-group1"
@@ -135,7 +142,7 @@ def consume(
                 continue
             error = message.error()
             if error is not None:
-                report(f"waiting: {error.str()}")
+                report(waiting_line(error, topic))
                 stop.wait(1)
                 continue
             read += 1

@@ -25,10 +25,10 @@ from confluent_kafka import (
 
 from ottla.demos.fraud.accounts import MalformedAccountError, parse_account
 from ottla.demos.fraud.veritas import Veritas, VeritasDownError
-from ottla.demos.kafka_clients import DemoError, Settings, Stop, no_broker
+from ottla.demos.kafka_clients import DemoError, Settings, Stop, no_broker, waiting_line
 
 GROUP = "fraud-detection"
-ROUND_MESSAGES = 5_000  # decided in one transaction, at most
+ROUND_MESSAGES = 20_000  # decided in one transaction, at most
 ROUND_S = 0.25  # and for how long at most
 ANSWER_TIMEOUT_S = 30.0
 TRANSACTION_TIMEOUT_MS = 10_000
@@ -200,7 +200,7 @@ class Detector:
         """Errors: VeritasDownError."""
         error = message.error()
         if error is not None:
-            return _Decision("", message, "", (f"Waiting: {error.str()}",))
+            return _Decision("", message, "", (waiting_line(error, self.topic),))
         value = message.value()
         try:
             account = parse_account(value)
