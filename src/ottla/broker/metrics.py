@@ -73,6 +73,7 @@ class Metrics:
         "flush_rounds",
         "flushes",
         "produces_refused",
+        "records_in",
     )
 
     def __init__(self) -> None:
@@ -84,6 +85,7 @@ class Metrics:
         self.compactions = 0
         self.compactions_failed = 0
         self.batches_in = 0
+        self.records_in = 0
         self.produces_refused = 0
         self.fetches_parked = 0
         self.flush_rounds = 0

@@ -104,7 +104,8 @@ class Platform:
         verbs = available()
         for name, words in OPTIONAL_PARTS.items():
             if name in verbs:
-                self._parts.append(await self._start(name, [name, *words]))
+                more = self._words_of(name)
+                self._parts.append(await self._start(name, [name, *words, *more]))
         ready = asyncio.gather(*(part.wait_for_ready() for part in self._parts))
         stop = asyncio.ensure_future(self._server.stop_wanted.wait())
         first: set[asyncio.Future[Any]] = {ready, stop}
@@ -118,6 +119,16 @@ class Platform:
                 _warn(remark)
             if not part.doors:
                 _warn(f"{part.name} has not started; see {part.log}")
+
+    def _words_of(self, name: str) -> list[str]:
+        """What a part is told that only we know."""
+        if name == "gateway" and self._server.metrics_port:
+            return ["--broker-metrics", self._metrics_address]
+        return []
+
+    @property
+    def _metrics_address(self) -> str:
+        return f"http://127.0.0.1:{self._server.metrics_port}/metrics"
 
     async def _start(self, name: str, words: list[str]) -> children.Child:
         address = self._server.bootstrap_servers
@@ -178,7 +189,7 @@ class Platform:
         if self._server.container_address:
             rows.append(("containers", self._server.container_address))
         if self._server.metrics_port:
-            rows.append(("broker metrics", f"http://127.0.0.1:{self._server.metrics_port}/metrics"))
+            rows.append(("broker metrics", self._metrics_address))
         return rows
 
     def _first_consumer(self) -> str:
@@ -234,7 +245,7 @@ class Platform:
             last_bytes, last = figures.bytes_in, now
             print(
                 f"{datetime.now().astimezone():%H:%M:%S} up {int(now - self._began)} s, "
-                f"{figures.batches_in:,} batches in, {figures.bytes_in / 1e6:,.1f} MB "
+                f"{figures.records_in:,} records in, {figures.bytes_in / 1e6:,.1f} MB "
                 f"({rate / 1e3:,.0f} kB/s), {figures.connections} connections, "
                 f"{figures.resident_bytes / 1e6:.0f} MB of memory",
                 flush=True,

@@ -145,6 +145,7 @@ def _append(
         return
     broker.metrics.bytes_in += len(data)
     broker.metrics.batches_in += 1
+    broker.metrics.records_in += info.last_offset + 1 - info.first_offset
     result.base_offset = info.first_offset
     result.log_append_time_ms = info.log_append_time_ms
     result.log_start_offset = info.log_start_offset

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
+from ottla.broker.broker import Broker
 from ottla.broker.metrics import Histogram, Metrics
 from ottla.handlers.registry import ROWS
 from ottla.server.driver import Driver
@@ -20,17 +21,25 @@ CONTENT_TYPE: Final = "text/plain; version=0.0.4"
 _SHOWN_BUCKETS: Final = range(0, 24, 2)
 
 
-def render(driver: Driver) -> str:
+def render(broker: Broker, driver: Driver) -> str:
     """The whole page."""
-    return "\n".join(_lines(driver)) + "\n"
+    return "\n".join(_lines(broker, driver)) + "\n"
 
 
-def _lines(driver: Driver) -> Iterator[str]:
-    metrics, budget = driver.core.metrics, driver.core.budget
+def _lines(broker: Broker, driver: Driver) -> Iterator[str]:
+    metrics, budget = broker.metrics, broker.budget
+    partitions = [p for t in broker.metadata.topics.values() for p in t.partitions]
+    offline = sum(1 for partition in partitions if partition.offline_error)
     for name, kind, value in (
+        ("kafka_server_brokertopicmetrics_messagesin_total", "counter", metrics.records_in),
         ("kafka_server_brokertopicmetrics_bytesin_total", "counter", metrics.bytes_in),
         ("kafka_server_brokertopicmetrics_bytesout_total", "counter", metrics.bytes_out),
         ("kafka_server_socket_server_metrics_connection_count", "gauge", len(driver.connections)),
+        ("kafka_server_replicamanager_partitioncount", "gauge", len(partitions)),
+        ("kafka_server_replicamanager_leadercount", "gauge", len(partitions) - offline),
+        ("kafka_server_replicamanager_underreplicatedpartitions", "gauge", 0),
+        ("kafka_controller_kafkacontroller_offlinepartitionscount", "gauge", offline),
+        ("kafka_controller_kafkacontroller_activecontrollercount", "gauge", 1),
         ("ottla_connections_opened_total", "counter", metrics.connections_opened),
         ("ottla_connections_refused_total", "counter", driver.connections_refused),
         ("ottla_connections_bad_input_total", "counter", metrics.connections_closed_by_error),

@@ -36,7 +36,7 @@ class Figures(NamedTuple):
     """A glance at a running broker."""
 
     bytes_in: int
-    batches_in: int
+    records_in: int
     connections: int
     resident_bytes: int
 
@@ -77,7 +77,7 @@ class Server:
         """What a status line shows."""
         metrics = self.driver.core.metrics
         return Figures(
-            metrics.bytes_in, metrics.batches_in, len(self.driver.connections), resident_bytes()
+            metrics.bytes_in, metrics.records_in, len(self.driver.connections), resident_bytes()
         )
 
     async def start(self) -> None:
@@ -133,7 +133,7 @@ class Server:
     def _metrics_page(self) -> tuple[str, str]:
         from ottla.server.prometheus import CONTENT_TYPE, render
 
-        return CONTENT_TYPE, render(self.driver)
+        return CONTENT_TYPE, render(self._core, self.driver)
 
     def _health_page(self) -> tuple[str, str]:
         return "text/plain", "failed\n" if self.failure else "ok\n"
