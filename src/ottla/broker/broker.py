@@ -25,9 +25,9 @@ from ottla.broker.fetch_sessions import FetchSessions
 from ottla.broker.log_settings import log_config
 from ottla.broker.maintenance import Maintenance
 from ottla.broker.metrics import Metrics
-from ottla.broker.partitions import Acknowledge, Partition
-from ottla.broker.pending_fetch import PendingFetch
+from ottla.broker.partitions import Acknowledge, ParkedFetch, Partition
 from ottla.broker.quotas import Quotas
+from ottla.broker.share_groups import ShareGroups
 from ottla.broker.topics import (
     INTERNAL_TOPICS,
     RESOURCE_BROKER,
@@ -70,6 +70,7 @@ class Broker:
 
     #: Exists once the metadata is loaded.
     coordinators: Coordinators
+    share_groups: ShareGroups
 
     def __init__(
         self,
@@ -109,14 +110,14 @@ class Broker:
             config.number("max.incremental.fetch.session.cache.slots"),
         )
         self.connections: dict[int, Connection] = {}
-        self.fetches_waiting_for_budget: dict[PendingFetch, None] = {}
+        self.fetches_waiting_for_budget: dict[ParkedFetch, None] = {}
         self.response_cache: dict[object, Buffer] = {}
         self.is_log_directory_offline = False
         self._told: dict[str, None] = {}
         self._free_producer_ids = range(0)
         self.load_report = LoadReport(is_clean=True)
         self._connection_ids = count(1)
-        self._woken: dict[PendingFetch, None] = {}
+        self._woken: dict[ParkedFetch, None] = {}
         self._dirty: dict[Partition, None] = {}
         self._flushing: dict[FlushTicket, Partition] = {}
         #: Who waits for the checkpoints of the directory to be durable.
@@ -181,6 +182,7 @@ class Broker:
         """The connection is gone, whoever closed it; its buffers are free."""
         if self.connections.pop(connection.id, None) is not None:
             connection.released()
+            self.share_groups.connection_lost(connection)
             self._wake_those_waiting_for_budget()
             self.settle()
 
@@ -193,7 +195,7 @@ class Broker:
 
     # --- fetches that wait --------------------------------------------------------
 
-    def wake(self, fetch: PendingFetch) -> None:
+    def wake(self, fetch: ParkedFetch) -> None:
         """Look at this fetch again when the present entry ends."""
         self._woken[fetch] = None
 
@@ -218,14 +220,17 @@ class Broker:
         deadline_ms = self.coordinators.next_deadline_ms()
         if deadline_ms is not None and deadline_ms <= mono_ms:
             self.coordinators.on_time(wall_ms, mono_ms)
+        self.share_groups.on_time(wall_ms, mono_ms)
         self.settle()
 
     def next_deadline_ms(self) -> int | None:
         """Monotonic time of the next deadline, or None."""
-        mine, theirs = self.deadlines.next_deadline_ms(), self.coordinators.next_deadline_ms()
-        if mine is None or theirs is None:
-            return theirs if mine is None else mine
-        return min(mine, theirs)
+        deadlines = (
+            self.deadlines.next_deadline_ms(),
+            self.coordinators.next_deadline_ms(),
+            self.share_groups.next_deadline_ms(),
+        )
+        return min((d for d in deadlines if d is not None), default=None)
 
     # --- flushing -------------------------------------------------------------------
 
@@ -644,6 +649,8 @@ class Broker:
             self._open_partitions(topic)
         self.coordinators = Coordinators(self)
         self.coordinators.load()
+        self.share_groups = ShareGroups(self)
+        self.share_groups.load()
         if not self.load_report.is_clean:
             self.coordinators.abort_unknown_transactions(
                 p for t in self.metadata.topics.values() for p in t.partitions

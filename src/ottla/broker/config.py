@@ -296,6 +296,11 @@ class BrokerConfig:
             entries.append(_entry(key, self.raw(name), source, synonyms, is_read_only=read_only))
         return entries
 
+    def group_text(self, name: str, overrides: Mapping[str, str]) -> str:
+        """The effective text of a group key: override, else the broker's `group.` key."""
+        text = overrides.get(name) or self.raw(f"group.{name}") or GROUP[name].default
+        return text or ""
+
     def describe_group(self, overrides: Mapping[str, str]) -> list[ConfigEntry]:
         """Every group key with its effective value, source and synonyms."""
         entries = []

@@ -17,7 +17,7 @@ from ottla.wire.message import Buffer
 
 if TYPE_CHECKING:
     from ottla.broker.authentication import Authentication
-    from ottla.broker.pending_fetch import PendingFetch
+    from ottla.broker.partitions import ParkedFetch
 
 #: Requests of one connection that may be in progress before its reading pauses.
 MAX_IN_PROGRESS: Final = 64
@@ -107,7 +107,7 @@ class Connection:
         self.is_closed = False
         self.driver_state: object = None
         #: Fetches that wait, so that they need not when the client has left.
-        self.parked_fetches: dict[PendingFetch, None] = {}
+        self.parked_fetches: dict[ParkedFetch, None] = {}
 
     def __repr__(self) -> str:
         return f"<Connection {self.id} {self.listener} from {self.peer_host}:{self.peer_port}>"

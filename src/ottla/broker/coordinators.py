@@ -59,6 +59,11 @@ class Coordinators:
                 ),
                 group_consumer_max_size=config.number("group.consumer.max.size"),
                 group_consumer_migration_policy=config.text("group.consumer.migration.policy"),
+                group_share_session_timeout_ms=config.number("group.share.session.timeout.ms"),
+                group_share_heartbeat_interval_ms=config.number(
+                    "group.share.heartbeat.interval.ms"
+                ),
+                group_share_max_size=config.number("group.share.max.size"),
                 offset_metadata_max_bytes=config.number("offset.metadata.max.bytes"),
                 offsets_retention_minutes=config.number("offsets.retention.minutes"),
                 offsets_retention_check_interval_ms=config.number(

@@ -89,6 +89,7 @@ class Maintenance:
             self._broker.flush_soon(partition)
 
     def _checkpoint_directory(self) -> None:
+        self._broker.share_groups.prune()
         self._broker.log_directory.request_checkpoint()
         self._broker.flush_directory()
 

@@ -28,6 +28,16 @@ class Watcher(Protocol):
         """A partition watched was deleted or went offline: look again at once."""
 
 
+class ParkedFetch(Protocol):
+    """A fetch that waits for something."""
+
+    def look_again(self) -> None:
+        """Something changed: answer, or go on waiting."""
+
+    def abandon(self) -> None:
+        """The client has left."""
+
+
 class Partition:
     """One partition of one topic; all of its waiting operations are in here."""
 

@@ -42,6 +42,8 @@ def handle(broker: Broker, request: RequestContext, message: DeleteGroupsRequest
     replies = CollectedReplies(request, len(allowed), combine)
     for group_id in allowed:
         outcome = broker.coordinators.groups.delete_group(group_id, replies)
+        if outcome.records:
+            broker.share_groups.forget(broker.share_groups.coordinator.keys_of(group_id))
         broker.coordinators.apply_group_outcome(group_id, outcome)
     replies.none_wanted()
     return Parked.LATER

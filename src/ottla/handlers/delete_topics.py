@@ -82,4 +82,5 @@ def _delete(
         code = ErrorCode.TOPIC_AUTHORIZATION_FAILED
         return DeletableTopicResult(wanted.name, wanted.topic_id, code, code.name)
     broker.delete_topic(topic)
+    broker.share_groups.forget(broker.share_groups.coordinator.keys_of_topic(topic.id))
     return DeletableTopicResult(topic.name, topic.id)

@@ -18,4 +18,5 @@ FEATURES: Final[tuple[Feature, ...]] = (
     Feature("metadata.version", 7, 30),
     Feature("transaction.version", 0, 2),
     Feature("group.version", 0, 1),
+    Feature("share.version", 0, 1),
 )

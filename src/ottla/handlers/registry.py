@@ -96,6 +96,13 @@ ROWS: Final[dict[int, Row]] = {
     69: Row("consumer_group_describe", 0, 1),
     74: Row("list_config_resources", 0, 1),
     75: Row("describe_topic_partitions", 0, 0),
+    76: Row("share_group_heartbeat", 1, 1),
+    77: Row("share_group_describe", 1, 1),
+    78: Row("share_fetch", 1, 2),
+    79: Row("share_acknowledge", 1, 2),
+    90: Row("describe_share_group_offsets", 0, 1),
+    91: Row("alter_share_group_offsets", 0, 0),
+    92: Row("delete_share_group_offsets", 0, 0),
 }
 
 #: librdkafka stops compressing unless Produce is advertised from 0 (KAFKA-18659).
