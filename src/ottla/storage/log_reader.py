@@ -158,6 +158,8 @@ def find_batch(plan: ReadPlan, read: Reader) -> int | None:
                 return position + at
             at += LOG_OVERHEAD + length
         position += at
+    if position > limit:
+        raise CorruptLogError(plan.path, limit, "a batch runs over the end")
     return limit
 
 

@@ -330,6 +330,8 @@ class PartitionLog:
             try:
                 if file is not None:
                     file.truncate(segment.size)
+                # A power cut must not bring back what the truncation took away.
+                self._unflushed.note_written(segment.path)
             except OSError as second:
                 self._state.fail(f"writing {segment.path}", second)
             raise AppendError(

@@ -13,6 +13,7 @@ report; reading it raises.
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
@@ -45,6 +46,7 @@ from ottla.storage.time_index import TimeIndex
 from ottla.storage.transaction_index import ENTRY_BYTES as TRANSACTION_ENTRY
 from ottla.storage.transaction_index import AbortedTransaction
 
+_BASE_OFFSET: Final = struct.Struct(">q")
 EMPTY_EPOCHS: Final = LeaderEpochs().encode()
 _STRAYS: Final = (CLEANED, DELETED, TEMPORARY)
 
@@ -100,6 +102,7 @@ class _Loader:
         self._recovery_point = where.recovery_point
         self._wall_ms = wall_ms
         self._stored_epochs = b""
+        self._damaged: Segment | None = None
         self._log = LoadedLog(max(where.recovery_point, where.log_start_offset))
         # A process that died may have left names that never became durable.
         self._log.has_new_names = not where.is_clean
@@ -108,6 +111,7 @@ class _Loader:
         log = self._log
         self._complete_swaps()
         self._list_files()
+        self._remove_below_log_start()
         if log.segments and log.segments[0].base_offset > log.log_end_offset:
             # The names of earlier segments were lost: what follows them was never durable.
             self._remove_from(log.segments[0])
@@ -155,6 +159,12 @@ class _Loader:
             elif stem.isdigit() and suffix == SNAPSHOT[1:]:
                 self._log.snapshots.append(int(stem))
 
+    def _remove_below_log_start(self) -> None:
+        """A power cut may have brought back some of the segments that retention had removed."""
+        segments = self._log.segments
+        while len(segments) > 1 and segments[1].base_offset <= self._where.log_start_offset:
+            self._remove_files(segments.pop(0))
+
     def _load_epochs(self) -> None:
         path = f"{self._directory}/{leader_epochs.FILE_NAME}"
         data = read_file(self._filesystem, path)
@@ -176,8 +186,8 @@ class _Loader:
         return at
 
     def _cut_moved_tail(self, at: int) -> None:
-        """Where an interrupted `_write_tail_again` has moved the tail into a segment of its
-        own, the segment before still holds it, too: there it goes."""
+        """Where an interrupted `_split_off` has moved the tail into a segment of its own, the
+        segment before still holds it, too: there it goes."""
         segments = self._log.segments
         if not at or segments[at].base_offset != self._recovery_point:
             return
@@ -186,10 +196,7 @@ class _Loader:
         index.cut(self._recovery_point, before.size)
         end = self._position_of_recovery_point(before, index)
         if 0 < end < before.size:
-            file = self._files.get(before.path)
-            file.truncate(end)
-            safety.make_kept_tail_durable(file)
-            before.size = end
+            self._cut_durably(before, end)
 
     def _write_tail_again(self, at: int, start: int) -> tuple[int, int]:
         """What lies behind the recovery point stands in new files, durably; where it starts.
@@ -200,22 +207,31 @@ class _Loader:
         segments = self._log.segments
         segment = segments[at]
         if 0 < start < segment.size:
-            tail = Segment(self._directory, self._recovery_point, segment.size - start)
-            self._copy(segment, start, tail)
-            file = self._files.get(segment.path)
-            file.truncate(start)
-            safety.make_kept_tail_durable(file)
-            segment.size = start
+            self._split_off(segment, start)
             segment.seal(self._files)
-            segments.insert(at + 1, tail)
-            at += 1
-            self._grow_from(tail, OffsetIndex(tail.base_offset), TimeIndex(tail.base_offset), 0)
-            start = 0
+            at, start = at + 1, 0
+            base = segments[at].base_offset
+            self._grow_from(segments[at], OffsetIndex(base), TimeIndex(base), 0)
         elif not start:
             self._copy(segment, 0, segment)
         for following in segments[at + 1 :]:
             self._copy(following, 0, following)
         return at, start
+
+    def _split_off(self, segment: Segment, start: int) -> None:
+        """What `segment` holds from the recovery point, at position `start`, on stands in a
+        segment of its own behind it, durably."""
+        tail = Segment(self._directory, self._recovery_point, segment.size - start)
+        self._copy(segment, start, tail)
+        self._cut_durably(segment, start)
+        segments = self._log.segments
+        segments.insert(segments.index(segment) + 1, tail)
+
+    def _cut_durably(self, segment: Segment, size: int) -> None:
+        file = self._files.get(segment.path)
+        file.truncate(size)
+        safety.make_kept_tail_durable(file)
+        segment.size = size
 
     def _copy(self, source: Segment, start: int, target: Segment) -> None:
         """`target`'s file durably holds what `source`'s holds from `start` on."""
@@ -337,24 +353,52 @@ class _Loader:
         log = self._log
         segments = log.segments
         segment = segments[at]
-        size = segment.size
-        segment.size = start
-        end_offset = self._scan(segment, start, size)
-        for following in segments[at + 1 :]:
-            if segment.size < size or following.base_offset != max(
-                end_offset, self._recovery_point
-            ):
+        end_offset = self._scan(segment, start)
+        while at + 1 < len(segments):
+            following = segments[at + 1]
+            if following.base_offset != max(end_offset, self._recovery_point):
                 self._remove_from(following)
                 break
             segment.seal(self._files)
-            segment, size = following, following.size
-            segment.size = 0
+            at, segment = at + 1, following
             base = segment.base_offset
             self._grow_from(segment, OffsetIndex(base), TimeIndex(base), 0)
-            end_offset = self._scan(segment, 0, size)
+            end_offset = self._scan(segment, 0)
         log.log_end_offset = max(log.log_end_offset, end_offset)
-        if log.problems and not segment.is_verified(0, segment.size):
+        if self._damaged is segment:
             self._roll_behind_damage(segment)
+
+    def _keep_damaged(self, segment: Segment, size: int) -> None:
+        """A segment that was whole once keeps every byte; what lies behind the recovery point
+        goes on in a segment of its own, if it can be found."""
+        position = self._find_recovery_point(segment, segment.size, size)
+        segment.size = size
+        if position is None:
+            self._damaged = segment
+        else:
+            self._split_off(segment, position)
+
+    def _find_recovery_point(self, segment: Segment, start: int, end: int) -> int | None:
+        """The position of a sound batch that starts at the recovery point, wherever it is."""
+        wanted = _BASE_OFFSET.pack(self._recovery_point)
+        read = self._files.get(segment.path).read_at
+        while start < end:
+            chunk = read(min(CHUNK_BYTES, end - start), start)
+            at = chunk.find(wanted)
+            while at >= 0:
+                if self._is_sound_batch(segment, start + at, end):
+                    return start + at
+                at = chunk.find(wanted, at + 1)
+            start += max(1, len(chunk) - len(wanted) + 1)
+        return None
+
+    def _is_sound_batch(self, segment: Segment, position: int, end: int) -> bool:
+        read = self._files.get(segment.path).read_at
+        check = safety.is_intact_at_recovery
+        try:
+            return next(batches(segment.path, read, position, end, check), None) is not None
+        except CorruptLogError:
+            return False
 
     def _roll_behind_damage(self, damaged: Segment) -> None:
         """Later batches must be found without walking over the damaged ones."""
@@ -364,9 +408,11 @@ class _Loader:
             self._log.segments.append(new_segment(self._files, self._directory, end_offset))
             self._log.has_new_names = True
 
-    def _scan(self, segment: Segment, start: int, end: int) -> int:
-        """Grow the segment by its sound batches; the offset where they end."""
+    def _scan(self, segment: Segment, start: int) -> int:
+        """Grow the segment from `start` on by its sound batches; the offset where they end."""
         log = self._log
+        end = segment.size
+        segment.size = start
         end_offset = self._recovery_point if start else segment.base_offset
         path = segment.path
         read = self._files.get(path).read_at
@@ -387,9 +433,8 @@ class _Loader:
                 )
         except CorruptLogError as error:
             if end_offset < self._recovery_point:
-                # It was whole once: keep every byte, and go on behind it in a new segment.
                 log.problems.append(str(error))
-                segment.size = end
+                self._keep_damaged(segment, end)
                 return self._recovery_point
             log.problems.append(f"{error}; the log ends there")
             log.cut_bytes += end - segment.size
@@ -404,12 +449,15 @@ class _Loader:
         at = segments.index(first)
         for segment in segments[at:]:
             self._log.cut_bytes += segment.size
-            for path in segment.file_paths():
-                self._files.forget(path)
-                if self._filesystem.exists(path):
-                    self._filesystem.remove(path)
+            self._remove_files(segment)
         self._log.problems.append(f"{first.path} and what follows lies behind the end of the log")
         del segments[at:]
+
+    def _remove_files(self, segment: Segment) -> None:
+        for path in segment.file_paths():
+            self._files.forget(path)
+            if self._filesystem.exists(path):
+                self._filesystem.remove(path)
 
     def _finish(self, at: int) -> None:
         log = self._log

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 
 from ottla.batch.record_batch import Record, build_batch, headers, records
@@ -11,6 +12,7 @@ from ottla.storage.log_config import LogConfig
 from ottla.storage.log_reader import ColdRead, ReadInfo
 from ottla.storage.open_files import OpenFiles
 from ottla.storage.partition_log import PartitionLog
+from ottla.storage.recovery import LoadedLog
 
 NOW_MS = 1_800_000_000_000
 
@@ -71,11 +73,20 @@ class LogFactory:
         self.files = OpenFiles(filesystem, 16)
         filesystem.make_directory(self.directory)
 
-    def open(
-        self, *, recovery_point: int = 0, log_start_offset: int = 0, **settings
-    ) -> PartitionLog:
+    def open(self, **settings) -> PartitionLog:
+        """As after a crash: what lies behind `recovery_point` is recovered."""
+        self.reopened(**settings)
+        return self.log
+
+    def reopened(self, **settings) -> LoadedLog:
+        """Open the log as `open` does, into `self.log`; what the start found."""
         self.files.close()
-        log = PartitionLog(
+        known = {
+            key: settings.pop(key)
+            for key in ("recovery_point", "log_start_offset")
+            if key in settings
+        }
+        self.log = PartitionLog(
             self.files,
             self.state,
             self.directory,
@@ -83,11 +94,16 @@ class LogFactory:
             0,
             replace(LogConfig(), **settings),
             wall_ms=NOW_MS,
-            recovery_point=recovery_point,
-            log_start_offset=log_start_offset,
+            **known,
         )
-        log.open()
-        return log
+        return self.log.open()
+
+    def forget_state(self) -> None:
+        """What the next start learns about the directory is what it says now."""
+        self.state = DirectoryState(self.filesystem, self.root)
+
+    def inode(self, name: str) -> int:
+        return os.stat(f"{self.directory}/{name}").st_ino
 
     def names(self, suffix: str = "") -> list[str]:
         names = self.filesystem.list_directory(self.directory)
