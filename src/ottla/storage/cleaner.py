@@ -18,7 +18,7 @@ former and completes the latter.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
@@ -266,7 +266,9 @@ def decode_replaced(data: bytes) -> list[int]:
     return [int(line) for line in data.decode("ascii").splitlines()]
 
 
-def swap_in(filesystem: FileSystem, directory: str, cleaned: int, replaced: list[int]) -> list[str]:
+def swap_in(
+    filesystem: FileSystem, directory: str, cleaned: int, replaced: Sequence[int]
+) -> list[str]:
     """The cleaned segment stands in place of those it replaces; the names of the files that
     were renamed away. Can be repeated after a crash at any point."""
     renamed = []

@@ -121,8 +121,12 @@ class LogDirectory:
     def load(self, config_of: Callable[[str], LogConfig], wall_ms: int) -> LoadReport:
         """Find all logs, and recover them unless the last stop was clean. `config_of` gives a
         topic's configuration. Raises `DirectoryRefusedError`, `LogOfflineError`, `OSError`."""
-        checkpoint = self._read_checkpoint()
         report = LoadReport(self._take_clean_mark())
+        if not report.is_clean:
+            # Names that a process left behind when it died may not be durable: those of
+            # logs, and that of the checkpoint by which recovery decides what may go.
+            safety.sync_new_names(self.filesystem, self.path)
+        checkpoint = self._read_checkpoint()
         leftovers = []
         for name in self.filesystem.list_directory(self.path):
             if name.endswith(DELETE_SUFFIX):
@@ -133,8 +137,6 @@ class LogDirectory:
         if leftovers:
             report.leftovers = DeleteJob(self.filesystem, leftovers, 0)
         if not report.is_clean:
-            # Names that a process left behind when it died may not be durable.
-            safety.sync_new_names(self.filesystem, self.path)
             self._checkpoint_now()
             self.state.trust_cache_again()
         return report

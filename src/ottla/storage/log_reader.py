@@ -185,15 +185,23 @@ def _end_of_whole_batches(
     if position + wanted == plan.limit:
         return wanted, plan.limit_offset
     end = plan.cut - position
-    if not first_size <= end <= wanted:
-        end = first_size
-        while wanted - end >= LOG_OVERHEAD:
-            size = _batch_size(plan, data, end, position)
-            if end + size > wanted:
-                break
-            end += size
-    if end + 8 <= len(data):
+    if first_size <= end <= wanted - _BASE_OFFSET.size:
+        (next_offset,) = _BASE_OFFSET.unpack_from(data, end)
+        if plan.offset < next_offset < plan.limit_offset:
+            return end, next_offset
+        # The index is wrong: better slow than off the mark.
+    end = first_size
+    while wanted - end >= LOG_OVERHEAD:
+        size = _batch_size(plan, data, end, position)
+        if end + size > wanted:
+            break
+        end += size
+    if end + _BASE_OFFSET.size <= len(data):
         return end, _BASE_OFFSET.unpack_from(data, end)[0]
+    if end == first_size:
+        (base_offset,) = _BASE_OFFSET.unpack_from(data)
+        (delta,) = _LAST_OFFSET_DELTA.unpack_from(data, _LAST_OFFSET_DELTA_POSITION)
+        return end, base_offset + delta + 1
     return end, -1
 
 

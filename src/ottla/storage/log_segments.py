@@ -6,6 +6,7 @@ from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from typing import Final, NamedTuple
 
+from ottla.storage.cleaner import CleanedSegment, swap_in
 from ottla.storage.log_reader import ColdRead, ReadInfo, ReadPlan, execute, find_batch
 from ottla.storage.open_files import OpenFiles
 from ottla.storage.segment import Segment
@@ -74,18 +75,30 @@ class LogSegments:
         self.size -= sum(segment.size for segment in dropped)
         return dropped
 
-    def replace(self, replaced: Sequence[int], segment: Segment) -> None:
-        """`segment` stands for its neighbours with these base offsets."""
-        at = self._bases.index(replaced[0])
-        assert tuple(self._bases[at : at + len(replaced)]) == tuple(replaced)
-        old = self._list[at : at + len(replaced)]
-        self._list[at : at + len(replaced)] = [segment]
-        self._bases[at : at + len(replaced)] = [segment.base_offset]
-        self.size += segment.size - sum(gone.size for gone in old)
+    def swap_in(self, directory: str, cleaned: Sequence[CleanedSegment]) -> list[str]:
+        """Compacted segments take the place of those they replace; the names of files that
+        were renamed away. Raises `OSError` half-way through."""
+        renamed = []
+        for one in cleaned:
+            old = self._neighbours(one.replaced)
+            if not old:
+                continue  # Retention was faster; the next start removes the leftovers.
+            for gone in old:
+                gone.is_replaced = True
+                for path in gone.file_paths():
+                    self._files.forget(path)
+            renamed += swap_in(self._files.filesystem, directory, one.base_offset, one.replaced)
+            segment = Segment(directory, one.base_offset, one.size)
+            segment.note_verified(0, one.size)
+            at = self._list.index(old[0])
+            self._list[at : at + len(old)] = [segment]
+            self._bases[at : at + len(old)] = [segment.base_offset]
+            self.size += segment.size - sum(gone.size for gone in old)
         self._marks.clear()
         self._steady = (-1, Mark(-1, 0))
+        return renamed
 
-    def with_bases(self, bases: Sequence[int]) -> list[Segment]:
+    def _neighbours(self, bases: Sequence[int]) -> list[Segment]:
         """The segments with these base offsets, or none unless all are there, as neighbours."""
         if bases[0] not in self._bases:
             return []

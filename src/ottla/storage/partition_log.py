@@ -19,7 +19,6 @@ from ottla.storage.cleaner import (
     Compaction,
     CompactionPlan,
     LastOfProducer,
-    swap_in,
 )
 from ottla.storage.compaction_plan import Cleanable, find_cleanable
 from ottla.storage.directory_checkpoint import LogCheckpoint
@@ -165,6 +164,7 @@ class PartitionLog:
         self.log_end_offset = loaded.log_end_offset
         self.flushed_end_offset = loaded.log_end_offset
         self._has_dirty_epochs = loaded.has_new_epochs
+        self._unflushed.note_written(*loaded.written_files)
         if loaded.has_new_names:
             self._unflushed.note_new_names(self.directory, self.directory.rpartition("/")[0])
         self._is_open = True
@@ -360,14 +360,26 @@ class PartitionLog:
 
     def _roll(self) -> Segment:
         sealed = self._segments.active
-        segment = recovery.new_segment(self._files, self.directory, self.log_end_offset)
-        sealed.seal(self._files)
+        try:
+            segment = recovery.new_segment(self._files, self.directory, self.log_end_offset)
+            sealed.seal(self._files)
+        except OSError:
+            self._remove_stray(Segment(self.directory, self.log_end_offset))
+            raise
         # The next ticket makes the sealed segment durable, and the new one's names.
         self._unflushed.note_written(*sealed.index_paths())
         self._unflushed.note_new_names(self.directory)
         self._add_snapshot()
         self._segments.add(segment)
         return segment
+
+    def _remove_stray(self, segment: Segment) -> None:
+        """The log goes on without this segment; a restart must not find it."""
+        try:
+            recovery.remove_files(self._files, segment)
+        except OSError as error:
+            self._state.fail(f"removing {segment.path}", error)
+        self._unflushed.note_new_names(self.directory)
 
     def _add_snapshot(self) -> None:
         """Have the producers' state as of the log's end written by the next ticket."""
@@ -586,8 +598,9 @@ class PartitionLog:
         """The log starts behind the segments that are too old or too much; a job that removes
         files, or None. Raises `OSError`.
 
-        Files go only when the start that makes them superfluous is durable: a power cut
-        that brings some of them back cannot leave a hole. So they go with a later call.
+        Files go only when the start that makes them superfluous is durable, and a recovery
+        point behind them: a power cut that brings some of them back cannot leave a hole. So
+        they go with a later call.
         """
         self._ensure_open()
         self._producers.remove_expired(wall_ms, self._config.producer_id_expiration_ms)
@@ -607,7 +620,9 @@ class PartitionLog:
             self.advance_log_start_offset(segments[count].base_offset)
         gone = 0
         while gone + 1 < len(segments) and safety.may_remove_below(
-            segments[gone + 1].base_offset, self.durable_log_start_offset, self.log_start_offset
+            segments[gone + 1].base_offset,
+            self.durable_log_start_offset,
+            self._durable_recovery_point,
         ):
             gone += 1
         return self._rename_away(self._segments.drop_first(gone)) if gone else None
@@ -655,32 +670,15 @@ class PartitionLog:
         """What a finished round has cleaned takes its place; a job that removes the files it
         replaces. Raises `LogOfflineError` when that fails half-way: a restart completes it."""
         self._ensure_open()
-        renamed: list[str] = []
-        for cleaned in compaction.cleaned:
-            old = self._segments.with_bases(cleaned.replaced)
-            if not old:
-                continue  # Retention was faster; the next start removes the leftovers.
-            for segment in old:
-                segment.is_replaced = True
-                for path in segment.file_paths():
-                    self._files.forget(path)
-            try:
-                renamed += swap_in(
-                    self._files.filesystem,
-                    self.directory,
-                    cleaned.base_offset,
-                    list(cleaned.replaced),
-                )
-            except OSError as error:
-                self._state.fail(f"compacting {self.directory}", error)
-                raise self._state.offline_error() from error
-            segment = Segment(self.directory, cleaned.base_offset, cleaned.size)
-            segment.note_verified(0, cleaned.size)
-            self._segments.replace(cleaned.replaced, segment)
-            self._unflushed.note_new_names(self.directory)
+        try:
+            renamed = self._segments.swap_in(self.directory, compaction.cleaned)
+        except OSError as error:
+            self._state.fail(f"compacting {self.directory}", error)
+            raise self._state.offline_error() from error
         self.first_dirty_offset = max(self.first_dirty_offset, compaction.clean_end_offset)
         if not renamed:
             return None
+        self._unflushed.note_new_names(self.directory)
         return DeleteJob(self._files.filesystem, renamed, self._config.file_delete_delay_ms)
 
     def _rename_away(self, segments: list[Segment]) -> DeleteJob:

@@ -78,6 +78,8 @@ class LoadedLog:
     #: Bytes behind the recovery point that were read, and bytes that were cut off.
     scanned_bytes: int = 0
     cut_bytes: int = 0
+    #: Files that were written and are not durable.
+    written_files: list[str] = field(default_factory=list)
     #: The directory holds names that are not durable.
     has_new_names: bool = False
     #: The leader epochs are not those of the file.
@@ -101,6 +103,7 @@ class _Loader:
         self._directory = where.directory
         self._recovery_point = where.recovery_point
         self._wall_ms = wall_ms
+        self._names: set[str] = set()
         self._stored_epochs = b""
         self._damaged: Segment | None = None
         self._log = LoadedLog(max(where.recovery_point, where.log_start_offset))
@@ -111,7 +114,7 @@ class _Loader:
         log = self._log
         self._complete_swaps()
         self._list_files()
-        self._remove_below_log_start()
+        self._remove_strays()
         if log.segments and log.segments[0].base_offset > log.log_end_offset:
             # The names of earlier segments were lost: what follows them was never durable.
             self._remove_from(log.segments[0])
@@ -121,6 +124,8 @@ class _Loader:
             return log
         self._load_epochs()
         at = self._segment_of_recovery_point()
+        for segment in log.segments[:at]:
+            self._rebuild_lost_indexes(segment)
         if not self._where.is_clean:
             self._cut_moved_tail(at)
         start = self._open_at_recovery_point(log.segments[at])
@@ -148,7 +153,9 @@ class _Loader:
 
     def _list_files(self) -> None:
         """Find segments and snapshots; remove what an interrupted operation left."""
-        for name in self._filesystem.list_directory(self._directory):
+        names = self._filesystem.list_directory(self._directory)
+        self._names = set(names)
+        for name in names:
             path = f"{self._directory}/{name}"
             stem, _, suffix = name.partition(".")
             if name.endswith(_STRAYS):
@@ -159,11 +166,17 @@ class _Loader:
             elif stem.isdigit() and suffix == SNAPSHOT[1:]:
                 self._log.snapshots.append(int(stem))
 
-    def _remove_below_log_start(self) -> None:
+    def _remove_strays(self) -> None:
         """A power cut may have brought back some of the segments that retention had removed."""
         segments = self._log.segments
-        while len(segments) > 1 and segments[1].base_offset <= self._where.log_start_offset:
-            self._remove_files(segments.pop(0))
+        limit = min(self._where.log_start_offset, self._recovery_point)
+        while len(segments) > 1 and segments[1].base_offset <= limit:
+            remove_files(self._files, segments.pop(0))
+        # A roll that failed half-way may have left a segment that the log went on without.
+        while len(segments) > 1 and not segments[-1].size:
+            if segments[-1].base_offset >= self._recovery_point:
+                break
+            remove_files(self._files, segments.pop())
 
     def _load_epochs(self) -> None:
         path = f"{self._directory}/{leader_epochs.FILE_NAME}"
@@ -184,6 +197,30 @@ class _Loader:
         while at and segments[at].base_offset > self._recovery_point:
             at -= 1
         return at
+
+    def _rebuild_lost_indexes(self, segment: Segment) -> None:
+        """A sealed segment's indexes are there, whatever became of their files."""
+        needed = [f"{segment.base_offset:020d}{suffix}" for suffix in (OFFSETS, TIMES)]
+        lost = [name for name in needed if name not in self._names]
+        if not lost:
+            return
+        self._log.problems.append(f"{self._directory}/{lost[0]} was lost, and is built again")
+        size, segment.size = segment.size, 0
+        self._grow_from(segment, OffsetIndex(segment.base_offset), TimeIndex(segment.base_offset))
+        try:
+            for batch in self._batches(segment, 0, size):
+                header = batch.header
+                segment.grow(
+                    header.size_in_bytes,
+                    header.last_offset,
+                    header.max_timestamp,
+                    self._where.index_interval_bytes,
+                )
+        except CorruptLogError as error:
+            self._log.problems.append(str(error))
+        segment.size = size
+        self._seal(segment)
+        self._log.has_new_names = True
 
     def _cut_moved_tail(self, at: int) -> None:
         """Where an interrupted `_split_off` has moved the tail into a segment of its own, the
@@ -208,10 +245,10 @@ class _Loader:
         segment = segments[at]
         if 0 < start < segment.size:
             self._split_off(segment, start)
-            segment.seal(self._files)
+            self._seal(segment)
             at, start = at + 1, 0
             base = segments[at].base_offset
-            self._grow_from(segments[at], OffsetIndex(base), TimeIndex(base), 0)
+            self._grow_from(segments[at], OffsetIndex(base), TimeIndex(base))
         elif not start:
             self._copy(segment, 0, segment)
         for following in segments[at + 1 :]:
@@ -279,6 +316,8 @@ class _Loader:
                     return batch.position
                 end_offset = batch.header.next_offset
         except CorruptLogError as error:
+            if end_offset == self._recovery_point:
+                return error.position  # The scan starts there, and will say so.
             self._log.problems.append(str(error))
             return 0
         if end_offset != self._recovery_point:
@@ -289,7 +328,9 @@ class _Loader:
             return segment.size if end_offset < self._recovery_point else 0
         return segment.size
 
-    def _grow_from(self, segment: Segment, index: OffsetIndex, times: TimeIndex, at: int) -> None:
+    def _grow_from(
+        self, segment: Segment, index: OffsetIndex, times: TimeIndex, at: int = 0
+    ) -> None:
         """The segment is taken to end at position `at`; its index files hold just these
         entries, its transaction index nothing behind the recovery point."""
         for suffix, content in ((OFFSETS, index.encode()), (TIMES, times.encode())):
@@ -309,6 +350,10 @@ class _Loader:
                 segment.first_timestamp_ms = first.max_timestamp
             except CorruptBatchError:
                 pass  # Reported by whoever reads that batch.
+
+    def _seal(self, segment: Segment) -> None:
+        segment.seal(self._files)
+        self._log.written_files += segment.index_paths()
 
     # Producers
 
@@ -359,14 +404,31 @@ class _Loader:
             if following.base_offset != max(end_offset, self._recovery_point):
                 self._remove_from(following)
                 break
-            segment.seal(self._files)
+            self._seal(segment)
             at, segment = at + 1, following
             base = segment.base_offset
-            self._grow_from(segment, OffsetIndex(base), TimeIndex(base), 0)
+            self._grow_from(segment, OffsetIndex(base), TimeIndex(base))
             end_offset = self._scan(segment, 0)
         log.log_end_offset = max(log.log_end_offset, end_offset)
         if self._damaged is segment:
             self._roll_behind_damage(segment)
+
+    def _check_continues(self, path: str, batch: StoredBatch, end_offset: int) -> None:
+        """Base offset and leader epoch are outside the CRC, but can be nothing else than what
+        follows; compaction, which leaves gaps, stays below the recovery point."""
+        header = batch.header
+        is_next = header.base_offset == max(end_offset, self._recovery_point)
+        is_below = end_offset <= header.base_offset < self._recovery_point
+        if not (is_next or is_below):
+            raise CorruptLogError(
+                path, batch.position, f"offset {header.base_offset} does not follow {end_offset}"
+            )
+        if is_next and header.partition_leader_epoch < self._log.epochs.latest:
+            raise CorruptLogError(
+                path,
+                batch.position,
+                f"leader epoch {header.partition_leader_epoch} follows {self._log.epochs.latest}",
+            )
 
     def _keep_damaged(self, segment: Segment, size: int) -> None:
         """A segment that was whole once keeps every byte; what lies behind the recovery point
@@ -404,7 +466,7 @@ class _Loader:
         """Later batches must be found without walking over the damaged ones."""
         end_offset = self._log.log_end_offset
         if damaged.size and damaged.base_offset < end_offset:
-            damaged.seal(self._files)
+            self._seal(damaged)
             self._log.segments.append(new_segment(self._files, self._directory, end_offset))
             self._log.has_new_names = True
 
@@ -419,6 +481,7 @@ class _Loader:
         try:
             for batch in batches(path, read, start, end, safety.is_intact_at_recovery):
                 header = batch.header
+                self._check_continues(path, batch, end_offset)
                 end_offset = header.next_offset
                 log.epochs.assign(header.partition_leader_epoch, header.base_offset)
                 if header.has_producer_id and header.base_offset >= self._recovery_point:
@@ -449,15 +512,9 @@ class _Loader:
         at = segments.index(first)
         for segment in segments[at:]:
             self._log.cut_bytes += segment.size
-            self._remove_files(segment)
+            remove_files(self._files, segment)
         self._log.problems.append(f"{first.path} and what follows lies behind the end of the log")
         del segments[at:]
-
-    def _remove_files(self, segment: Segment) -> None:
-        for path in segment.file_paths():
-            self._files.forget(path)
-            if self._filesystem.exists(path):
-                self._filesystem.remove(path)
 
     def _finish(self, at: int) -> None:
         log = self._log
@@ -498,3 +555,11 @@ def new_segment(files: OpenFiles, directory: str, base_offset: int) -> Segment:
     segment.create_files(files)
     segment.activate(OffsetIndex(base_offset), TimeIndex(base_offset), [])
     return segment
+
+
+def remove_files(files: OpenFiles, segment: Segment) -> None:
+    """None of the segment's files is there any more."""
+    for path in segment.file_paths():
+        files.forget(path)
+        if files.filesystem.exists(path):
+            files.filesystem.remove(path)

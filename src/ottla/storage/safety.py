@@ -75,10 +75,11 @@ def sync_removed_mark(filesystem: FileSystem, directory: str) -> None:
     filesystem.sync_directory(directory)
 
 
-def may_remove_below(end_offset: int, durable_log_start: int, log_start: int) -> bool:
+def may_remove_below(end_offset: int, durable_log_start: int, durable_recovery_point: int) -> bool:
     """Whether a segment that ends at `end_offset` may lose its files: the log start that makes
-    it superfluous is durable, so that no power cut brings it back without its neighbours."""
-    return end_offset <= min(durable_log_start, log_start)
+    it superfluous is durable, so that no power cut brings it back without its neighbours, and
+    so is what it says of producers."""
+    return end_offset <= min(durable_log_start, durable_recovery_point)
 
 
 def is_journal_frame_intact(payload: Buffer, crc: int) -> bool:

@@ -176,3 +176,16 @@ def test_leftovers_of_interrupted_work_are_removed(logs: LogFactory) -> None:
     again = logs.open()
     assert read_all(again) == list(range(9))
     assert [name for name in logs.names() if name.endswith((".deleted", ".cleaned", ".tmp"))] == []
+
+
+@pytest.mark.parametrize("suffix", [".index", ".timeindex"])
+def test_a_sealed_segment_gets_its_lost_indexes_back(logs: LogFactory, suffix: str) -> None:
+    log = logs.open(segment_bytes=2_000, index_interval_bytes=300)
+    fill(log, 60)
+    log.checkpoint()
+    before = logs.content(f"{FIRST}{suffix}")
+    (Path(logs.directory) / f"{FIRST}{suffix}").unlink()
+    again = logs.open(segment_bytes=2_000, index_interval_bytes=300, recovery_point=180)
+    assert "was lost" in again.problems[0]
+    assert logs.content(f"{FIRST}{suffix}") == before
+    assert read_all(again) == list(range(180))
