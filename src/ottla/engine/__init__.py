@@ -1,4 +1,4 @@
-"""Where to get a Kafka from: an existing cluster, or Apache Kafka nodes started here.
+"""Where to get a Kafka from: the embedded broker, a running cluster, or Apache Kafka nodes.
 
     with obtain("apache:3") as kafka:
         print(kafka.bootstrap_servers)
@@ -19,7 +19,7 @@ __all__ = ["EngineError", "Kafka", "obtain"]
 
 
 class Kafka(NamedTuple):
-    """A Kafka that answers at `bootstrap_servers`; `kind` is `apache` or `cluster`."""
+    """A Kafka that answers at `bootstrap_servers`; `kind`: `embedded`, `apache`, `cluster`."""
 
     kind: str
     bootstrap_servers: str
@@ -29,9 +29,22 @@ class Kafka(NamedTuple):
 def obtain(source: str, progress: Callable[[str], None] = lambda _: None) -> Iterator[Kafka]:
     """A Kafka for the length of a `with` statement.
 
-    `source` is `apache` (one node of Apache Kafka), `apache:3` (so many), or
-    the addresses of a running cluster. Errors: `EngineError`.
+    `source` is `embedded` (a throw-away broker in this process), `apache` (one
+    node of Apache Kafka), `apache:3` (so many), or the addresses of a running
+    cluster. Errors: `EngineError`.
     """
+    if source == "embedded":
+        from ottla.embedded import Broker, StartError
+
+        try:
+            broker = Broker().start()
+        except StartError as error:
+            raise EngineError(str(error)) from None
+        try:
+            yield Kafka(source, broker.bootstrap_servers)
+        finally:
+            broker.stop()
+        return
     kind, _, count = source.partition(":")
     if kind == "apache" and (not count or count.isdecimal()):
         from ottla.engine.apache import ApacheKafka

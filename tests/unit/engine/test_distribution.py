@@ -131,6 +131,16 @@ def test_a_jar_that_changed_after_it_was_fetched_is_refused() -> None:
         find(quiet)
 
 
+def test_the_embedded_broker_is_a_kafka_and_a_running_cluster() -> None:
+    with obtain("embedded") as kafka:
+        assert kafka.kind == "embedded"
+        with obtain(kafka.bootstrap_servers) as same:
+            assert same == ("cluster", kafka.bootstrap_servers)
+    with pytest.raises(EngineError, match="cannot connect to"):
+        with obtain(kafka.bootstrap_servers):
+            pass
+
+
 def test_a_cluster_that_nobody_runs_cannot_be_obtained() -> None:
     (port,) = free_ports(1)
     with pytest.raises(EngineError, match=f"cannot connect to 127.0.0.1:{port}: "):
