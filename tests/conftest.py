@@ -15,6 +15,8 @@ ORACLE_PROPERTIES = {
     "group.coordinator.rebalance.protocols": "classic,consumer,share,streams",
     "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
     "super.users": "User:ANONYMOUS",
+    # The records of the written-down talks are from 2017.
+    "log.retention.check.interval.ms": "86400000",
 }
 
 

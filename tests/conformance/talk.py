@@ -48,6 +48,7 @@ NATURAL_KEYS = (
     "topic",
     "topic_id",
     "group_id",
+    "transactional_id",
     "key",
     "resource_name",
     "node_id",
@@ -56,7 +57,14 @@ NATURAL_KEYS = (
     "log_dir",
 )
 #: Whole numbers that a broker makes up.
-MADE_UP = {"producer_id": "pid", "session_id": "session", "finalized_features_epoch": "epoch"}
+MADE_UP = {
+    "producer_id": "pid",
+    "session_id": "session",
+    "finalized_features_epoch": "epoch",
+    "member_epoch": "member-epoch",
+    "group_epoch": "group-epoch",
+    "assignment_epoch": "assignment-epoch",
+}
 #: Texts for people: that there is one is compared, not how it reads.
 FOR_PEOPLE = {"error_message", "batch_index_error_message", "documentation"}
 NOW = range(1_600_000_000_000, 4_000_000_000_000)
@@ -240,6 +248,8 @@ class Talk:
     def _plain_list(self, name: str, type_: Any, values: list[Any], version: int) -> Plain:
         if name in self.hidden:
             return f"<{name}>"
+        if not isinstance(type_, str):
+            values = sorted(values, key=_by_name)
         items = [self._plain_value(name, type_, value, version) for value in values]
         if isinstance(type_, str):
             return items
@@ -316,6 +326,12 @@ class Talk:
             )
             position += header.size_in_bytes
         return batches
+
+
+def _by_name(message: Message) -> list[str]:
+    """An order that does not depend on ids, which differ from run to run."""
+    texts = [getattr(message, key, None) for key in (*NATURAL_KEYS, "topic_name")]
+    return [str(text) for text in texts if not isinstance(text, bytes | None)]
 
 
 def raw_request(

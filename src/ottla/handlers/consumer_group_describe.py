@@ -33,6 +33,9 @@ def handle(
                 DescribedGroup(ErrorCode.GROUP_AUTHORIZATION_FAILED, group_id=group_id)
             )
             continue
+        if not group_id:
+            response.groups.append(DescribedGroup(ErrorCode.INVALID_GROUP_ID))
+            continue
         group = broker.coordinators.groups.describe_consumer_group(group_id)
         if not _may_see_topics(request, group):
             group = DescribedGroup(

@@ -34,7 +34,8 @@ def handle(
             if not is_allowed:
                 row = PartitionResponse(index, ErrorCode.TOPIC_AUTHORIZATION_FAILED)
             elif partition is None:
-                row = PartitionResponse(index, ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)
+                code = ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
+                row = PartitionResponse(index, code, code.name)
             elif partition.offline_error:
                 row = PartitionResponse(index, partition.offline_error)
             else:

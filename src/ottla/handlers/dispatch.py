@@ -135,7 +135,7 @@ def _run(broker: Broker, api: Api, request: RequestContext, cache_key: object) -
 
 
 def _refuse(request: RequestContext, error: RequestError) -> None:
-    """Answer with the API's own error response; close where it has none."""
+    """Answer with the API's own error response; close where none can show the error."""
     api = find_api(request.api_key)
     assert api is not None
     request.broker.metrics.api(api.key).count_error(error.code)

@@ -128,7 +128,7 @@ def _append(
     if _attributes(data) & _TRANSACTIONAL_FLAG:
         error = _take_part(broker, request, message, partition, data, pending, result)
         if error:
-            refuse(result, error)
+            refuse(result, error, error.name)
             return
     try:
         info = broker.append(
