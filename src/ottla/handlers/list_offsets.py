@@ -10,10 +10,12 @@ is tiered or waits for upload.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from ottla.broker.authorizer import Operation, Resource
+from ottla.broker.request import Parked
 from ottla.storage.errors import StorageError
+from ottla.storage.timestamp_search import FoundRecord, TimestampSearch
 from ottla.wire.errors import ErrorCode
 from ottla.wire.messages.list_offsets import (
     ListOffsetsPartition,
@@ -46,9 +48,10 @@ _KNOWN_FROM: Final = {
 
 def handle(
     broker: Broker, request: RequestContext, message: ListOffsetsRequest
-) -> ListOffsetsResponse:
+) -> ListOffsetsResponse | Parked:
     """For each partition the offset that belongs to the timestamp asked for."""
     response = ListOffsetsResponse()
+    searches: list[_Search] = []
     seen: set[tuple[str, int]] = set()
     named_twice: set[tuple[str, int]] = set()
     for topic in message.topics:
@@ -77,11 +80,66 @@ def handle(
             elif partition is None:
                 result.error_code = ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
             else:
-                result.error_code = _look_up(
-                    partition, wanted, result, message.isolation_level, request.version
-                )
+                try:
+                    result.error_code = _look_up(
+                        partition,
+                        wanted,
+                        result,
+                        message.isolation_level,
+                        request.version,
+                        searches,
+                    )
+                except StorageError as storage_error:
+                    result.error_code = storage_error.code
         response.topics.append(ListOffsetsTopicResponse(topic.name, results))
-    return response
+    if not searches:
+        return response
+    _run_searches(broker, request, response, searches)
+    return Parked.LATER
+
+
+class _Search(NamedTuple):
+    """A partition to be searched by timestamp, and where the answer goes."""
+
+    search: TimestampSearch
+    end_offset: int
+    result: ListOffsetsPartitionResponse
+
+    def run(self) -> FoundRecord | StorageError | OSError | None:
+        """In a worker: it waits for the disk."""
+        try:
+            return self.search.run()
+        except (StorageError, OSError) as error:
+            return error
+
+    def take(self, found: FoundRecord | StorageError | OSError | None) -> None:
+        result = self.result
+        if isinstance(found, StorageError):
+            result.error_code = found.code
+        elif isinstance(found, OSError):
+            result.error_code = ErrorCode.KAFKA_STORAGE_ERROR
+        elif found is not None and found.offset < self.end_offset:
+            result.offset = found.offset
+            result.timestamp = found.timestamp_ms
+            result.leader_epoch = found.leader_epoch
+
+
+def _run_searches(
+    broker: Broker,
+    request: RequestContext,
+    response: ListOffsetsResponse,
+    searches: list[_Search],
+) -> None:
+    def job() -> list[FoundRecord | StorageError | OSError | None]:
+        return [one.run() for one in searches]
+
+    def done(found: list[FoundRecord | StorageError | OSError | None] | OSError) -> None:
+        assert not isinstance(found, OSError), "each search keeps its own error"
+        for one, answer in zip(searches, found, strict=True):
+            one.take(answer)
+        request.complete(response)
+
+    broker.effects.run_job(job, done)
 
 
 def _look_up(
@@ -90,7 +148,9 @@ def _look_up(
     result: ListOffsetsPartitionResponse,
     isolation_level: int,
     version: int,
+    searches: list[_Search],
 ) -> ErrorCode:
+    """Fill in the result, or add a search that will."""
     if partition.offline_error:
         return partition.offline_error
     error = partition.check_leader_epoch(wanted.current_leader_epoch)
@@ -112,21 +172,12 @@ def _look_up(
         epoch = log.leader_epoch_at(log.log_start_offset)
         result.leader_epoch = partition.leader_epoch if epoch < 0 else epoch
     elif timestamp not in (LATEST_TIERED, EARLIEST_PENDING_UPLOAD):
-        try:
-            search = (
-                log.search_max_timestamp()
-                if timestamp == MAX_TIMESTAMP
-                else log.search_timestamp(timestamp)
-            )
-            found = search.run()
-        except OSError:
-            return ErrorCode.KAFKA_STORAGE_ERROR
-        except StorageError as storage_error:
-            return storage_error.code
-        if found is not None and found.offset < end_offset:
-            result.offset = found.offset
-            result.timestamp = found.timestamp_ms
-            result.leader_epoch = found.leader_epoch
+        search = (
+            log.search_max_timestamp()
+            if timestamp == MAX_TIMESTAMP
+            else log.search_timestamp(timestamp)
+        )
+        searches.append(_Search(search, end_offset, result))
     return ErrorCode.NONE
 
 
