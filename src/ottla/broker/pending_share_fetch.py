@@ -18,6 +18,7 @@ from ottla.coordinator.share_partition import Acquired
 from ottla.storage.errors import StorageError
 from ottla.storage.log_reader import ColdRead
 from ottla.wire.errors import ErrorCode
+from ottla.wire.message import Buffer
 from ottla.wire.messages.share_fetch import (
     AcquiredRecords,
     PartitionData,
@@ -37,6 +38,9 @@ RECORD_LIMIT: Final = 1
 
 #: Never read more for one share fetch, whatever it asks for.
 MAX_READ_BYTES: Final = 50 * 1024 * 1024
+
+#: Reads of one partition that may find nothing before others get their turn.
+MAX_READS: Final = 64
 
 
 class PendingShareFetch:
@@ -146,31 +150,51 @@ class PendingShareFetch:
             if error:
                 data.error_code = error
                 return 0
-            offset = share_groups.coordinator.next_fetch_offset(key)
             end_offset = partition.visible_end_offset(int(self._is_read_committed))
-            if offset is None or offset >= end_offset:
-                return 0
-            read = partition.log.read(offset, max_bytes, end_offset)
-            if isinstance(read, ColdRead):
-                read = read.run()
+            offset = share_groups.coordinator.next_fetch_offset(key)
+            for _ in range(MAX_READS):
+                if offset is None or offset >= end_offset:
+                    return 0
+                read = partition.log.read(offset, max_bytes, end_offset)
+                if isinstance(read, ColdRead):
+                    read = read.run()
+                if not read.size:
+                    return 0
+                taken = self._lock(key, partition, data, offset, read.buffers, max_records)
+                read_offset = offset
+                offset = share_groups.coordinator.next_fetch_offset(key)
+                if taken or offset is None or offset <= read_offset:
+                    return taken
+                # Nothing but markers and aborted records up to here: look behind them.
         except StorageError as storage_error:
             data.error_code = storage_error.code
-            return 0
         except OSError:
             data.error_code = ErrorCode.KAFKA_STORAGE_ERROR
-            return 0
-        if not read.size:
-            return 0
-        buffer = read.buffers[0] if len(read.buffers) == 1 else b"".join(read.buffers)
+        return 0
+
+    def _lock(
+        self,
+        key: ShareKey,
+        partition: Partition,
+        data: PartitionData,
+        offset: int,
+        buffers: list[Buffer],
+        max_records: int,
+    ) -> int:
+        """Lock what is available of what was read; returns how many records."""
+        share_groups = self._request.broker.share_groups
+        buffer = buffers[0] if len(buffers) == 1 else b"".join(buffers)
+        found = list(headers(buffer))
         batches = [
             (position, header)
-            for position, header in headers(buffer)
+            for position, header in found
             if not header.is_control and not self._is_aborted(partition, header)
         ]
         acquired = share_groups.coordinator.acquire(
             key,
             self._session.member_id,
             offset,
+            found[-1][1].next_offset,
             [(header.base_offset, header.last_offset) for _, header in batches],
             max_records,
             self._request.broker.mono_ms,

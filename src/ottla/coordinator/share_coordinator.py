@@ -218,17 +218,23 @@ class ShareCoordinator:
         key: ShareKey,
         member_id: str,
         read_offset: int,
+        read_end_offset: int,
         batches: list[tuple[int, int]],
         max_records: int,
         mono_ms: int,
         *,
         is_strict: bool = False,
     ) -> list[Acquired]:
-        """Lock what is available of record batches that were read; see `SharePartition`."""
+        """Lock what is available of record batches that were read; see `SharePartition`.
+
+        When nothing was, `next_fetch_offset` may have moved past what held no
+        records: read again there.
+        """
         settings = self._settings_of(key.group_id)
         acquired = self._partition(key).acquire(
             member_id,
             read_offset,
+            read_end_offset,
             batches,
             max_records,
             settings.share_partition_max_record_locks,

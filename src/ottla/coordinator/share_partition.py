@@ -167,7 +167,7 @@ class SharePartition:
     def _archive_gap(self, first: int, last: int) -> None:
         """Offsets that a read has skipped hold no records."""
         first = max(first, self.start_offset)
-        if first > last:
+        if first > last or first > self.end_offset:
             return
         for run in self._runs.within(first, last):
             if run.state is RecordState.AVAILABLE:
@@ -178,6 +178,7 @@ class SharePartition:
         self,
         member_id: str,
         read_offset: int,
+        read_end_offset: int,
         batches: Iterable[tuple[int, int]],
         max_records: int,
         max_in_flight: int,
@@ -187,17 +188,19 @@ class SharePartition:
     ) -> list[Acquired]:
         """Lock what is available of record batches (first and last offset, ascending).
 
-        They are what a read from `read_offset` found; offsets between them hold no
-        records for this group. Batches are taken whole even if that exceeds `max_records`, unless
-        `is_strict` (KIP-1206).
+        They are what a read from `read_offset` to `read_end_offset` (exclusive)
+        found; other offsets of that range hold no records for this group. Batches
+        are taken whole even if that exceeds `max_records`, unless `is_strict`
+        (KIP-1206).
         """
         taken = 0
         acquired: list[Run] = []
+        has_seen_all = True
         for first, last in batches:
             if taken >= max_records:
+                has_seen_all = False
                 break
-            if first > read_offset and read_offset <= self.end_offset:
-                self._archive_gap(read_offset, first - 1)
+            self._archive_gap(read_offset, first - 1)
             read_offset = last + 1
             first = max(first, self.start_offset)
             left = max_records - taken if is_strict else last - first + 1
@@ -220,6 +223,7 @@ class SharePartition:
             if begin > last or left <= 0:
                 continue
             if room <= 0:
+                has_seen_all = False
                 break
             end = min(last, begin + left - 1) if is_strict else last
             run = Run(begin, end, RecordState.ACQUIRED, 1)
@@ -227,6 +231,8 @@ class SharePartition:
             self._runs.items.append(run)
             acquired.append(run)
             taken += end - begin + 1
+        if has_seen_all:
+            self._archive_gap(read_offset, read_end_offset - 1)
         result: list[Acquired] = []
         for run in acquired:
             before = result[-1] if result else None

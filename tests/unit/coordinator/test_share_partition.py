@@ -51,10 +51,11 @@ class ShareHarness:
         if offset is None:
             return []
         found = [b for b in batches if b[1] >= offset]
+        end = found[-1][1] + 1 if found else offset
         return [
             tuple(a)
             for a in self.coordinator.acquire(
-                KEY, member, offset, found, most, self.now_ms, is_strict=strict
+                KEY, member, offset, end, found, most, self.now_ms, is_strict=strict
             )
         ]  # type: ignore[return-value]
 
@@ -202,6 +203,13 @@ def test_offsets_without_records_do_not_hold_anybody_up() -> None:
     assert h.acquire("a", (3, 4), (8, 9)) == [(3, 4, 1)]
     h.say("a", 3, 4, ACCEPT)
     assert h.coordinator.next_fetch_offset(KEY) == 10
+
+
+def test_a_read_without_any_records_moves_on() -> None:
+    h = ShareHarness()
+    assert h.coordinator.acquire(KEY, "a", 0, 50, [], 100, 0) == []
+    assert h.coordinator.next_fetch_offset(KEY) == 50
+    assert h.acquire("a", (52, 53)) == [(52, 53, 1)]
 
 
 def test_only_so_many_records_are_in_flight() -> None:
