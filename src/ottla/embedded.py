@@ -14,11 +14,15 @@ import tempfile
 import threading
 from collections.abc import Mapping
 from types import TracebackType
-from typing import Final, Self
+from typing import TYPE_CHECKING, Final, Self
 
 from ottla.server.errors import StartError
 from ottla.server.server import Server
 from ottla.server.settings import load_config
+
+if TYPE_CHECKING:
+    from ottla.server.control import Control
+    from ottla.server.driver import Driver
 
 __all__ = ["Broker", "StartError"]
 
@@ -57,6 +61,8 @@ class Broker:
         self._stop: asyncio.Event | None = None
         self._bootstrap_servers = ""
         self._metrics_port = 0
+        self._control: Control | None = None
+        self._driver: Driver | None = None
         self._error: BaseException | None = None
 
     @property
@@ -75,6 +81,17 @@ class Broker:
     def metrics_port(self) -> int:
         """Port of /metrics on 127.0.0.1; 0 unless `ottla.metrics.port` was configured."""
         return self._metrics_port
+
+    @property
+    def control(self) -> Control:
+        """Faults and movable time, for tests; only a broker in this process has it."""
+        if self._control is None:
+            if self._driver is None or self._loop is None:
+                raise StartError("the broker is not running; it has no faults and no time")
+            from ottla.server.control import Control
+
+            self._control = Control(self._loop, self._driver)
+        return self._control
 
     def start(self) -> Self:
         """Start and wait until ready."""
@@ -123,6 +140,7 @@ class Broker:
 
     def _forget(self) -> None:
         self._thread = self._loop = self._stop = self._error = None
+        self._control = self._driver = None
         self._bootstrap_servers = ""
         if self._temporary is not None:
             shutil.rmtree(self._temporary, ignore_errors=True)
@@ -146,6 +164,7 @@ class Broker:
         self._stop = server.stop_wanted
         self._bootstrap_servers = server.bootstrap_servers
         self._metrics_port = server.metrics_port
+        self._driver = server.driver
         ready.set()
         await server.stop_wanted.wait()
         await server.stop()

@@ -144,3 +144,43 @@ def _refuse(request: RequestContext, error: RequestError) -> None:
         request.close(f"{api.name}: {error}")
     else:
         request.complete(refusal)
+
+
+def refuse(
+    broker: Broker,
+    connection: Connection,
+    frame: bytearray | memoryview,
+    error: RequestError,
+    wall_ms: int,
+    mono_ms: int,
+) -> None:
+    """Answer a request with its API's error response instead of handling it.
+
+    For faults that a test injects; an API without an error response loses its
+    connection, as it would if its handler refused.
+    """
+    view = memoryview(frame)
+    header = read_request_header(view)
+    api = find_api(header.api_key)
+    if api is None or not api.min_version <= header.api_version <= api.max_version:
+        dispatch(broker, connection, frame, wall_ms, mono_ms)
+        return
+    is_flexible = header.api_version >= api.flexible_from
+    message = codec.decode(api.request_class, header.api_version, view, header.body, is_flexible)
+    request = RequestContext(
+        broker,
+        connection,
+        connection.take_slot(),
+        header.api_key,
+        header.api_version,
+        is_flexible,
+        header.correlation_id,
+        header.client_id,
+        wall_ms,
+        mono_ms,
+        message,
+        _refuse,
+    )
+    request.body_encoder = api.encode
+    _refuse(request, error)
+    broker.settle()

@@ -87,6 +87,8 @@ class Driver:
         self.loop = loop
         self.connections: set[ClientConnection] = set()
         self.max_idle_ms = 0
+        #: How far the core's clocks are ahead of the real ones.
+        self.time_offset_ms = 0
         self.frames_refused = 0
         self.connections_refused = 0
         self.internal_errors = 0
@@ -116,7 +118,8 @@ class Driver:
         """Have a frame handled. This is the boundary: a handler's bug ends its connection,
         and whoever listens to `on_internal_error` decides whether more has to end."""
         try:
-            self.dispatch(connection, frame, wall_ms, mono_ms)
+            offset = self.time_offset_ms
+            self.dispatch(connection, frame, wall_ms + offset, mono_ms + offset)
         except Exception as error:  # noqa: BLE001
             self.internal_errors += 1
             connection.close("internal error")
@@ -147,7 +150,7 @@ class Driver:
     def run_job(self, job: Callable[[], T], done: Callable[[T | OSError], None]) -> None:
         def finish(result: T | OSError) -> None:
             done(result)
-            self.core.on_time(wall_ms(), mono_ms())
+            self.core.on_time(self.wall_ms(), self.mono_ms())
             self.settle()
 
         self._jobs.submit(job, finish)
@@ -177,12 +180,28 @@ class Driver:
         if self._timer is not None:
             self._timer.cancel()
         self._timer_ms = deadline
-        self._timer = self.loop.call_at(deadline / 1000 + 0.001, self._on_timer)
+        due_s = (deadline - self.time_offset_ms) / 1000
+        self._timer = self.loop.call_at(due_s + 0.001, self._on_timer)
 
     def _on_timer(self) -> None:
         self._timer = None
-        self.core.on_time(wall_ms(), mono_ms())
+        self.core.on_time(self.wall_ms(), self.mono_ms())
         self.settle()
+
+    # -- the core's time --------------------------------------------------------------
+
+    def wall_ms(self) -> int:
+        return wall_ms() + self.time_offset_ms
+
+    def mono_ms(self) -> int:
+        return mono_ms() + self.time_offset_ms
+
+    def advance_time(self, milliseconds: int) -> None:
+        """The core's clocks jump ahead, for tests: what became due meanwhile is done now."""
+        self.time_offset_ms += milliseconds
+        if self._timer is not None:
+            self._timer.cancel()
+        self._on_timer()
 
     # -- connections ------------------------------------------------------------------
 

@@ -11,7 +11,6 @@ import asyncio
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
-from ottla.server.clock import mono_ms, wall_ms
 from ottla.server.workers import Workers
 from ottla.storage.flush import FlushTicket
 
@@ -56,7 +55,9 @@ class Flusher:
     def _finisher(self, ticket: FlushTicket) -> Callable[[OSError | None], None]:
         def finish(result: OSError | None) -> None:
             self._running -= 1
-            self._driver.core.finish_flush(ticket, result, wall_ms(), mono_ms())
+            self._driver.core.finish_flush(
+                ticket, result, self._driver.wall_ms(), self._driver.mono_ms()
+            )
             self._driver.settle()
             if not self._running:
                 self._round_ended()

@@ -17,7 +17,6 @@ from typing import Any, Final, NamedTuple
 from ottla.broker.config import BrokerConfig
 from ottla.broker.config_types import ConfigError
 from ottla.handlers.dispatch import dispatch
-from ottla.server.clock import wall_ms
 from ottla.server.connection import RECEIVE_BUFFER_SIZE, ClientConnection
 from ottla.server.core import open_core
 from ottla.server.driver import Driver
@@ -181,7 +180,7 @@ class Server:
             await self._endpoint.stop()
         if self.failure is None:
             # After an internal error the next start must not trust our last state.
-            self._core.close(wall_ms())
+            self._core.close(driver.wall_ms())
             driver.settle()
         for client in list(driver.connections):
             client.close("the broker stops")

@@ -266,7 +266,8 @@ class PartitionLog:
         for position, header, _ in batches:
             assign(data, position, next_offset, leader_epoch, stamp)
             next_offset += header.last_offset_delta + 1
-        segment = self._active(len(data), next_offset, batches[0][1], wall_ms)
+        first_ms = batches[0][1].max_timestamp if stamp is None else stamp
+        segment = self._active(len(data), next_offset, first_ms, wall_ms)
         self._write(segment, data)
         if leader_epoch > self._epochs.latest and self._epochs.assign(leader_epoch, first_offset):
             self._has_dirty_epochs = True
@@ -338,12 +339,12 @@ class PartitionLog:
                 ErrorCode.KAFKA_STORAGE_ERROR, f"Cannot write {segment.path}: {error}"
             ) from error
 
-    def _active(self, size: int, next_offset: int, first: BatchHeader, wall_ms: int) -> Segment:
+    def _active(self, size: int, next_offset: int, first_ms: int, wall_ms: int) -> Segment:
         """The segment that takes the next append, rolled first where it is time."""
         segment = self._segments.active
         if segment.created_ms < 0:
             segment.created_ms = wall_ms
-        if not segment.must_roll(self._config, size, next_offset, first.max_timestamp, wall_ms):
+        if not segment.must_roll(self._config, size, next_offset, first_ms, wall_ms):
             return segment
         try:
             return self._roll()

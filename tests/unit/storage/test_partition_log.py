@@ -142,3 +142,13 @@ def test_a_torn_last_batch_is_cut_off(logs: LogFactory) -> None:
     assert "wrong CRC" in again.problems[0]
     assert append(again, batch()).first_offset == 3
     assert read_all(again) == [0, 1, 2, 3]
+
+
+def test_segments_roll_by_the_time_that_readers_see(logs: LogFactory) -> None:
+    """With LogAppendTime it is the broker's time that counts, not the producer's."""
+    for kind, rolled in (("CreateTime", 1), ("LogAppendTime", 2)):
+        log = logs.open(segment_ms=600_000, message_timestamp_type=kind)
+        before = len(logs.names(".log"))
+        for wall_ms in (NOW_MS, NOW_MS + 700_000):
+            log.append(memoryview(batch()), leader_epoch=0, wall_ms=wall_ms)
+        assert len(logs.names(".log")) - before + 1 == rolled

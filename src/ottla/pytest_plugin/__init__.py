@@ -1,0 +1,1 @@
+"""pytest fixtures: a real Kafka for every test session, ready and isolated."""

@@ -1,0 +1,311 @@
+"""A Kafka for tests: the embedded broker or any other, and what tests ask of it."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeVar
+from uuid import uuid4
+
+if TYPE_CHECKING:
+    from confluent_kafka import Consumer, Message, Producer
+    from confluent_kafka.admin import AdminClient
+
+    from ottla.embedded import Broker
+    from ottla.server.control import Control
+
+T = TypeVar("T")
+
+#: Generous, because test machines are small and shared; nothing waits longer than it must.
+DEFAULT_TIMEOUT_S = 30.0
+_POLL_S = 0.1
+
+
+class NotEmbeddedError(Exception):
+    """Faults and movable time were asked of a Kafka that is not in this process."""
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A record as it lies in a topic; `timestamp` is in milliseconds since 1970."""
+
+    topic: str
+    partition: int
+    offset: int
+    timestamp: int
+    key: bytes | None
+    value: bytes | None
+    headers: tuple[tuple[str, bytes | None], ...]
+
+
+class KafkaForTests:
+    """One Kafka, with the few calls that tests repeat.
+
+    The same tests run on the embedded broker and on Apache Kafka, as long as
+    they do not use `control` and `freeze_group`.
+    """
+
+    def __init__(self, bootstrap_servers: str, broker: Broker | None = None) -> None:
+        self.bootstrap_servers = bootstrap_servers
+        self.broker = broker
+        self._admin: AdminClient | None = None
+
+    @classmethod
+    @contextlib.contextmanager
+    def start(
+        cls,
+        config: Mapping[str, str] | None = None,
+        *,
+        bootstrap_servers: str | None = None,
+    ) -> Iterator[KafkaForTests]:
+        """A throw-away embedded broker, ready; or the given Kafka, which is left alone."""
+        if bootstrap_servers is not None:
+            yield cls(bootstrap_servers)
+            return
+        from ottla.embedded import Broker
+
+        with Broker(config=config) as broker:
+            yield cls(broker.bootstrap_servers, broker)
+
+    @property
+    def control(self) -> Control:
+        """Faults and movable time. Errors: `NotEmbeddedError` on another Kafka."""
+        if self.broker is None:
+            raise NotEmbeddedError(
+                f"Kafka at {self.bootstrap_servers} is not embedded: it takes no faults and its"
+                " time cannot be moved."
+            )
+        return self.broker.control
+
+    # --- clients
+
+    def settings(self, **config: Any) -> dict[str, Any]:
+        """Settings of a confluent-kafka client; keyword `group_id` means `group.id`."""
+        named = {name.replace("_", "."): value for name, value in config.items()}
+        # Errors reach the test by their calls; librdkafka's log would only repeat them.
+        return {"bootstrap.servers": self.bootstrap_servers, "log_level": 2, **named}
+
+    def producer(self, **config: Any) -> Producer:
+        from confluent_kafka import Producer
+
+        return Producer(self.settings(**config))
+
+    def consumer(self, *topics: str, **config: Any) -> Consumer:
+        """A consumer that reads from the beginning, subscribed, in a group of its own."""
+        from confluent_kafka import Consumer
+
+        defaults = {"group_id": f"group-{uuid4().hex[:12]}", "auto_offset_reset": "earliest"}
+        consumer = Consumer(self.settings(**{**defaults, **config}))
+        if topics:
+            consumer.subscribe(list(topics))
+        return consumer
+
+    @property
+    def admin(self) -> AdminClient:
+        from confluent_kafka.admin import AdminClient
+
+        if self._admin is None:
+            self._admin = AdminClient(self.settings())
+        return self._admin
+
+    # --- topics and records
+
+    def new_topic(
+        self,
+        partitions: int = 1,
+        config: Mapping[str, str] | None = None,
+        name: str | None = None,
+    ) -> str:
+        """A fresh topic that every client sees; its name, unique unless given."""
+        from confluent_kafka.cimpl import NewTopic
+
+        name = name or f"topic-{uuid4().hex[:12]}"
+        wanted = NewTopic(name, num_partitions=partitions, config=dict(config or {}))
+        self.admin.create_topics([wanted])[name].result(DEFAULT_TIMEOUT_S)
+        return name
+
+    def produce(self, topic: str, *values: bytes | str, **arguments: Any) -> None:
+        """Produce the values and wait until they are acknowledged.
+
+        Errors: the first delivery's, as `confluent_kafka.KafkaException`.
+        """
+        from confluent_kafka import KafkaException
+
+        failures: list[Any] = []
+
+        def delivered(error: Any, _: Any) -> None:
+            if error is not None:
+                failures.append(error)
+
+        producer = self.producer()
+        for value in values:
+            producer.produce(topic, value, on_delivery=delivered, **arguments)
+        left = producer.flush(DEFAULT_TIMEOUT_S)
+        if failures:
+            raise KafkaException(failures[0])
+        assert left == 0, f"{left} records were not acknowledged in {DEFAULT_TIMEOUT_S:g} s"
+
+    def records(self, topic: str) -> list[Record]:
+        """Everything in a topic now, by partition and offset; committed records only."""
+        from confluent_kafka import Consumer, KafkaError, TopicPartition
+
+        consumer = Consumer(
+            self.settings(
+                group_id=f"records-{uuid4().hex[:12]}",
+                enable_auto_commit=False,
+                enable_partition_eof=True,
+                auto_offset_reset="earliest",
+            )
+        )
+        found: list[Record] = []
+        try:
+            metadata = consumer.list_topics(topic, timeout=DEFAULT_TIMEOUT_S).topics[topic]
+            waiting = set(metadata.partitions)
+            consumer.assign([TopicPartition(topic, p, 0) for p in waiting])
+            deadline = time.monotonic() + DEFAULT_TIMEOUT_S
+            while waiting:
+                assert time.monotonic() < deadline, f"partitions {waiting} of {topic} do not answer"
+                for message in consumer.consume(1000, _POLL_S):
+                    error = message.error()
+                    if error is None:
+                        found.append(record_of(message))
+                    elif error.code() == KafkaError._PARTITION_EOF:
+                        waiting.discard(message.partition() or 0)
+        finally:
+            consumer.close()
+        return sorted(found, key=lambda r: (r.partition, r.offset))
+
+    # --- waits
+
+    def wait_for_assignment(
+        self, *consumers: Consumer, timeout_s: float = DEFAULT_TIMEOUT_S
+    ) -> list[Any]:
+        """Poll the consumers until each has partitions; the partitions of all.
+
+        Errors: `AssertionError` after the time-out, or when a record arrives
+        first (read it by `consume_exactly` instead).
+        """
+        deadline = time.monotonic() + timeout_s
+        while not all(c.assignment() for c in consumers):
+            assert time.monotonic() < deadline, f"no assignment within {timeout_s:g} s"
+            for consumer in consumers:
+                if consumer.assignment():
+                    # A member that has its share must go on heartbeating, without reading.
+                    consumer.pause(consumer.assignment())
+                message = consumer.poll(_POLL_S)
+                assert message is None or message.error() is not None, (
+                    "a record arrived before every consumer had an assignment"
+                )
+        for consumer in consumers:
+            consumer.resume(consumer.assignment())
+        return [p for c in consumers for p in c.assignment()]
+
+    def consume_exactly(
+        self,
+        consumer: Consumer,
+        count: int,
+        *,
+        timeout_s: float = DEFAULT_TIMEOUT_S,
+        quiet_s: float = 0.2,
+    ) -> list[Message]:
+        """The next `count` messages, and no further one within `quiet_s` after them.
+
+        Errors: `AssertionError` for fewer in time, or for one too many.
+        """
+        messages: list[Message] = []
+        deadline = time.monotonic() + timeout_s
+        while len(messages) < count:
+            left = deadline - time.monotonic()
+            assert left > 0, f"{len(messages)} of {count} messages within {timeout_s:g} s"
+            batch = consumer.consume(count - len(messages), min(left, _POLL_S))
+            messages += [m for m in batch if m.error() is None]
+        extra = [m for m in consumer.consume(1, quiet_s) if m.error() is None]
+        assert not extra, f"one message more than the {count} expected"
+        return messages
+
+    def lag(self, group: str) -> int:
+        """Records that the group has not committed, over the partitions it has committed."""
+        from confluent_kafka import ConsumerGroupTopicPartitions
+        from confluent_kafka.admin import OffsetSpec
+
+        asked = ConsumerGroupTopicPartitions(group)
+        answer = self.admin.list_consumer_group_offsets([asked])[group].result(DEFAULT_TIMEOUT_S)
+        committed = answer.topic_partitions or []
+        if not committed:
+            raise AssertionError(f"group {group} has not committed anything")
+        latest = OffsetSpec.latest()  # type: ignore[no-untyped-call]
+        ends = self.admin.list_offsets(dict.fromkeys(committed, latest))
+        by_partition = {
+            (p.topic, p.partition): f.result(DEFAULT_TIMEOUT_S).offset for p, f in ends.items()
+        }
+        return sum(max(0, by_partition[p.topic, p.partition] - max(0, p.offset)) for p in committed)
+
+    def assert_lag(
+        self, group: str, expected: int = 0, *, timeout_s: float = DEFAULT_TIMEOUT_S
+    ) -> None:
+        """The group's lag becomes `expected` within the time. Errors: `AssertionError`."""
+
+        def look() -> int | str:
+            try:
+                return self.lag(group)
+            except AssertionError as error:
+                return str(error)
+
+        eventually(look, lambda lag: lag == expected, timeout_s=timeout_s)
+
+    @contextlib.contextmanager
+    def freeze_group(self, group: str) -> Iterator[None]:
+        """Nothing of the group's protocol reaches the coordinator inside the block.
+
+        Joins, heartbeats, departures and commits wait until it ends: members,
+        generation and committed offsets stay as they are. Keep it shorter than
+        the session time-out. Errors: `NotEmbeddedError` on another Kafka.
+        """
+        control = self.control
+        control.hold_group(group)
+        try:
+            yield
+        finally:
+            control.release_group(group)
+
+
+def record_of(message: Message) -> Record:
+    headers = message.headers() or []
+    pairs = headers.items() if isinstance(headers, dict) else headers
+    return Record(
+        message.topic() or "",
+        message.partition() or 0,
+        message.offset() or 0,
+        message.timestamp()[1],
+        _bytes(message.key()),
+        _bytes(message.value()),
+        tuple((name, _bytes(value)) for name, value in pairs),
+    )
+
+
+def _bytes(value: Any) -> bytes | None:
+    return value.encode() if isinstance(value, str) else value
+
+
+def eventually(
+    ask: Callable[[], T],
+    is_right: Callable[[T], bool],
+    *,
+    timeout_s: float = DEFAULT_TIMEOUT_S,
+) -> T:
+    """Ask until the answer is right, and give it.
+
+    Errors: `AssertionError` with the last answer after the time-out.
+    """
+    deadline = time.monotonic() + timeout_s
+    while not is_right(answer := ask()):
+        assert time.monotonic() < deadline, f"still {answer!r} after {timeout_s:g} s"
+        time.sleep(0.02)
+    return answer
+
+
+def keys_and_values(records: Sequence[Record]) -> list[tuple[bytes | None, bytes | None]]:
+    """What most assertions are about."""
+    return [(r.key, r.value) for r in records]

@@ -1,0 +1,193 @@
+"""The plugin's fixtures and helpers, used as a test suite would use them."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from confluent_kafka import Consumer, KafkaException, Producer
+from confluent_kafka.admin import AdminClient
+
+from ottla.testing import KafkaForTests, NotEmbeddedError
+
+pytest_plugins = ("pytester",)
+
+
+def test_produce_and_consume_exactly(
+    kafka: KafkaForTests,
+    kafka_topic: str,
+    kafka_producer: Producer,
+    kafka_consumer: Callable[..., Consumer],
+) -> None:
+    consumer = kafka_consumer(kafka_topic, group_id="billing")
+    kafka.wait_for_assignment(consumer)
+    for n in range(3):
+        kafka_producer.produce(kafka_topic, str(n))
+    messages = kafka.consume_exactly(consumer, 3)
+    assert [m.value() for m in messages] == [b"0", b"1", b"2"]
+    consumer.commit(asynchronous=False)
+    kafka.assert_lag("billing", 0)
+    kafka_producer.produce(kafka_topic, "4")
+    kafka_producer.flush()
+    kafka.assert_lag("billing", 1)
+    with pytest.raises(AssertionError, match="still 1"):
+        kafka.assert_lag("billing", 0, timeout_s=0.1)
+
+
+def test_one_message_too_many_is_said(
+    kafka: KafkaForTests, kafka_topic: str, kafka_consumer: Callable[..., Consumer]
+) -> None:
+    kafka.produce(kafka_topic, "1", "2")
+    with pytest.raises(AssertionError, match="one message more"):
+        kafka.consume_exactly(kafka_consumer(kafka_topic), 1)
+
+
+def test_records_shows_all_there_is(kafka: KafkaForTests) -> None:
+    topic = kafka.new_topic(partitions=2)
+    kafka.produce(topic, b"a", key=b"k", partition=1, headers=[("h", b"v")])
+    kafka.produce(topic, b"b", partition=0)
+    first, second = kafka.records(topic)
+    assert (first.partition, first.value) == (0, b"b")
+    assert (second.key, second.headers) == (b"k", (("h", b"v"),))
+
+
+def test_topics_are_fresh(kafka_topic: str, kafka_admin: AdminClient) -> None:
+    assert kafka_topic in kafka_admin.list_topics(timeout=20).topics
+
+
+def test_a_broker_of_its_own(kafka_broker_factory: Callable[..., KafkaForTests]) -> None:
+    own = kafka_broker_factory({"num.partitions": "7", "auto.create.topics.enable": "true"})
+    own.produce("made-on-first-use", "x")
+    assert len(own.admin.list_topics(timeout=20).topics["made-on-first-use"].partitions) == 7
+
+
+def test_injected_errors_reach_the_client_and_end(
+    kafka_broker_factory: Callable[..., KafkaForTests],
+) -> None:
+    own = kafka_broker_factory()
+    topic = own.new_topic()
+    own.control.inject("produce", error="TOPIC_AUTHORIZATION_FAILED")
+    with pytest.raises(KafkaException, match="TOPIC_AUTHORIZATION_FAILED"):
+        own.produce(topic, "x")
+    own.produce(topic, "y")
+    assert [r.value for r in own.records(topic)] == [b"y"]
+
+
+def test_retriable_errors_and_disconnects_are_survived_by_the_client(
+    kafka_broker_factory: Callable[..., KafkaForTests],
+) -> None:
+    own = kafka_broker_factory()
+    topic = own.new_topic()
+    refused = own.control.inject("produce", error="NOT_LEADER_OR_FOLLOWER", times=2)
+    cut = own.control.inject("fetch", disconnect=True)
+    own.produce(topic, "x")
+    assert [r.value for r in own.records(topic)] == [b"x"]
+    assert refused.seen == 2
+    assert cut.seen == 1
+
+
+def test_injected_delays_hold_the_answer(
+    kafka_broker_factory: Callable[..., KafkaForTests],
+) -> None:
+    own = kafka_broker_factory()
+    topic = own.new_topic()
+    own.control.inject("produce", delay_ms=300)
+    started = time.monotonic()
+    own.produce(topic, "x")
+    assert time.monotonic() - started >= 0.3
+
+
+def test_time_moves_sessions_and_retention(
+    kafka_broker_factory: Callable[..., KafkaForTests],
+) -> None:
+    own = kafka_broker_factory({"log.retention.check.interval.ms": "1000"})
+    topic = own.new_topic(
+        config={
+            "retention.ms": "3600000",
+            "segment.ms": "600000",
+            "message.timestamp.type": "LogAppendTime",
+        }
+    )
+    own.produce(topic, "old")
+    consumer = own.consumer(topic, group_id="g", session_timeout_ms=6000)
+    own.consume_exactly(consumer, 1)
+    own.control.advance_time(700)
+    own.produce(topic, "new")
+    own.control.advance_time(3200)
+    eventually_records(own, topic, [b"new"])
+    consumer.close()
+
+
+def eventually_records(own: KafkaForTests, topic: str, expected: list[bytes]) -> None:
+    deadline = time.monotonic() + 30
+    while [r.value for r in own.records(topic)] != expected:
+        assert time.monotonic() < deadline, own.records(topic)
+
+
+def test_a_frozen_group_commits_nothing(
+    kafka_broker_factory: Callable[..., KafkaForTests],
+) -> None:
+    own = kafka_broker_factory()
+    topic = own.new_topic()
+    own.produce(topic, "1", "2")
+    consumer = own.consumer(topic, group_id="g", enable_auto_commit=False)
+    own.consume_exactly(consumer, 2)
+    consumer.commit(offsets=[own_position(topic, 1)], asynchronous=False)
+    with own.freeze_group("g"):
+        done = threading.Thread(target=lambda: consumer.commit(asynchronous=False))
+        done.start()
+        assert own.lag("g") == 1
+    done.join(30)
+    assert not done.is_alive()
+    assert own.lag("g") == 0
+    consumer.close()
+
+
+def own_position(topic: str, offset: int) -> Any:
+    from confluent_kafka import TopicPartition
+
+    return TopicPartition(topic, 0, offset)
+
+
+def test_another_kafka_takes_no_faults(kafka: KafkaForTests) -> None:
+    other = KafkaForTests(kafka.bootstrap_servers)
+    with pytest.raises(NotEmbeddedError, match="is not embedded"):
+        other.control.clear()
+
+
+def test_unknown_names_are_refused(kafka_broker_factory: Callable[..., KafkaForTests]) -> None:
+    own = kafka_broker_factory()
+    with pytest.raises(ValueError, match="there is no API 'prodoce'"):
+        own.control.inject("prodoce")
+    with pytest.raises(ValueError, match="there is no error 'NOPE'"):
+        own.control.inject("produce", error="NOPE")
+
+
+async def test_aiokafka_fixtures(
+    kafka_topic: str,
+    kafka_async_producer: Callable[..., Any],
+    kafka_async_consumer: Callable[..., Any],
+) -> None:
+    async with kafka_async_producer() as producer:
+        await producer.send_and_wait(kafka_topic, b"x")
+    async with kafka_async_consumer(kafka_topic) as consumer:
+        assert (await consumer.getone()).value == b"x"
+
+
+def test_the_second_door(pytester: pytest.Pytester, kafka: KafkaForTests) -> None:
+    """With --kafka-bootstrap-servers the fixtures use the given Kafka."""
+    pytester.makepyfile(
+        """
+        def test_it(kafka, kafka_topic):
+            assert kafka.broker is None
+            kafka.produce(kafka_topic, "x")
+            assert [r.value for r in kafka.records(kafka_topic)] == [b"x"]
+        """
+    )
+    result = pytester.runpytest_subprocess(
+        f"--kafka-bootstrap-servers={kafka.bootstrap_servers}", "-p", "no:randomly"
+    )
+    result.assert_outcomes(passed=1)
