@@ -40,6 +40,7 @@ VERBS: Final = {
     "secure": Verb("ottla.cli.secure", "make certificates, users and a configuration with both"),
     "dlq": Verb("ottla.cli.dlq", "inspect and replay dead letters"),
     "shell": Verb("ottla.cli.shell", "an interactive shell with completion"),
+    "api-coverage": Verb("ottla.cli.api_coverage", "APIs served, beside Apache Kafka's"),
     "version": Verb("ottla.cli.version", "print the version"),
 }
 
