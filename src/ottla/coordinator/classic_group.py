@@ -85,6 +85,8 @@ class ClassicGroup:
     pending_members: dict[str, None] = field(default_factory=dict)
     #: Members that have not sent SyncGroup in this generation.
     pending_sync: dict[str, None] = field(default_factory=dict)
+    #: How many members support each protocol.
+    supporters: dict[str, int] = field(default_factory=dict)
     subscribed_topics: frozenset[str] | None = None
     #: The generation being prepared is the first since the group was empty.
     is_initial_rebalance: bool = False
@@ -106,6 +108,7 @@ class ClassicGroup:
         if not self.members:
             self.protocol_type = member.protocol_type
         self.members[member.member_id] = member
+        self._count_supporter(member, 1)
         self.pending_members.pop(member.member_id, None)
         if member.group_instance_id is not None:
             assert member.group_instance_id not in self.static_members
@@ -120,6 +123,7 @@ class ClassicGroup:
         member = self.members.pop(member_id, None)
         if member is None:
             return
+        self._count_supporter(member, -1)
         if member.group_instance_id is not None:
             self.static_members.pop(member.group_instance_id)
         if self.leader_id == member_id:
@@ -201,18 +205,28 @@ class ClassicGroup:
 
     # --- protocols
 
+    def _count_supporter(self, member: ClassicMember, change: int) -> None:
+        for name in {name for name, _ in member.protocols}:
+            self.supporters[name] = self.supporters.get(name, 0) + change
+
+    def change_protocols(self, member: ClassicMember, protocols: Protocols) -> None:
+        """The member supports these from now on."""
+        self._count_supporter(member, -1)
+        member.protocols = protocols
+        self._count_supporter(member, 1)
+
     def _candidates(self) -> frozenset[str]:
         """Protocols that all members support."""
-        return frozenset.intersection(
-            *(frozenset(name for name, _ in m.protocols) for m in self.members.values())
-        )
+        everybody = len(self.members)
+        return frozenset(name for name, count in self.supporters.items() if count == everybody)
 
     def supports(self, protocol_type: str, protocols: Iterable[str]) -> bool:
         if not self.members:
             return bool(protocol_type) and any(True for _ in protocols)
         if self.protocol_type != protocol_type:
             return False
-        return not self._candidates().isdisjoint(protocols)
+        everybody = len(self.members)
+        return any(self.supporters.get(name) == everybody for name in protocols)
 
     def select_protocol(self) -> str:
         """The protocol with most votes among those that all members support."""

@@ -199,18 +199,19 @@ class ClassicProtocol:
             members = group.state is COMPLETING and is_leader
             out.reply(waiter, joined(group, member_id, with_members=members))
             return
-        self._update_member(member, request, protocols, waiter, out)
+        self._update_member(group, member, request, protocols, waiter, out)
         self._rebalance_or_complete(group, wall_ms, mono_ms, out)
 
     def _update_member(
         self,
+        group: ClassicGroup,
         member: ClassicMember,
         request: JoinGroupRequest,
         protocols: Protocols,
         waiter: Waiter,
         out: Outcome,
     ) -> None:
-        member.protocols = protocols
+        group.change_protocols(member, protocols)
         member.rebalance_timeout_ms = rebalance_timeout_ms(request)
         member.session_timeout_ms = request.session_timeout_ms
         if member.join_waiter is not None:
@@ -244,7 +245,7 @@ class ClassicProtocol:
             )
             member.sync_waiter = None
         self._timers.cancel(TimerKey("heartbeat", group.group_id, old_id))
-        self._update_member(member, request, protocols, waiter, out)
+        self._update_member(group, member, request, protocols, waiter, out)
         self._expect_heartbeat(group, member, mono_ms)
         if group.state is STABLE and group.protocol_name == group.select_protocol():
             # Nothing that the assignment depends on changed: no rebalance.

@@ -19,12 +19,8 @@ from ottla.coordinator.group_config import GroupConfig
 from ottla.coordinator.offset_store import OffsetStore
 from ottla.coordinator.outcome import CoordinatorRecord
 from ottla.coordinator.placement import partition_for
-from ottla.coordinator.records.framing import decode_key, decode_value, key_type
-from ottla.coordinator.records.offsets import (
-    GroupMetadataKey,
-    OffsetCommitKey,
-    OffsetCommitValue,
-)
+from ottla.coordinator.records.framing import decode_key, key_type
+from ottla.coordinator.records.offsets import GroupMetadataKey
 from ottla.coordinator.share_group import ShareGroup
 from ottla.coordinator.share_group_records import ShareGroups
 from ottla.coordinator.timers import TimerKey, Timers
@@ -70,13 +66,9 @@ class GroupTable:
         """
         kind = key_type(record.key)
         if kind in (0, 1):
-            key = decode_key(OffsetCommitKey, record.key)
-            value = None
-            if record.value is not None:
-                value = decode_value(OffsetCommitValue, record.value)
-            self._offsets.replay(key, value, log_offset, producer_id)
-            if self._is_loaded and value is not None and not self._is_known(key.group):
-                self._groups[key.group] = ClassicGroup(key.group)
+            group_id = self._offsets.replay(record.key, record.value, log_offset, producer_id)
+            if self._is_loaded and record.value is not None and not self._is_known(group_id):
+                self._groups[group_id] = ClassicGroup(group_id)
         elif kind == GroupMetadataKey.KEY_TYPE:
             self._replay_classic(decode_key(GroupMetadataKey, record.key).group, record.value)
         else:

@@ -14,6 +14,8 @@ from typing import Final
 from ottla.coordinator.group_config import GroupConfig
 from ottla.coordinator.offset_store import CommittedOffset, OffsetStore
 from ottla.coordinator.outcome import Outcome
+from ottla.coordinator.records.commits import encode_commit_key, encode_commit_value
+from ottla.coordinator.records.framing import encode_value
 from ottla.coordinator.records.offsets import OffsetCommitKey, OffsetCommitValue
 from ottla.wire.errors import ErrorCode
 from ottla.wire.message import ZERO_UUID
@@ -48,15 +50,14 @@ def commit(
             if code:
                 continue
             timestamp_ms = partition.commit_timestamp_ms
-            value = OffsetCommitValue(
-                offset=partition.committed_offset,
-                leader_epoch=partition.committed_leader_epoch,
-                metadata=metadata,
-                commit_timestamp_ms=wall_ms if timestamp_ms < 0 else timestamp_ms,
-                expire_timestamp_ms=expire_ms,
-            )
-            key = OffsetCommitKey(request.group_id, topic.name, partition.partition_index)
-            out.write(key, value, WITH_EXPIRY if expire_ms >= 0 else None)
+            commit_ms = wall_ms if timestamp_ms < 0 else timestamp_ms
+            offset, epoch = partition.committed_offset, partition.committed_leader_epoch
+            key = encode_commit_key(request.group_id, topic.name, partition.partition_index)
+            if expire_ms < 0:
+                out.add(key, encode_commit_value(offset, epoch, metadata, commit_ms))
+            else:
+                old = OffsetCommitValue(offset, epoch, metadata, commit_ms, expire_ms)
+                out.add(key, encode_value(old, WITH_EXPIRY))
     return response
 
 
@@ -82,14 +83,14 @@ def commit_in_transaction(
             )
             if code:
                 continue
-            value = OffsetCommitValue(
-                offset=partition.committed_offset,
-                leader_epoch=partition.committed_leader_epoch,
-                metadata=metadata,
-                commit_timestamp_ms=wall_ms,
-            )
-            out.write(
-                OffsetCommitKey(request.group_id, topic.name, partition.partition_index), value
+            out.add(
+                encode_commit_key(request.group_id, topic.name, partition.partition_index),
+                encode_commit_value(
+                    partition.committed_offset,
+                    partition.committed_leader_epoch,
+                    metadata,
+                    wall_ms,
+                ),
             )
     return response
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple, TypeAlias
 
-from ottla.coordinator.records.offsets import OffsetCommitKey, OffsetCommitValue
+from ottla.coordinator.records.commits import decode_commit_key, decode_commit_value
 
 
 class CommittedOffset(NamedTuple):
@@ -71,43 +71,38 @@ class OffsetStore:
         }
         return sorted(found)
 
-    def replay(
-        self,
-        key: OffsetCommitKey,
-        value: OffsetCommitValue | None,
-        log_offset: int,
-        producer_id: int,
-    ) -> None:
+    def replay(self, key: bytes, value: bytes | None, log_offset: int, producer_id: int) -> str:
+        """Apply a record of key type 0 or 1; returns its group."""
+        group_id, topic, partition = decode_commit_key(key)
         if value is None:
-            self._remove(self._groups, key)
-            for open_id in self._open.get(key.group, ()):
-                topics = self._pending[open_id][key.group]
-                topics.get(key.topic, {}).pop(key.partition, None)
-            return
-        committed = CommittedOffset(
-            value.offset,
-            value.leader_epoch,
-            value.metadata,
-            value.commit_timestamp_ms,
-            value.expire_timestamp_ms,
-            log_offset,
-        )
+            self._remove(group_id, topic, partition)
+            for open_id in self._open.get(group_id, ()):
+                self._pending[open_id][group_id].get(topic, {}).pop(partition, None)
+            return group_id
+        committed = CommittedOffset(*decode_commit_value(value), log_offset)
         if producer_id < 0:
             groups = self._groups
         else:
             groups = self._pending.setdefault(producer_id, {})
-            self._open.setdefault(key.group, set()).add(producer_id)
-        groups.setdefault(key.group, {}).setdefault(key.topic, {})[key.partition] = committed
+            self._open.setdefault(group_id, set()).add(producer_id)
+        topics = groups.get(group_id)
+        if topics is None:
+            topics = groups[group_id] = {}
+        partitions = topics.get(topic)
+        if partitions is None:
+            partitions = topics[topic] = {}
+        partitions[partition] = committed
+        return group_id
 
-    def _remove(self, groups: dict[str, GroupOffsets], key: OffsetCommitKey) -> None:
-        topics = groups.get(key.group)
-        if topics is None or key.topic not in topics:
+    def _remove(self, group_id: str, topic: str, partition: int) -> None:
+        topics = self._groups.get(group_id)
+        if topics is None or topic not in topics:
             return
-        topics[key.topic].pop(key.partition, None)
-        if not topics[key.topic]:
-            del topics[key.topic]
+        topics[topic].pop(partition, None)
+        if not topics[topic]:
+            del topics[topic]
         if not topics:
-            del groups[key.group]
+            del self._groups[group_id]
 
     def end_transaction(self, producer_id: int, group_ids: list[str], committed: bool) -> None:
         """Move the producer's pending offsets in these groups over, or drop them."""
@@ -135,13 +130,6 @@ class OffsetStore:
     def groups_of_producer(self, producer_id: int) -> list[str]:
         """Groups in which the producer has pending offsets."""
         return list(self._pending.get(producer_id, {}))
-
-    def drop_pending(self, group_ids: list[str]) -> None:
-        """Forget everything of these groups (their partition is being reloaded)."""
-        for group_id in group_ids:
-            for producer_id in list(self._open.get(group_id, ())):
-                self.end_transaction(producer_id, [group_id], committed=False)
-            self._groups.pop(group_id, None)
 
     def state(self) -> dict[str, object]:
         """Everything durable, for comparison."""

@@ -76,6 +76,10 @@ class Outcome:
     def write(self, key: RecordKey, value: RecordValue, version: int | None = None) -> None:
         self.records.append(CoordinatorRecord(encode_key(key), encode_value(value, version)))
 
+    def add(self, key: bytes, value: bytes) -> None:
+        """Add a record that is encoded already."""
+        self.records.append(CoordinatorRecord(key, value))
+
     def erase(self, key: RecordKey) -> None:
         """Add a tombstone."""
         self.records.append(CoordinatorRecord(encode_key(key), None))

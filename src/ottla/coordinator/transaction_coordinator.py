@@ -37,11 +37,11 @@ Reading:
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Final
 
+from ottla.coordinator.linear_regex import LinearRegex, RegexError
 from ottla.coordinator.outcome import Client, CoordinatorRecord, Markers, Outcome, Waiter
 from ottla.coordinator.placement import partition_for
 from ottla.coordinator.records.framing import decode_key, decode_value, key_type
@@ -435,8 +435,8 @@ class TransactionCoordinator:
         pattern = None
         if request.transactional_id_pattern:
             try:
-                pattern = re.compile(request.transactional_id_pattern)
-            except re.error:
+                pattern = LinearRegex(request.transactional_id_pattern)
+            except RegexError:
                 response.error_code = ErrorCode.INVALID_REGULAR_EXPRESSION
                 return response
         for known in self._transactions.values():
@@ -450,7 +450,7 @@ class TransactionCoordinator:
                 wall_ms - known.start_ms <= request.duration_filter
             ):
                 continue
-            if pattern is not None and pattern.fullmatch(known.transactional_id) is None:
+            if pattern is not None and not pattern.matches(known.transactional_id):
                 continue
             response.transaction_states.append(
                 list_transactions.TransactionState(

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from ottla.coordinator.group_config import GroupConfig
 from ottla.coordinator.group_coordinator import GroupCoordinator
 from ottla.coordinator.outcome import CoordinatorRecord
 from ottla.coordinator.placement import java_hash, partition_for
-from ottla.coordinator.records import framing, offsets
+from ottla.coordinator.records import commits, framing, offsets
 from ottla.wire.errors import ProtocolError
 
 
@@ -70,3 +72,31 @@ def test_groups_are_placed_as_java_places_them() -> None:
     assert java_hash("polygenelubricants") == -(1 << 31)
     assert partition_for("polygenelubricants", 50) == 0
     assert partition_for("hello", 50) == 22
+
+
+@given(
+    st.text(max_size=20),
+    st.text(max_size=20),
+    st.integers(0, 2**31 - 1),
+    st.integers(0, 2**63 - 1),
+    st.integers(-1, 2**31 - 1),
+    st.text(max_size=20),
+)
+def test_commits_by_hand_are_those_of_the_codec(
+    group: str, topic: str, partition: int, offset: int, epoch: int, metadata: str
+) -> None:
+    key = framing.encode_key(offsets.OffsetCommitKey(group, topic, partition))
+    assert commits.encode_commit_key(group, topic, partition) == key
+    assert commits.decode_commit_key(key) == (group, topic, partition)
+    value = framing.encode_value(offsets.OffsetCommitValue(offset, epoch, metadata, 7))
+    assert commits.encode_commit_value(offset, epoch, metadata, 7) == value
+    assert commits.decode_commit_value(value) == (offset, epoch, metadata, 7, -1)
+
+
+@given(st.binary(max_size=40), st.sampled_from([b"\0\1", b"\0\3", b""]))
+def test_damaged_commits_raise_nothing_else(data: bytes, start: bytes) -> None:
+    for decode in (commits.decode_commit_key, commits.decode_commit_value):
+        try:
+            decode(start + data)
+        except ProtocolError:
+            continue
