@@ -26,8 +26,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Broker", "StartError"]
 
-#: A stop takes a few milliseconds; this only bounds a disk that hangs.
-_JOIN_LIMIT_S: Final = 10.0
+#: A stop takes a few milliseconds, with thousands of partitions a few seconds; this only
+#: bounds a disk that hangs.
+_JOIN_LIMIT_S: Final = 60.0
 
 
 class Broker:
@@ -133,6 +134,8 @@ class Broker:
         except RuntimeError:
             pass  # the loop has ended by itself: the error tells why
         self._thread.join(_JOIN_LIMIT_S)
+        if self._thread.is_alive():
+            raise StartError(f"the broker has not stopped within {_JOIN_LIMIT_S:g} s")
         error = self._error
         self._forget()
         if error is not None:

@@ -97,6 +97,8 @@ class Platform:
     async def _start_children(self) -> None:
         """Traffic and parts run; those that have doors are ready, or it was said that not."""
         options = self._options
+        if self._server.stop_wanted.is_set():
+            return  # somebody wanted the end while the broker was recovering
         if options.demo is not None:
             self._traffic = await self._start(options.demo, ["demo", options.demo])
         if options.is_bare:
