@@ -37,7 +37,8 @@ class Broker:
     Without `data_dir` it is a throw-away: its data lives in a temporary
     directory and goes with it, and acknowledgements do not wait for the disk.
     With `data_dir` the data stays, and acknowledged means flushed. Other
-    settings are Kafka's own, as text: `config={"num.partitions": "3"}`.
+    settings are Kafka's own, as text: `config={"num.partitions": "3"}`. Topics
+    to begin with are given with their partitions: `topics={"orders": 3}`.
 
     Ready means ready: inside the block a first produce and a first group
     consume succeed without a retry. Errors: StartError, with one sentence.
@@ -49,6 +50,7 @@ class Broker:
         data_dir: str | os.PathLike[str] | None = None,
         port: int = 0,
         durability: str | None = None,
+        topics: Mapping[str, int] | None = None,
         config: Mapping[str, str] | None = None,
     ) -> None:
         self._data_dir = None if data_dir is None else os.fspath(data_dir)
@@ -57,6 +59,9 @@ class Broker:
         self._strongest.setdefault("listeners", f"PLAINTEXT://localhost:{port}")
         if durability is not None:
             self._strongest["ottla.durability"] = durability
+        if topics:
+            wanted = ",".join(f"{name}:{partitions}" for name, partitions in topics.items())
+            self._strongest["ottla.create.topics"] = wanted
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stop: asyncio.Event | None = None

@@ -68,6 +68,17 @@ async def test_it_works_in_asynchronous_programs_too(temporary: Path) -> None:
     assert contents(temporary) == []
 
 
+def test_topics_to_begin_with_exist(tmp_path: Path) -> None:
+    for count in (3, 5):
+        with ottla.Broker(data_dir=tmp_path / "data", topics={"orders": count, "t": 1}) as broker:
+            producer = Producer({"bootstrap.servers": broker.bootstrap_servers})
+            topics = producer.list_topics(timeout=LIMIT_S).topics
+            assert {name: len(t.partitions) for name, t in topics.items()} == {"orders": 3, "t": 1}
+    for wrong in ("a:b", "a:0", "no name", "a:1:3", "a:1:1:burn"):
+        with pytest.raises(ottla.StartError, match="cannot be created"):
+            ottla.Broker(data_dir=tmp_path / "data", config={"ottla.create.topics": wrong}).start()
+
+
 def test_named_data_stays(tmp_path: Path) -> None:
     for _ in range(2):
         with ottla.Broker(data_dir=tmp_path / "data") as broker:

@@ -127,6 +127,9 @@ _GENERAL: Final = (
          "Longest request frame taken.", _POSITIVE),
     _key("socket.send.buffer.bytes", _INT, "102400", "high",
          "SO_SNDBUF of connections; -1 leaves it to the operating system."),
+    _key("ottla.create.topics", _LIST, "", "low",
+         "Topics that exist when the broker is ready, as name:partitions:factor:cleanup.policy; "
+         "all but the name may be left out."),
     _key("ottla.durability", _STRING, "fsync", "high",
          "fsync: acknowledged means flushed. page-cache: acknowledged means written, as "
          "Apache Kafka does; a power cut may lose it.", OneOf(("fsync", "page-cache"))),

@@ -14,12 +14,15 @@ _ESCAPES: Final = {"t": "\t", "n": "\n", "r": "\r", "f": "\f"}
 #: KAFKA_ variables of images, start scripts and applications that are no configuration keys.
 _NOT_SETTINGS: Final = re.compile(
     r"KAFKA_(HOME|VERSION|OPTS|DEBUG|MODE|USER|PORT|HOST|URL|URI|ADDR|ADDRESS|API_KEY|API_SECRET"
-    r"|CREATE_TOPICS|TOPICS?(_.*)?|GROUP_ID|CLIENT_ID|BROKERS?(_LIST|_URL|_ADDR)?"
+    r"|TOPICS?(_.*)?|GROUP_ID|CLIENT_ID|BROKERS?(_LIST|_URL|_ADDR)?"
     r"|BOOTSTRAP_SERVERS?|SERVERS?|REST_.*|CLUSTERS?_.*|HEAP_OPTS|GC_LOG_OPTS|JVM_.*|JMX_.*"
     r"|LOG4J_.*|TOOLS_.*|KRAFT_.*|SERVICE_.*|PORT_.*|DOCKER_.*|ADVERTISED_PROTOCOL_NAME"
     r"|PROTOCOL_NAME|SECURITY_PROTOCOL|USERNAME|PASSWORD|SASL_(MECHANISM|USERNAME|PASSWORD))"
 )
-_BY_VARIABLE: Final = {name.upper().replace(".", "_"): name for name in BROKER}
+_BY_VARIABLE: Final = {
+    **{name.upper().replace(".", "_"): name for name in BROKER},
+    "CREATE_TOPICS": "ottla.create.topics",
+}
 
 
 def parse_properties(text: str) -> dict[str, str]:

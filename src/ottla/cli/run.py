@@ -48,6 +48,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--set", action="append", default=[], metavar="KEY=VALUE", help="a broker setting"
     )
+    parser.add_argument(
+        "--topic", action="append", default=[], metavar="NAME:PARTITIONS",
+        help="a topic that exists when the command starts; may be repeated",
+    )  # fmt: skip
     parser.add_argument("--port", type=int, default=0, help="instead of a free port")
     parser.add_argument(
         "--durability",
@@ -68,6 +72,8 @@ def run(args: argparse.Namespace) -> int:
 
     try:
         settings = split_settings(args.set)
+        if args.topic:
+            settings["ottla.create.topics"] = ",".join(args.topic)
         with Broker(port=args.port, durability=args.durability, config=settings) as broker:
             return _run_beside(broker.bootstrap_servers, command)
     except StartError as error:

@@ -57,6 +57,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "power cut may lose the last moments",
     )  # fmt: skip
     broker.add_argument(
+        "--topic", action="append", default=[], metavar="NAME:PARTITIONS",
+        help="a topic that exists when the broker is ready; may be repeated",
+    )  # fmt: skip
+    broker.add_argument(
         "--containers", action="store_true",
         help="also listen where containers on this machine can reach it",
     )  # fmt: skip
@@ -92,6 +96,8 @@ def _foreground(args: argparse.Namespace) -> int:
         strongest["listeners"] = f"PLAINTEXT://localhost:{args.port}"
     if args.durability is not None:
         strongest["ottla.durability"] = args.durability
+    if args.topic:
+        strongest["ottla.create.topics"] = ",".join(args.topic)
     try:
         config = load_config(
             defaults={

@@ -13,6 +13,7 @@ from ottla.seams.real import RealFileSystem
 from ottla.server.clock import mono_ms, wall_ms
 from ottla.server.errors import StartError
 from ottla.storage.errors import StorageError
+from ottla.wire.errors import RequestError
 
 
 def open_core(config: BrokerConfig, effects: Effects) -> Broker:
@@ -24,6 +25,30 @@ def open_core(config: BrokerConfig, effects: Effects) -> Broker:
         raise StartError(str(error)) from None
     except OSError as error:
         raise StartError(_sentence(path, error)) from None
+
+
+def create_topics(broker: Broker, config: BrokerConfig) -> None:
+    """The topics of `ottla.create.topics` exist; those that did are left alone.
+
+    Raises StartError for one that cannot be had.
+    """
+    for text in config.words("ottla.create.topics"):
+        name, partitions, factor, policy = (*text.split(":"), "", "", "")[:4]
+        if name in broker.metadata.topics:
+            continue
+        try:
+            broker.create_topic(
+                name,
+                int(partitions or -1),
+                int(factor or -1),
+                {"cleanup.policy": policy} if policy else {},
+            )
+        except ValueError:
+            raise StartError(
+                f"topic {text!r} cannot be created: write name:partitions, as orders:3"
+            ) from None
+        except RequestError as error:
+            raise StartError(f"topic {text!r} cannot be created: {error}") from None
 
 
 def _sentence(path: str, error: OSError) -> str:

@@ -18,7 +18,7 @@ from ottla.broker.config import BrokerConfig
 from ottla.broker.config_types import ConfigError
 from ottla.handlers.dispatch import dispatch
 from ottla.server.connection import RECEIVE_BUFFER_SIZE, ClientConnection
-from ottla.server.core import open_core
+from ottla.server.core import create_topics, open_core
 from ottla.server.driver import Driver
 from ottla.server.errors import StartError
 from ottla.server.limits import resident_bytes
@@ -93,16 +93,25 @@ class Server:
         self.warnings = [warning] if warning else []
         self.warnings += listeners.warnings
         try:
-            await self._open(loop, listeners)
+            driver = Driver(loop)
+            self._core = open_core(self.config, driver)
         except BaseException:
             listeners.close()
             raise
+        driver.attach(self._core, partial(dispatch, self._core))
+        self._driver = driver
+        try:
+            create_topics(self._core, self.config)
+            await self._open(loop, driver, listeners)
+        except BaseException:
+            await self.stop()
+            listeners.close()
+            raise
 
-    async def _open(self, loop: asyncio.AbstractEventLoop, listeners: Listeners) -> None:
-        driver = self._driver = Driver(loop)
+    async def _open(
+        self, loop: asyncio.AbstractEventLoop, driver: Driver, listeners: Listeners
+    ) -> None:
         driver.max_idle_ms = self.config.number("connections.max.idle.ms")
-        core = self._core = open_core(self.config, driver)
-        driver.attach(core, partial(dispatch, core))
         driver.on_internal_error = self._on_internal_error
         loop.set_exception_handler(self._on_exception)
         shared = memoryview(bytearray(RECEIVE_BUFFER_SIZE))

@@ -102,6 +102,7 @@ def test_environment_of_the_well_known_images_is_understood() -> None:
             "KAFKA_ZOOKEEPER_CONNECT": "zookeeper:2181",
             "KAFKA_ADVERTISED_LISTENERS": "PLAINTEXT://localhost:29092",
             "KAFKA_HEAP_OPTS": "-Xmx1G",
+            "KAFKA_CREATE_TOPICS": "a:1:1,b:3:1:compact",
             "KAFKA_BOOTSTRAP_SERVERS": "localhost:9092",
             "KAFKA_PORT": "tcp://10.0.0.1:9092",
             "KAFKA_MY_OWN__KEY": "x",
@@ -113,6 +114,7 @@ def test_environment_of_the_well_known_images_is_understood() -> None:
         "zookeeper.connect": "zookeeper:2181",
         "advertised.listeners": "PLAINTEXT://localhost:29092",
         "my.own-key": "x",
+        "ottla.create.topics": "a:1:1,b:3:1:compact",
     }
 
 
