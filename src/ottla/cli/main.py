@@ -35,6 +35,7 @@ VERBS: Final = {
     "run": Verb("ottla.cli.run", "run a command with a throw-away broker beside it"),
     "demo": Verb("ottla.cli.demo", "run a demo: analytics, hello, services, …"),
     "dash": Verb("ottla.cli.dash", "the live dashboard of the analytics demo"),
+    "cluster": Verb("ottla.cli.cluster", "Apache Kafka on this machine: three brokers, or more"),
     "gateway": Verb("ottla.gateway.command", "HTTP doors: REST Proxy, Burrow, metrics"),
     "console": Verb("ottla.console.command", "the web console"),
     "secure": Verb("ottla.cli.secure", "make certificates, users and a configuration with both"),

@@ -88,6 +88,7 @@ class ApacheKafka:
         controllers: int = 0,
         directory: Path | None = None,
         ports: Sequence[int] = (),
+        controller_ports: Sequence[int] = (),
         properties: Mapping[str, str] | None = None,
         java_options: Sequence[str] = JAVA_OPTIONS,
         progress: Progress = lambda _: None,
@@ -101,7 +102,10 @@ class ApacheKafka:
         self.distribution = distribution or find(progress)
         self.directory = directory or Path(tempfile.mkdtemp(prefix="ottla-apache-kafka-"))
         controller_count = controllers or brokers
-        chosen = free_ports(controller_count + (0 if ports else brokers))
+        if controller_ports and len(controller_ports) != controller_count:
+            raise EngineError("a port for each controller is needed, or none")
+        chosen = [*controller_ports] or free_ports(controller_count)
+        chosen += [] if ports else free_ports(brokers)
         broker_ports = list(ports) or chosen[controller_count:]
         self.nodes: list[Node] = []
         for i in range(brokers):
@@ -247,6 +251,10 @@ class ApacheKafka:
         deadline = time.monotonic() + START_TIMEOUT_S
         node.wait_until_started(deadline)
         self.wait_until_ready(deadline)
+
+    def release(self) -> None:
+        """The nodes go on by themselves: this process no longer stops them at its end."""
+        atexit.unregister(self.stop)
 
     def stop(self) -> None:
         """Stop everything in order, brokers before controllers; the second call does nothing."""
