@@ -285,8 +285,8 @@ def swap_in(
             filesystem.rename(stem + suffix + SWAP, stem + suffix)
     # From here on the old segments are gone, indexes and all, or the new one is not there yet.
     safety.sync_swapped_names(filesystem, directory)
+    # The list of what is replaced stays until a start knows that this name is durable.
     filesystem.rename(stem + LOG + SWAP, stem + LOG)
-    filesystem.remove(stem + REPLACES + SWAP)
     return renamed
 
 

@@ -303,7 +303,7 @@ class LogDirectory:
 
     def _checkpoint_now(self) -> None:
         """Every open log's recovery point is its end, durably."""
-        for log in self.logs.values():
+        for log in self.checkpoint_candidates():
             log.checkpoint()
         self.request_checkpoint()
         ticket = self.begin_flush()
@@ -329,6 +329,8 @@ class LogDirectory:
         try:
             if self.state.reason is None:
                 self._ticket = None
+                for log in self.logs.values():
+                    log.checkpoint()
                 self._checkpoint_now()
                 safety.sync_new_names(self.filesystem, self.path)
                 write_atomically(

@@ -425,12 +425,12 @@ class PartitionLog:
     def _prepare_checkpoint(self) -> None:
         active = self._segments.active
         try:
-            active.write_indexes(self._files)
+            written = active.write_indexes(self._files)
         except OSError:
             # A full disk: the recovery point waits, the data does not.
             self._wants_checkpoint = False
             return
-        self._unflushed.note_written(*active.index_paths())
+        self._unflushed.note_written(*written)
         # The transaction index may be new.
         self._unflushed.note_new_names(self.directory)
         self._add_snapshot()

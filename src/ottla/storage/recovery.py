@@ -141,6 +141,9 @@ class _Loader:
     def _complete_swaps(self) -> None:
         """Compacted segments that were ready take their places; others leave no trace."""
         names = [n for n in self._filesystem.list_directory(self._directory) if n.endswith(SWAP)]
+        if names:
+            # Only when the last swap is durable may the list of what it replaces go.
+            safety.sync_swapped_names(self._filesystem, self._directory)
         ready = {name.partition(".")[0] for name in names if name.endswith(LOG + SWAP)}
         for name in names:
             path = f"{self._directory}/{name}"
@@ -337,11 +340,13 @@ class _Loader:
             file = self._files.open_or_create(segment.stem + suffix)
             if file.size() > len(content):
                 file.truncate(len(content))
+                self._log.written_files.append(segment.stem + suffix)
         aborted = segment.aborted(self._files)
         kept = [entry for entry in aborted if entry.last_offset < self._recovery_point]
         if len(kept) < len(aborted):
             path = segment.stem + TRANSACTIONS
             self._files.get(path).truncate(len(kept) * TRANSACTION_ENTRY)
+            self._log.written_files.append(path)
         segment.activate(index, times, kept)
         segment.bytes_since_index_entry = at - index.last_position()
         if at:

@@ -150,23 +150,31 @@ class Segment:
         self.index = None
         self.times = None
 
-    def write_indexes(self, files: OpenFiles) -> None:
+    def write_indexes(self, files: OpenFiles) -> list[str]:
         """The index files hold what the indexes in memory hold, and end with the segment's
-        maximum timestamp. Written, not durable; what was written before is left alone."""
+        maximum timestamp. The files it wrote to; they are not durable. What was written
+        before is left alone."""
         assert self.index is not None
         assert self.times is not None
         self.times.append_if_later(*self.largest(files))
-        offsets, times = self.index.encode(self.written[0]), self.times.encode(self.written[1])
-        if offsets:
-            files.get(self.stem + OFFSETS).write_at([offsets], self.written[0] * OFFSET_ENTRY)
-        if times:
-            files.get(self.stem + TIMES).write_at([times], self.written[1] * TIME_ENTRY)
         aborted = self.aborted(files)
-        if len(aborted) > self.written[2]:
-            entries = encode(aborted[self.written[2] :])
-            file = files.open_or_create(self.stem + TRANSACTIONS)
-            file.write_at([entries], self.written[2] * TRANSACTION_ENTRY)
+        offsets_written, times_written, aborted_written = self.written
+        parts = (
+            (OFFSETS, offsets_written * OFFSET_ENTRY, self.index.encode(offsets_written)),
+            (TIMES, times_written * TIME_ENTRY, self.times.encode(times_written)),
+            (
+                TRANSACTIONS,
+                aborted_written * TRANSACTION_ENTRY,
+                encode(aborted[aborted_written:]),
+            ),
+        )
+        paths = []
+        for suffix, position, content in parts:
+            if content:
+                paths.append(self.stem + suffix)
+                files.open_or_create(self.stem + suffix).write_at([content], position)
         self.written = (len(self.index), len(self.times), len(aborted))
+        return paths
 
     def add_aborted(self, aborted: AbortedTransaction, files: OpenFiles) -> None:
         """A transaction whose marker lies in this segment was aborted."""

@@ -215,7 +215,7 @@ def test_small_segments_are_joined(logs: LogFactory) -> None:
     assert [segment.base_offset for segment in log.segments] == [0, 10]
     assert everything(log)[-1] == (9, "b4", "x")
     assert logs.names(".deleted") == []
-    assert logs.names(".swap") == []
+    assert logs.names(".log.swap") == []
 
 
 def test_records_younger_than_the_lag_wait(logs: LogFactory) -> None:
@@ -284,4 +284,7 @@ def test_a_crash_while_swapping_is_completed_at_the_next_start(
     again = logs.open(recovery_point=6, **COMPACTED)
     assert again.problems == []
     assert everything(again) == [(1, "b0", "x"), (3, "b1", "x"), (4, "a", "2"), (5, "b2", "x")]
-    assert [n for n in logs.names() if n.endswith((".swap", ".cleaned", ".deleted"))] == []
+    assert logs.names(".log.swap") == logs.names(".cleaned") == logs.names(".deleted") == []
+    once_more = logs.open(recovery_point=6, **COMPACTED)
+    assert everything(once_more) == everything(again)
+    assert logs.names(".swap") == []
