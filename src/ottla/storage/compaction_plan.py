@@ -59,7 +59,7 @@ def find_cleanable(
             clean += segment.size
         else:
             largest = segment.largest(files).timestamp_ms
-            if wall_ms - largest < config.min_compaction_lag_ms:
+            if 0 < config.min_compaction_lag_ms > wall_ms - largest:
                 break
             if not dirty:
                 first_dirty_timestamp = largest
