@@ -153,13 +153,13 @@ TOPIC_KEYS: Final = (
 )  # fmt: skip
 
 GROUP_KEYS: Final = (
-    _key("consumer.assignment.interval.ms", _INT, "1000", "medium",
+    _key("consumer.assignment.interval.ms", _INT, "0", "medium",
          "Shortest time between two new assignments of a consumer group.", Range(0)),
     _key("consumer.heartbeat.interval.ms", _INT, "5000", "medium",
          "How often members of a consumer group report.", Range(1)),
     _key("consumer.session.timeout.ms", _INT, "45000", "medium",
          "Silence after which a member of a consumer group is dropped.", Range(1)),
-    _key("share.assignment.interval.ms", _INT, "1000", "medium",
+    _key("share.assignment.interval.ms", _INT, "0", "medium",
          "Shortest time between two new assignments of a share group.", Range(0)),
     _key("share.auto.offset.reset", _STRING, "latest", "medium",
          "Where a share group starts on a new partition: latest, earliest, or "

@@ -21,7 +21,7 @@ from ottla.broker.coordinator_log import (
     when_all_visible,
 )
 from ottla.broker.topic_catalog import BrokerTopics
-from ottla.broker.topics import GROUP_METADATA_TOPIC, TRANSACTION_STATE_TOPIC, Topic
+from ottla.broker.topics import GROUP_METADATA_TOPIC, RESOURCE_GROUP, TRANSACTION_STATE_TOPIC, Topic
 from ottla.coordinator.group_config import GroupConfig
 from ottla.coordinator.group_coordinator import GroupCoordinator
 from ottla.coordinator.outcome import Client, CoordinatorRecord, Markers, Outcome
@@ -57,17 +57,26 @@ class Coordinators:
                 group_consumer_heartbeat_interval_ms=config.number(
                     "group.consumer.heartbeat.interval.ms"
                 ),
+                group_consumer_assignment_interval_ms=config.number(
+                    "group.consumer.assignment.interval.ms"
+                ),
                 group_consumer_max_size=config.number("group.consumer.max.size"),
                 group_consumer_migration_policy=config.text("group.consumer.migration.policy"),
                 group_share_session_timeout_ms=config.number("group.share.session.timeout.ms"),
                 group_share_heartbeat_interval_ms=config.number(
                     "group.share.heartbeat.interval.ms"
                 ),
+                group_share_assignment_interval_ms=config.number(
+                    "group.share.assignment.interval.ms"
+                ),
                 group_share_max_size=config.number("group.share.max.size"),
                 offset_metadata_max_bytes=config.number("offset.metadata.max.bytes"),
                 offsets_retention_minutes=config.number("offsets.retention.minutes"),
                 offsets_retention_check_interval_ms=config.number(
                     "offsets.retention.check.interval.ms"
+                ),
+                overrides_of=lambda group_id: broker.metadata.configs.get(
+                    (RESOURCE_GROUP, group_id), {}
                 ),
             ),
             broker.random_bytes,

@@ -94,6 +94,7 @@ class ConsumerGroup:
     group_id: str
     group_epoch: int = 0
     assignment_epoch: int = 0
+    assignment_timestamp_ms: int = 0
     metadata_hash: int = 0
     members: dict[str, ConsumerMember] = field(default_factory=dict)
     static_members: dict[str, str] = field(default_factory=dict)
@@ -197,6 +198,7 @@ class ConsumerGroup:
         self, value: records.ConsumerGroupTargetAssignmentMetadataValue | None
     ) -> None:
         self.assignment_epoch = 0 if value is None else value.assignment_epoch
+        self.assignment_timestamp_ms = 0 if value is None else value.assignment_timestamp_ms
 
     def replay_target(
         self, member_id: str, value: records.ConsumerGroupTargetAssignmentMemberValue | None

@@ -123,7 +123,9 @@ class ConsumerProtocol:
         response = messages.ConsumerGroupHeartbeatResponse(
             member_id=member.member_id,
             member_epoch=member.position.member_epoch,
-            heartbeat_interval_ms=self._config.group_consumer_heartbeat_interval_ms,
+            heartbeat_interval_ms=self._config.of_group(
+                group.group_id, "consumer.heartbeat.interval.ms"
+            ),
         )
         is_full = joins or (
             request.rebalance_timeout_ms != -1
@@ -258,8 +260,14 @@ class ConsumerProtocol:
             if bump or metadata_hash != step.group.metadata_hash:
                 self._write_epoch(step, metadata_hash)
             step.group.checked_epoch = self._topics.epoch
-        if step.group_epoch > step.assignment_epoch:
+        if step.group_epoch > step.assignment_epoch and self._may_assign(step):
             self._assign(step)
+
+    def _may_assign(self, step: Step) -> bool:
+        """Whether the last assignment is old enough for another one (KIP-1263)."""
+        group = step.group
+        interval_ms = self._config.of_group(group.group_id, "consumer.assignment.interval.ms")
+        return may_assign(group.assignment_timestamp_ms, interval_ms, step.wall_ms)
 
     def _write_metadata(self, step: Step, member: ConsumerMember) -> None:
         key = records.ConsumerGroupMemberMetadataKey(step.group.group_id, member.member_id)
@@ -381,7 +389,7 @@ class ConsumerProtocol:
 
     def expect_heartbeat(self, group_id: str, member: ConsumerMember, mono_ms: int) -> None:
         """The session of a classic member has the length its client asked for."""
-        timeout_ms = self._config.group_consumer_session_timeout_ms
+        timeout_ms = self._config.of_group(group_id, "consumer.session.timeout.ms")
         if member.classic is not None:
             timeout_ms = member.classic.session_timeout_ms
         key = TimerKey("session", group_id, member.member_id)
@@ -510,6 +518,11 @@ def check_request(request: messages.ConsumerGroupHeartbeatRequest, client: Clien
                 f"regular expression: {error}.",
                 ErrorCode.INVALID_REGULAR_EXPRESSION,
             )
+
+
+def may_assign(last_ms: int, interval_ms: int, wall_ms: int) -> bool:
+    """A clock that was set back must not hold a group up."""
+    return not 0 <= wall_ms - last_ms < interval_ms
 
 
 def hash_of_topics(topics: Iterable[TopicInfo]) -> int:

@@ -33,6 +33,7 @@ class ShareGroup:
     group_id: str
     group_epoch: int = 0
     assignment_epoch: int = 0
+    assignment_timestamp_ms: int = 0
     metadata_hash: int = 0
     members: dict[str, ShareMember] = field(default_factory=dict)
     target: dict[str, Partitions] = field(default_factory=dict)
@@ -79,6 +80,7 @@ class ShareGroup:
         self, value: records.ShareGroupTargetAssignmentMetadataValue | None
     ) -> None:
         self.assignment_epoch = 0 if value is None else value.assignment_epoch
+        self.assignment_timestamp_ms = 0 if value is None else value.assignment_timestamp_ms
 
     def replay_target(
         self, member_id: str, value: records.ShareGroupTargetAssignmentMemberValue | None

@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Final
 
 from ottla.coordinator.assignors import NOTHING, AssignmentMember, Partitions, assign_simple
-from ottla.coordinator.consumer_group_protocol import GroupRefusal, hash_of_topics
+from ottla.coordinator.consumer_group_protocol import GroupRefusal, hash_of_topics, may_assign
 from ottla.coordinator.group_config import GroupConfig
 from ottla.coordinator.outcome import Client, Outcome
 from ottla.coordinator.records import share_groups as records
@@ -79,7 +79,9 @@ class ShareProtocol:
         response = messages.ShareGroupHeartbeatResponse(
             member_id=member.member_id,
             member_epoch=member.member_epoch,
-            heartbeat_interval_ms=self._config.group_share_heartbeat_interval_ms,
+            heartbeat_interval_ms=self._config.of_group(
+                group.group_id, "share.heartbeat.interval.ms"
+            ),
         )
         is_full = request.member_epoch == 0 or request.subscribed_topic_names is not None
         if is_full or request.member_epoch != epoch or member.assigned != known.assigned:
@@ -148,8 +150,11 @@ class ShareProtocol:
                 )
             self._note_topics(group, topics, out)
             group.checked_epoch = self._topics.epoch
-        if epoch == group.assignment_epoch:
-            return group.target.get(member.member_id, NOTHING), epoch
+        interval_ms = self._config.of_group(group.group_id, "share.assignment.interval.ms")
+        if epoch == group.assignment_epoch or not may_assign(
+            group.assignment_timestamp_ms, interval_ms, wall_ms
+        ):
+            return group.target.get(member.member_id, NOTHING), group.assignment_epoch
         return self._assign(group, members, epoch, wall_ms, out)[member.member_id], epoch
 
     def _subscribed(self, members: dict[str, ShareMember]) -> list[TopicInfo]:
@@ -207,7 +212,7 @@ class ShareProtocol:
     # --- sessions and leaving
 
     def _expect_heartbeat(self, group_id: str, member_id: str, mono_ms: int) -> None:
-        timeout_ms = self._config.group_share_session_timeout_ms
+        timeout_ms = self._config.of_group(group_id, "share.session.timeout.ms")
         self._timers.schedule(TimerKey(SESSION, group_id, member_id), mono_ms + timeout_ms)
 
     def expect_heartbeats(self, group: ShareGroup, mono_ms: int) -> None:

@@ -397,3 +397,27 @@ def test_durable_state_is_compared_by_value() -> None:
     state = h.coordinator.durable_state()["consumer"]
     assert isinstance(state, dict)
     assert dataclasses.is_dataclass(state["g"])
+
+
+def test_assignments_can_be_spaced() -> None:
+    h = ConsumerHarness(config=GroupConfig(group_consumer_assignment_interval_ms=1_000))
+    a, b = Consumer(h, "a", "t"), Consumer(h, "b", "t")
+    a.beat()
+    b.beat()
+    assert h.group_state() == "Assigning"
+    settle(a, b)
+    assert a.partitions == ALL
+    h.advance(1_000)
+    settle(a, b)
+    assert len(a.partitions) == len(b.partitions) == 2
+
+
+def test_groups_have_settings_of_their_own() -> None:
+    own = {"g": {"consumer.session.timeout.ms": "60000", "consumer.heartbeat.interval.ms": "6000"}}
+    h = ConsumerHarness(config=GroupConfig(overrides_of=lambda group: own.get(group, {})))
+    a = Consumer(h, "a", "t")
+    assert a.beat().heartbeat_interval_ms == 6_000
+    h.advance(59_999)
+    assert h.group_state() == "Stable"
+    h.advance(1)
+    assert h.group_state() == "Empty"

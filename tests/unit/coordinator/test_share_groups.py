@@ -185,3 +185,16 @@ def test_only_empty_share_groups_are_deleted() -> None:
     assert h.coordinator.share_group("g") is None
     h.restart()
     assert h.coordinator.list_groups(ListGroupsRequest()).groups == []
+
+
+def test_assignments_can_be_spaced() -> None:
+    h = ConsumerHarness(Catalog(t=2), GroupConfig(group_share_assignment_interval_ms=1_000))
+    a, b = Sharer(h, "a", "t"), Sharer(h, "b", "t")
+    a.beat()
+    b.beat()
+    assert b.partitions == set()
+    h.advance(1_000)
+    b.beat()
+    a.beat()
+    assert a.partitions | b.partitions == {("t", 0), ("t", 1)}
+    assert len(b.partitions) == 1
