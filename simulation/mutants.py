@@ -82,7 +82,9 @@ MUTANTS: Final = (
     Mutant("files go before the new start is durable", safety, "may_remove_below", _yes),
     Mutant("swapped names are not synced", safety, "sync_swapped_names", _skip),
     Mutant("compaction above the recovery point", safety, "may_compact_below", _yes),
-    Mutant("journal frames are not checked", safety, "is_journal_frame_intact", _yes),
+    Mutant(
+        "journal frames are not checked", safety, "is_journal_frame_intact", _yes, run_rot_world
+    ),
     Mutant("snapshots are not checked", safety, "is_snapshot_intact", _yes, run_rot_world),
     Mutant("a failed sync is shrugged off", safety, "may_trust_after_failed_sync", _yes),
     Mutant("written is shown at once", Partition, "appended", _show_at_once, run_broker_world),

@@ -7,6 +7,7 @@ again, after a crash or not, and everything is read.
 from __future__ import annotations
 
 import random
+from typing import Final
 
 from ottla.batch.errors import CorruptBatchError
 from ottla.storage.errors import CorruptLogError, StorageError
@@ -16,7 +17,7 @@ from simulation.log_world import LogWorld, read_entries
 from simulation.shelf import ROOT
 
 #: Files in which a changed byte must be noticed before it is believed.
-CHECKED: tuple[str, ...] = (".log", ".snapshot")
+CHECKED: Final = (".log", ".snapshot", ".journal")
 
 
 class RotWorld(LogWorld):
@@ -38,7 +39,7 @@ class RotWorld(LogWorld):
             self.disk.remove(f"{ROOT}/.kafka_cleanshutdown")
         try:
             self.shelf.open(self.wall_ms)
-        except (StorageError, Violation):
+        except StorageError:
             return  # It was noticed.
         for name, log in self.shelf.logs.items():
             model = self.model_of(name)
@@ -61,8 +62,9 @@ class RotWorld(LogWorld):
         if not candidates:
             return None
         path, node = rng.choice(candidates)
-        # Batch and snapshot headers are not all under a checksum, what follows them is.
-        at = rng.randrange(61, len(node.content))
+        # What a journal's end says cannot be told from what never became durable.
+        end = len(node.content) // (2 if path.endswith(".journal") else 1)
+        at = rng.randrange(end)
         node.content[at] ^= 1 << rng.randrange(8)
         node.durable = bytearray(node.content)
         return path

@@ -11,7 +11,7 @@ import json
 from collections.abc import Callable
 from typing import Final
 
-from ottla.storage.errors import AppendError, CorruptLogError
+from ottla.storage.errors import AppendError
 from ottla.storage.identity import Identity
 from ottla.storage.log_config import LogConfig
 from ottla.storage.log_directory import LoadReport, LogDirectory
@@ -47,10 +47,7 @@ class Shelf:
     def open(self, wall_ms: int) -> LoadReport:
         """Start: afterwards exactly the logs of the existing topics are there."""
         self.directory = LogDirectory.open(self._disk, ROOT, IDENTITY, open_files_limit=OPEN_FILES)
-        try:
-            self.journal, changes = MetadataJournal.open(self._disk, self.directory.state, ROOT)
-        except CorruptLogError as error:
-            raise Violation(f"the journal: {error}") from error
+        self.journal, changes = MetadataJournal.open(self._disk, self.directory.state, ROOT)
         self._judge_journal(changes)
         report = self.directory.load(self._config_of, wall_ms)
         jobs = [] if report.leftovers is None else [report.leftovers]

@@ -210,12 +210,17 @@ def _verified_part(
 ) -> tuple[int, int]:
     """Cut `data` before the first bad batch; raises when that is the first one."""
     at = 0
+    lowest, highest = plan.segment, next_offset if next_offset >= 0 else plan.limit_offset
     while at < end:
         why = None
         try:
             header = read_header(data, at)
             if not safety.is_intact_when_read(data, at, header):
                 why = "wrong CRC"
+            # No checksum covers the offset.
+            elif not lowest <= header.base_offset <= header.last_offset < highest:
+                why = f"offset {header.base_offset} out of order"
+            lowest = header.next_offset
         except CorruptBatchError as error:
             why = error.message
         if why is not None:

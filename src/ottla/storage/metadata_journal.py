@@ -134,7 +134,8 @@ class MetadataJournal:
         Blocks for one sync. Raises `OSError`, and the old journal goes on."""
         content = bytearray(_MAGIC)
         for record in records:
-            content += _encode(record, 0)
+            # The file takes its place only when all of it is durable.
+            content += _encode(record, len(content))
         write_atomically(self._filesystem, self._path, content)
         file = self._filesystem.open(self._path)
         self._file.close()
