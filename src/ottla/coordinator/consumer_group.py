@@ -7,7 +7,7 @@ make new records.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final
 
@@ -74,13 +74,30 @@ class ConsumerMember:
             member_epoch=position.member_epoch,
             previous_member_epoch=position.previous_member_epoch,
             state=position.state,
-            assigned_partitions=_current(position.assigned),
-            partitions_pending_revocation=_current(position.pending_revocation),
+            assigned_partitions=_current(position.assigned, position.since),
+            partitions_pending_revocation=_current(position.pending_revocation, position.since),
         )
 
 
-def _current(partitions: Partitions) -> list[records.CurrentPartitions]:
-    return [records.CurrentPartitions(t, sorted(p)) for t, p in sorted(partitions.items())]
+def _current(
+    partitions: Partitions, since: Mapping[tuple[bytes, int], int]
+) -> list[records.CurrentPartitions]:
+    return [
+        records.CurrentPartitions(
+            topic_id, sorted(found), [since.get((topic_id, p), 0) for p in sorted(found)]
+        )
+        for topic_id, found in sorted(partitions.items())
+    ]
+
+
+def _since(
+    found: Iterable[records.CurrentPartitions], member_epoch: int
+) -> Iterator[tuple[tuple[bytes, int], int]]:
+    """Records from before KIP-1251 do not say since when."""
+    for item in found:
+        epochs = item.assignment_epochs or [member_epoch] * len(item.partitions)
+        for partition, epoch in zip(item.partitions, epochs, strict=False):
+            yield (item.topic_id, partition), epoch
 
 
 def _partitions(
@@ -140,6 +157,19 @@ class ConsumerGroup:
         if not in_transaction and member.classic is None and api_version < 9:
             return ErrorCode.UNSUPPORTED_VERSION
         return _check_epoch(member, member_epoch)
+
+    def is_still_owned(
+        self, member_id: str, member_epoch: int, topic_id: bytes, partition: int
+    ) -> bool:
+        """Whether a member held a partition in an earlier epoch and has ever since.
+
+        Then what it commits of it is good, although the member has moved on (KIP-1251).
+        """
+        member = self.members.get(member_id)
+        if member is None or member.classic is not None:
+            return False
+        since = member.position.since.get((topic_id, partition))
+        return since is not None and since <= member_epoch < member.position.member_epoch
 
     def check_fetch(self, member_id: str | None, member_epoch: int) -> ErrorCode:
         """Whether a fetch of offsets comes from a member in its present epoch."""
@@ -227,6 +257,12 @@ class ConsumerGroup:
                 state=MemberState(value.state) if value.state in states else MemberState.UNKNOWN,
                 assigned=_partitions(value.assigned_partitions),
                 pending_revocation=_partitions(value.partitions_pending_revocation),
+                since=dict(
+                    _since(
+                        [*value.assigned_partitions, *value.partitions_pending_revocation],
+                        value.member_epoch,
+                    )
+                ),
             )
         self.members[member_id] = replace(known, position=position)
         for partitions in (position.assigned, position.pending_revocation):

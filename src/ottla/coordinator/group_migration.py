@@ -8,7 +8,7 @@ again, and its members rebalance.
 
 from __future__ import annotations
 
-from ottla.coordinator.assignors import NOTHING, Partitions
+from ottla.coordinator.assignors import NOTHING, Partitions, slots_of
 from ottla.coordinator.classic_group import ClassicGroup, ClassicMember, GroupState
 from ottla.coordinator.consumer_group import ClassicSide, ConsumerGroup, ConsumerMember
 from ottla.coordinator.consumer_group_protocol import GroupRefusal, erase_member
@@ -136,6 +136,7 @@ def _upgraded(group: ClassicGroup, member: ClassicMember, topics: TopicCatalog) 
             member_epoch=group.generation_id,
             previous_member_epoch=group.generation_id,
             assigned=assigned,
+            since=dict.fromkeys(sorted(slots_of(assigned)), group.generation_id),
         ),
     )
 

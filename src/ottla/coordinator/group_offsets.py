@@ -40,18 +40,38 @@ class GroupOffsets(GroupTable):
     ) -> Outcome:
         """Remember how far a group has read; each partition is answered for itself."""
         group = self._find(request.group_id)
+        epoch = request.generation_id_or_member_epoch
         error = commit_error(
             group,
             (request.member_id, request.group_instance_id),
-            request.generation_id_or_member_epoch,
+            epoch,
             client.api_version,
             in_transaction=False,
         )
         if isinstance(group, ClassicGroup) and error is ErrorCode.NONE:
             self._classic.keep_alive(group, request.member_id, mono_ms)
+        error_of = self._error_of(group, error, request.member_id, epoch)
         out = Outcome()
-        out.reply(waiter, offset_decisions.commit(request, error, self._config, wall_ms, out))
+        out.reply(waiter, offset_decisions.commit(request, error_of, self._config, wall_ms, out))
         return out
+
+    def _error_of(
+        self, group: AnyGroup | None, error: ErrorCode, member_id: str, epoch: int
+    ) -> offset_decisions.ErrorOf:
+        """The group's answer; a stale epoch may still be good for some partitions."""
+
+        def stale_unless_owned(topic_name: str, partition: int) -> ErrorCode:
+            assert isinstance(group, ConsumerGroup)
+            topic = self._topics.topic_by_name(topic_name)
+            if topic is not None and group.is_still_owned(
+                member_id, epoch, topic.topic_id, partition
+            ):
+                return ErrorCode.NONE
+            return error
+
+        if error is ErrorCode.STALE_MEMBER_EPOCH:
+            return stale_unless_owned
+        return lambda topic, partition: error
 
     def txn_offset_commit(
         self,
@@ -72,10 +92,11 @@ class GroupOffsets(GroupTable):
         )
         if error is ErrorCode.GROUP_ID_NOT_FOUND and group is None:
             error = ErrorCode.ILLEGAL_GENERATION
+        error_of = self._error_of(group, error, request.member_id, request.generation_id)
         out = Outcome(producer=Producer(request.producer_id, request.producer_epoch))
         out.reply(
             waiter,
-            offset_decisions.commit_in_transaction(request, error, self._config, wall_ms, out),
+            offset_decisions.commit_in_transaction(request, error_of, self._config, wall_ms, out),
         )
         return out
 

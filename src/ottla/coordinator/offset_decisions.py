@@ -9,7 +9,7 @@ Sources: KIP-211 (expiry), KIP-447 (require_stable), KIP-496 (OffsetDelete).
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final
+from typing import Final, TypeAlias
 
 from ottla.coordinator.group_config import GroupConfig
 from ottla.coordinator.offset_store import CommittedOffset, OffsetStore
@@ -22,18 +22,20 @@ from ottla.wire.message import ZERO_UUID
 from ottla.wire.messages import offset_commit, offset_delete, offset_fetch, txn_offset_commit
 
 NO_OFFSET: Final = -1
+#: Topic and partition -> why a commit for it is refused, or NONE.
+ErrorOf: TypeAlias = Callable[[str, int], ErrorCode]
 #: Version of an OffsetCommitValue that carries an expiry of its own (OffsetCommit v2 to v4).
 WITH_EXPIRY: Final = 1
 
 
 def commit(
     request: offset_commit.OffsetCommitRequest,
-    error: ErrorCode,
+    error_of: ErrorOf,
     config: GroupConfig,
     wall_ms: int,
     out: Outcome,
 ) -> offset_commit.OffsetCommitResponse:
-    """Add a record per accepted partition; every partition fails with `error` if set."""
+    """Add a record per accepted partition; `error_of` says which fail with what."""
     response = offset_commit.OffsetCommitResponse()
     expire_ms = -1 if request.retention_time_ms < 0 else wall_ms + request.retention_time_ms
     for topic in request.topics:
@@ -41,7 +43,9 @@ def commit(
         response.topics.append(answer)
         for partition in topic.partitions:
             metadata = partition.committed_metadata or ""
-            code = error or check_metadata(metadata, config)
+            code = error_of(topic.name, partition.partition_index) or check_metadata(
+                metadata, config
+            )
             answer.partitions.append(
                 offset_commit.OffsetCommitResponsePartition(
                     partition_index=partition.partition_index, error_code=code
@@ -63,7 +67,7 @@ def commit(
 
 def commit_in_transaction(
     request: txn_offset_commit.TxnOffsetCommitRequest,
-    error: ErrorCode,
+    error_of: ErrorOf,
     config: GroupConfig,
     wall_ms: int,
     out: Outcome,
@@ -75,7 +79,9 @@ def commit_in_transaction(
         response.topics.append(answer)
         for partition in topic.partitions:
             metadata = partition.committed_metadata or ""
-            code = error or check_metadata(metadata, config)
+            code = error_of(topic.name, partition.partition_index) or check_metadata(
+                metadata, config
+            )
             answer.partitions.append(
                 txn_offset_commit.TxnOffsetCommitResponsePartition(
                     partition_index=partition.partition_index, error_code=code

@@ -12,10 +12,10 @@ else holds any more. So a partition never has two owners.
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from ottla.coordinator.assignors import NOTHING, Partitions
+from ottla.coordinator.assignors import NOTHING, Partitions, Slot, slots_of
 
 
 class MemberState(enum.IntEnum):
@@ -29,13 +29,17 @@ class MemberState(enum.IntEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Position:
-    """Where a member stands: its epoch, what it holds, what it must give up."""
+    """Where a member stands: its epoch, what it holds, what it must give up.
+
+    `since` has the epoch in which each partition that it holds became its own.
+    """
 
     member_epoch: int = 0
     previous_member_epoch: int = 0
     state: MemberState = MemberState.STABLE
     assigned: Partitions = field(default_factory=dict)
     pending_revocation: Partitions = field(default_factory=dict)
+    since: Mapping[Slot, int] = field(default_factory=dict)
 
     def moved_to(
         self,
@@ -45,12 +49,14 @@ class Position:
         pending_revocation: Partitions = NOTHING,
     ) -> Position:
         changed = epoch != self.member_epoch
+        held = slots_of(assigned) | slots_of(pending_revocation)
         return Position(
             member_epoch=epoch,
             previous_member_epoch=self.member_epoch if changed else self.previous_member_epoch,
             state=state,
             assigned=assigned,
             pending_revocation=pending_revocation,
+            since={slot: self.since.get(slot, epoch) for slot in sorted(held)},
         )
 
 

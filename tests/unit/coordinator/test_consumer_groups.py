@@ -421,3 +421,23 @@ def test_groups_have_settings_of_their_own() -> None:
     assert h.group_state() == "Stable"
     h.advance(1)
     assert h.group_state() == "Empty"
+
+
+def test_a_commit_of_an_earlier_epoch_counts_for_partitions_held_ever_since() -> None:
+    h = ConsumerHarness()
+    a, b = Consumer(h, "a", "t"), Consumer(h, "b", "t")
+    a.beat()
+    first_epoch = a.epoch
+    settle(a, b)
+    assert a.epoch > first_epoch
+    (kept, _), (given_up, _) = (sorted(p for _, p in consumer.partitions) for consumer in (a, b))
+
+    def commit(who: str, epoch: int, partition: int) -> int:
+        return h.commit(5, member_id=who, generation=epoch, partition=partition)
+
+    assert commit("a", first_epoch, kept) == ErrorCode.NONE
+    assert commit("a", first_epoch, given_up) == ErrorCode.STALE_MEMBER_EPOCH
+    assert commit("b", first_epoch, given_up) == ErrorCode.STALE_MEMBER_EPOCH
+    assert commit("a", a.epoch + 1, kept) == ErrorCode.STALE_MEMBER_EPOCH
+    h.restart()
+    assert commit("a", first_epoch, kept) == ErrorCode.NONE
