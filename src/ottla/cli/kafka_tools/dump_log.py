@@ -63,6 +63,8 @@ def run(arguments: Sequence[str]) -> int:
             _dump(path, options, decoder, complaints)
         except FileNotFoundError as error:
             raise CommandError(f"There is no file {error.filename}.") from None
+        except BrokenPipeError:
+            raise
         except OSError as error:
             raise CommandError(f"Cannot read {path}: {error.strerror}.") from None
         except ValueError:
