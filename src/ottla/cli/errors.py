@@ -7,6 +7,7 @@ becomes a sentence on stderr and an exit status, never a traceback.
 from __future__ import annotations
 
 import os
+import select
 import sys
 from collections.abc import Callable
 from typing import Final
@@ -31,6 +32,21 @@ class CommandError(Exception):
 def note(text: str) -> None:
     """Tell the person at the terminal something that is not output."""
     print(f"note: {text}", file=sys.stderr)
+
+
+def flush_to_reader() -> None:
+    """Flush stdout, and notice when its reader has gone although there is nothing to write.
+
+    Errors: `BrokenPipeError`. Who waits for records in front of `| head -1`
+    would never learn it otherwise.
+    """
+    sys.stdout.flush()
+    if not hasattr(select, "poll"):
+        return
+    watch = select.poll()
+    watch.register(sys.stdout.fileno(), 0)
+    if any(events & (select.POLLERR | select.POLLHUP) for _, events in watch.poll(0)):
+        raise BrokenPipeError
 
 
 def exit_status_of(run: Callable[[], int]) -> int:

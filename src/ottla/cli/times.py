@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from datetime import UTC, datetime
 from typing import Final
 
@@ -59,3 +60,16 @@ def parse_duration(text: str) -> int:
         + float(match["seconds"] or 0)
     )
     return round(seconds * 1000) * (-1 if match["sign"] else 1)
+
+
+def parse_moment(text: str) -> int:
+    """Milliseconds since 1970 of a date and time, of milliseconds, or of "so long ago".
+
+    `2h`, `90s` and PT5M count back from now; a bare number is milliseconds.
+    Errors: `CommandError`.
+    """
+    if text.isdigit():
+        return int(text)
+    if _SHORT.fullmatch(text.strip().lower()) or text[:1].upper() == "P":
+        return int(time.time() * 1000) - parse_duration(text)
+    return parse_datetime(text)

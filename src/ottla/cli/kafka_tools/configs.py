@@ -237,8 +237,9 @@ def _describe_resources(cluster: Cluster, type_: str, name: str | None, *, all_:
 def _existing(cluster: Cluster, type_: str) -> list[str]:
     """Names of everything of this type, in the order in which Kafka's tool prints them."""
     from ottla.cli.java_order import string_map_order
-    from ottla.cli.workers.configs import CLIENT_METRICS, GROUP, config_resources
+    from ottla.cli.workers.configs import config_resources
     from ottla.cli.workers.groups import list_groups
+    from ottla.cli.workers.resource_types import CLIENT_METRICS, GROUP
     from ottla.cli.workers.topics import list_topics
 
     if type_ == "topics":

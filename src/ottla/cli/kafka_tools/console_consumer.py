@@ -15,7 +15,7 @@ from ottla.cli.connection_options import (
     merged_properties,
     renamed_value,
 )
-from ottla.cli.errors import INTERRUPTED, CommandError, exit_status_of, note
+from ottla.cli.errors import INTERRUPTED, CommandError, exit_status_of, flush_to_reader, note
 from ottla.cli.option_parser import OptionParser
 
 if TYPE_CHECKING:
@@ -185,7 +185,7 @@ def print_records(
     status = 0
     try:
         while count != limit:
-            message = reader.next(silence_s, before_waiting=output.flush)
+            message = reader.next(silence_s, before_waiting=flush_to_reader)
             if message is None:
                 break
             count += 1

@@ -252,7 +252,8 @@ def _delete(cluster: Cluster, options: argparse.Namespace) -> None:
 
 def _describe(cluster: Cluster, options: argparse.Namespace) -> None:
     from ottla.cli.java_order import string_map_order
-    from ottla.cli.workers.configs import TOPIC, describe_configs
+    from ottla.cli.workers.configs import describe_configs
+    from ottla.cli.workers.resource_types import TOPIC
     from ottla.cli.workers.topics import describe_topics, reassignments
 
     topics = _described_by_id(cluster, options) if options.topic_id else None

@@ -6,19 +6,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 from ottla.cli.workers.failures import raise_for
+from ottla.cli.workers.resource_types import BROKER, BROKER_LOGGER, CLIENT_METRICS
 from ottla.client.cluster import Cluster
 from ottla.wire.messages.describe_configs import (
     DescribeConfigsRequest,
     DescribeConfigsResource,
     DescribeConfigsResourceResult,
 )
-
-#: Resource types of the protocol.
-TOPIC: Final = 2
-BROKER: Final = 4
-BROKER_LOGGER: Final = 8
-CLIENT_METRICS: Final = 16
-GROUP: Final = 32
 
 LIST_CONFIG_RESOURCES: Final = 74
 

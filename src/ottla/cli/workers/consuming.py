@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Final
 
@@ -39,10 +39,17 @@ class RecordReader:
 
     def subscribe(self, topic: str, on_assign: Callable[..., None] | None = None) -> None:
         """Join the group for a topic, or for a pattern that starts with `^`."""
+        self.subscribe_all([topic], on_assign)
+
+    def subscribe_all(
+        self, topics: Sequence[str], on_assign: Callable[..., None] | None = None
+    ) -> None:
+        """Join the group for several topics."""
         try:
-            self.consumer.subscribe([topic], on_assign=on_assign or _assign_quietly)
+            self.consumer.subscribe(list(topics), on_assign=on_assign or _assign_quietly)
         except KafkaException as error:
-            raise CommandError(f"Cannot subscribe to {topic}: {error.args[0].str()}.") from None
+            names = ", ".join(topics)
+            raise CommandError(f"Cannot subscribe to {names}: {error.args[0].str()}.") from None
 
     def assign(self, topic: str, offsets: dict[int, int]) -> None:
         """Read partitions of a topic from offsets (or confluent's logical offsets).
@@ -83,13 +90,11 @@ class RecordReader:
     ) -> Message | None:
         """The next record; None when none came within `silence_s` seconds.
 
-        `before_waiting` runs when no record is at hand.
+        `before_waiting` runs when no record is at hand, again and again.
         Errors: `CommandError` when reading cannot go on.
         """
         deadline = None if silence_s is None else time.monotonic() + silence_s
         message = self.consumer.poll(0)
-        if message is None:
-            before_waiting()
         while True:
             if message is not None:
                 self._watch.was_reached = True
@@ -98,6 +103,7 @@ class RecordReader:
                     return message
                 self._judge(error, message.topic())
             self._watch.check()
+            before_waiting()
             wait = TICK_S
             if deadline is not None:
                 wait = min(TICK_S, deadline - time.monotonic())

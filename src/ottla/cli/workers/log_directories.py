@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ottla.cli.workers.failures import raise_for
+from ottla.cli.workers.offsets import TopicPartition
 from ottla.client.cluster import Cluster
 from ottla.wire.messages.describe_log_dirs import DescribeLogDirsRequest, DescribeLogDirsResult
 
@@ -12,3 +13,15 @@ def describe_log_directories(cluster: Cluster, node_id: int) -> list[DescribeLog
     response = cluster.broker(node_id).request(DescribeLogDirsRequest(topics=None))
     raise_for(response.error_code)
     return response.results
+
+
+def partition_sizes(cluster: Cluster) -> dict[TopicPartition, int]:
+    """Bytes of each partition on its largest replica, as far as brokers tell."""
+    sizes: dict[TopicPartition, int] = {}
+    for broker in cluster.brokers():
+        for directory in describe_log_directories(cluster, broker.node_id):
+            for topic in directory.topics:
+                for partition in topic.partitions:
+                    key = topic.name, partition.partition_index
+                    sizes[key] = max(sizes.get(key, 0), partition.partition_size)
+    return sizes
