@@ -39,9 +39,17 @@ def colour(text: str, code: str) -> str:
 
 
 def print_rows(
-    rows: Iterable[Mapping[str, Any]], columns: Sequence[str], output: str, *, empty: str = ""
+    rows: Iterable[Mapping[str, Any]],
+    columns: Sequence[str],
+    output: str,
+    *,
+    empty: str = "",
+    headings: Sequence[str] | None = None,
 ) -> None:
-    """Print rows of named values; `empty` is what a table says when there are none."""
+    """Print rows of named values; `empty` is what a table says when there are none.
+
+    A table's headings are the columns' names in capitals, or `headings`.
+    """
     if output == "jsonl":
         for row in rows:
             print(json.dumps({name: row.get(name) for name in columns}, ensure_ascii=False))
@@ -55,7 +63,8 @@ def print_rows(
         writer.writerow(columns)
         writer.writerows([_cell(row.get(name), "") for name in columns] for row in listed)
     elif listed:
-        _print_table(listed, columns)
+        words = headings or [name.replace("_", " ").upper() for name in columns]
+        _print_table(listed, columns, words)
     elif empty:
         print(empty)
 
@@ -70,10 +79,11 @@ def _cell(value: Any, none: str = "-") -> str:
     return str(value)
 
 
-def _print_table(rows: list[Mapping[str, Any]], columns: Sequence[str]) -> None:
-    """Aligned columns, numbers to the right, a heading in capitals."""
-    cells = [[_cell(row.get(name)) for name in columns] for row in rows]
-    heading = [name.replace("_", " ").upper() for name in columns]
+def _print_table(
+    rows: list[Mapping[str, Any]], columns: Sequence[str], heading: Sequence[str]
+) -> None:
+    """Aligned columns, numbers to the right; line ends within cells are shown as \\n."""
+    cells = [[_cell(row.get(name)).replace("\n", "\\n") for name in columns] for row in rows]
     widths = [
         max(len(heading[column]), *(len(row[column]) for row in cells))
         for column in range(len(columns))

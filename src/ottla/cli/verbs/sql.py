@@ -1,0 +1,166 @@
+"""`ottla sql`: topics as tables."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+from ottla.cli.errors import INTERRUPTED, CommandError, note
+from ottla.cli.output import add_output_argument, print_rows
+from ottla.cli.progress import Progress
+from ottla.cli.verbs.connection import (
+    Connection,
+    add_connection_arguments,
+    connection_of,
+    opened_cluster,
+)
+
+if TYPE_CHECKING:
+    from ottla.cli.workers.ranges import Ranges
+    from ottla.cli.workers.topic_tables import TopicTables
+    from ottla.client.cluster import Cluster
+
+DESCRIPTION = """\
+Ask topics in SQL. Columns: partition, offset, timestamp (UTC), key, value,
+headers, json, and each field of JSON values under its own name.
+
+  ottla sql "SELECT country, count(*) FROM events GROUP BY country ORDER BY 2 DESC"
+  ottla sql 'SELECT o.id, p.sum FROM orders o JOIN payments p ON p.order_id = o.id'
+  ottla sql "COPY (SELECT * FROM events WHERE timestamp > '2026-05-31') TO 'e.parquet'"
+  ottla sql --follow "SELECT type, count(*) FROM events GROUP BY type"
+
+Names with dashes take double quotes: FROM "my-topic". Conditions on offset and
+timestamp are applied before anything is read.
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("query", metavar="QUERY", help="a query, or - for standard input")
+    parser.add_argument(
+        "--from", dest="start", default="earliest", metavar="WHERE", help="read from"
+    )
+    parser.add_argument("--to", dest="end", metavar="WHERE", help="read to")
+    parser.add_argument("-f", "--follow", action="store_true", help="keep the result up to date")
+    parser.add_argument(
+        "--every", type=float, default=1.0, metavar="S", help="with --follow: so often (default 1)"
+    )
+    add_output_argument(parser)
+    add_connection_arguments(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Load what the query names, run it, print the rows."""
+    try:
+        from ottla.cli.workers.topic_tables import TopicTables, quote_offsets, tables_in
+    except ModuleNotFoundError:
+        raise CommandError(
+            "ottla sql needs DuckDB; install it with: pip install 'ottla[sql]'"
+        ) from None
+    from ottla.cli.workers.topics import list_topics
+
+    query = quote_offsets(sys.stdin.read() if args.query == "-" else args.query)
+    connection = connection_of(args)
+    with opened_cluster(args) as cluster:
+        topics = tables_in(query, list_topics(cluster))
+        tables = TopicTables()
+        try:
+            read = _load(cluster, connection, tables, topics, query, args)
+            if args.follow:
+                return _follow(connection, tables, read, query, args)
+            _print(tables, query, args)
+            for topic in topics:
+                strays = tables.not_json(topic)
+                if strays:
+                    note(f"{strays:,} values of {topic} are not JSON")
+        finally:
+            tables.close()
+    return 0
+
+
+def _load(
+    cluster: Cluster,
+    connection: Connection,
+    tables: TopicTables,
+    topics: Sequence[str],
+    query: str,
+    args: argparse.Namespace,
+) -> dict[str, Ranges]:
+    """Fill the tables; returns what was read of each topic."""
+    from ottla.cli.workers.ranges import partitions_of, resolve
+    from ottla.cli.workers.topic_tables import bounded
+
+    bounds = tables.bounds(query) if len(topics) == 1 else {}
+    start = str(bounds["since_ms"]) if "since_ms" in bounds else args.start
+    read: dict[str, Ranges] = {}
+    for topic in topics:
+        partitions = partitions_of(cluster, [topic])
+        everything = resolve(cluster, partitions, start=start, end=args.end)
+        read[topic] = bounded(everything, bounds)
+        tables.add(topic, _rounds(connection, read[topic], f"reading {topic}"))
+    return read
+
+
+def _rounds(connection: Connection, ranges: Ranges, what: str) -> Iterator[list[Any]]:
+    from ottla.cli.workers.range_reading import RangeReader
+
+    count = 0
+    with (
+        Progress(what) as progress,
+        RangeReader(connection.servers, connection.properties, ranges) as reader,
+    ):
+        for messages in reader.rounds():
+            count += len(messages)
+            progress.show(reader.done, count)
+            yield messages
+
+
+def _print(tables: TopicTables, query: str, args: argparse.Namespace) -> None:
+    """Run the query and print its result."""
+    columns, rows = tables.run(query)
+    named = [dict(zip(columns, map(_plain, row), strict=True)) for row in rows]
+    print_rows(named, columns, args.output, empty="(no rows)", headings=columns)
+
+
+def _plain(value: Any) -> Any:
+    """Values that JSON has no word for, as text."""
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    if isinstance(value, list | dict):
+        return value
+    return str(value)
+
+
+def _follow(
+    connection: Connection,
+    tables: TopicTables,
+    read: dict[str, Ranges],
+    query: str,
+    args: argparse.Namespace,
+) -> int:
+    """Show the result again and again, with what has come since; Ctrl-C ends it."""
+    from ottla.cli.workers.range_reading import RangeReader
+    from ottla.cli.workers.ranges import Ranges
+
+    starts = {p: end for ranges in read.values() for p, end in ranges.ends.items()}
+    clear = "\x1b[H\x1b[2J" if sys.stdout.isatty() else ""
+    try:
+        with RangeReader(
+            connection.servers, connection.properties, Ranges(starts, dict(starts)), follow=True
+        ) as reader:
+            rounds = reader.rounds()
+            while True:
+                print(clear, end="")
+                _print(tables, query, args)
+                sys.stdout.flush()
+                deadline = time.monotonic() + args.every
+                new: dict[str, list[Any]] = {}
+                while time.monotonic() < deadline:
+                    for message in next(rounds, []):
+                        new.setdefault(message.topic() or "", []).append(message)
+                for topic, messages in new.items():
+                    tables.add(topic, [messages])
+    except KeyboardInterrupt:
+        return INTERRUPTED
