@@ -26,15 +26,24 @@ PartitionKey: TypeAlias = tuple[str, int]
 
 def write_atomically(filesystem: FileSystem, path: str, content: Buffer) -> None:
     """`path` durably holds `content`; after a power cut on the way, its old content or this."""
-    temporary = path + TEMPORARY
-    file = filesystem.open(temporary, create=True)
+    write_replacement(filesystem, path, content)
+    put_replacement(filesystem, path)
+
+
+def write_replacement(filesystem: FileSystem, path: str, content: Buffer) -> None:
+    """The first half of `write_atomically`: when it raises, `path` is as it was."""
+    file = filesystem.open(path + TEMPORARY, create=True)
     try:
         file.truncate(0)
         file.write_at([content], 0)
         safety.sync_replacement(file)
     finally:
         file.close()
-    filesystem.rename(temporary, path)
+
+
+def put_replacement(filesystem: FileSystem, path: str) -> None:
+    """The second half: when it raises, `path` may hold either content, durably or not."""
+    filesystem.rename(path + TEMPORARY, path)
     safety.sync_replaced_name(filesystem, path.rpartition("/")[0])
 
 

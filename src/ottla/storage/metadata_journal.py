@@ -19,7 +19,11 @@ from typing import Final
 from ottla.batch.checksum import crc32c
 from ottla.seams.filesystem import File, FileSystem
 from ottla.storage import safety
-from ottla.storage.checkpoints import write_atomically
+from ottla.storage.checkpoints import (
+    put_replacement,
+    write_atomically,
+    write_replacement,
+)
 from ottla.storage.directory_state import DirectoryState
 from ottla.storage.errors import AppendError, CorruptLogError
 from ottla.storage.flush import Durable, FlushTicket
@@ -131,13 +135,19 @@ class MetadataJournal:
 
     def rewrite(self, records: Iterable[bytes]) -> None:
         """The journal durably holds just these records, which say what all before said.
-        Blocks for one sync. Raises `OSError`, and the old journal goes on."""
+        Blocks for two syncs. Raises `OSError`; the old journal goes on, unless it was in the
+        middle of being replaced: then the directory goes offline."""
         content = bytearray(_MAGIC)
         for record in records:
             # The file takes its place only when all of it is durable.
             content += _encode(record, len(content))
-        write_atomically(self._filesystem, self._path, content)
-        file = self._filesystem.open(self._path)
+        write_replacement(self._filesystem, self._path, content)
+        try:
+            put_replacement(self._filesystem, self._path)
+            file = self._filesystem.open(self._path)
+        except OSError as error:
+            self._state.fail(f"replacing {self._path}", error)
+            raise
         self._file.close()
         self._file = file
         self._ticket = None
