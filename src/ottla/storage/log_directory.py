@@ -351,5 +351,4 @@ def _make_directory(filesystem: FileSystem, path: str) -> None:
     filesystem.make_directory(path)
     for name in created or [path]:
         parent = name.rpartition("/")[0]
-        if parent:
-            safety.sync_new_names(filesystem, parent)
+        safety.sync_new_names(filesystem, parent or ("/" if name.startswith("/") else "."))

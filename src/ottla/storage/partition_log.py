@@ -437,14 +437,15 @@ class PartitionLog:
 
     def finish_flush(self, ticket: FlushTicket, error: OSError | None) -> None:
         """The ticket has run: what it covers is durable, or the directory goes offline."""
-        if not self._unflushed.take_back(ticket):
-            return  # The log was closed or deleted meanwhile.
-        if error is None:
+        still_counts = self._unflushed.take_back(ticket)
+        if error is None and still_counts:
             error = self._missing_file(ticket)
         if error is not None:
             self._state.fail(f"flushing {self.directory}", error)
             if not safety.may_trust_after_failed_sync():
                 return
+        if not still_counts:
+            return  # The log was stopped or deleted meanwhile.
         if ticket.end_offset > self.flushed_end_offset:
             self.flushed_end_offset = ticket.end_offset
             self._segments.mark_steady(ticket.end_offset, ticket.segment, ticket.size)

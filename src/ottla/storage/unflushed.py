@@ -67,10 +67,13 @@ class Unflushed:
         return self._ticket
 
     def take_back(self, ticket: FlushTicket) -> bool:
-        """The ticket has run. Whether it is the one that is out."""
+        """The ticket has run. Whether it still counts."""
+        for _, handle in ticket.durable.files:
+            if handle is not None:
+                self._files.unpin(handle)
         if ticket is not self._ticket:
             return False
-        self._let_go()
+        self._ticket = None
         return True
 
     def recall(self) -> None:
@@ -78,21 +81,12 @@ class Unflushed:
         still does with it, the next ticket covers it, too."""
         if self._ticket is None:
             return
-        durable = self._ticket.durable
-        self._let_go()
+        durable, self._ticket = self._ticket.durable, None
         self.note_written(*(path for path, _ in durable.files))
         self.note_new_names(*durable.directories)
         self._replacements = dict(durable.replacements) | self._replacements
 
     def abandon(self) -> None:
-        """The log is being deleted."""
-        if self._ticket is not None:
-            self._let_go()
+        """The log is being deleted. A ticket that is out keeps its files open."""
+        self._ticket = None
         self._written, self._new_names, self._replacements = {}, {}, {}
-
-    def _let_go(self) -> None:
-        ticket, self._ticket = self._ticket, None
-        assert ticket is not None
-        for _, handle in ticket.durable.files:
-            if handle is not None:
-                self._files.unpin(handle)

@@ -1,0 +1,256 @@
+"""Full disks and failing disks: an error to the producer, nothing lost, nothing pretended."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+
+import pytest
+from simulation.disk import SimulatedDisk
+from tests.unit.storage.harness import NOW_MS, batch, flush, read_all
+
+from ottla.storage.errors import AppendError, LogOfflineError
+from ottla.storage.identity import Identity
+from ottla.storage.log_config import LogConfig
+from ottla.storage.log_directory import LogDirectory
+from ottla.storage.metadata_journal import MetadataJournal
+from ottla.storage.partition_log import PartitionLog
+from ottla.wire.errors import ErrorCode
+
+IDENTITY = Identity("c", 1, "d")
+TOPIC_ID = bytes(range(16))
+CONFIG = LogConfig(segment_bytes=2_000, index_interval_bytes=200)
+
+
+class Machine:
+    """A data directory on a simulated disk."""
+
+    def __init__(self) -> None:
+        self.disk = SimulatedDisk(random.Random(1))
+        self.start()
+
+    def start(self) -> None:
+        self.directory = LogDirectory.open(self.disk, "/data", IDENTITY)
+        self.report = self.directory.load(lambda _: CONFIG, NOW_MS)
+        key = ("t", 0)
+        self.log = self.directory.logs.get(key) or self.directory.create_log(
+            "t", 0, TOPIC_ID, CONFIG, NOW_MS
+        )
+
+    def restart(self) -> None:
+        self.disk.set_fault(None)
+        self.disk.capacity_bytes = None
+        self.disk.process_killed()
+        self.start()
+
+    def fill_disk(self, room: int = 0) -> None:
+        self.disk.capacity_bytes = self.disk.used_bytes + room
+
+    def fail(self, what: str, part_of_path: str = "") -> None:
+        self.disk.set_fault(lambda kind, path: kind == what and part_of_path in path)
+
+
+@pytest.fixture
+def machine() -> Iterator[Machine]:
+    return Machine()
+
+
+def append(log: PartitionLog, count: int = 3) -> int:
+    return log.append(batch(count), leader_epoch=0, wall_ms=NOW_MS).first_offset
+
+
+def test_a_full_disk_refuses_and_takes_appends_again_when_there_is_room(machine: Machine) -> None:
+    log = machine.log
+    append(log)
+    flush(log)
+    machine.fill_disk(20)
+    for _ in range(3):
+        with pytest.raises(AppendError) as error:
+            append(log)
+        assert error.value.code is ErrorCode.KAFKA_STORAGE_ERROR
+    assert read_all(log) == [0, 1, 2]
+    machine.disk.capacity_bytes = None
+    assert append(log) == 3
+    flush(log)
+    machine.restart()
+    assert read_all(machine.log) == list(range(6))
+
+
+def test_a_full_disk_at_the_time_to_roll(machine: Machine) -> None:
+    log = machine.log
+    for _ in range(16):
+        append(log)
+    flush(log)
+    assert len(log.segments) == 1
+    machine.fill_disk()
+    with pytest.raises(AppendError, match="Cannot roll"):
+        append(log, 40)
+    machine.disk.capacity_bytes = None
+    assert append(log) == 48
+    flush(log)
+    machine.disk.lose_everything_unsynced()
+    machine.restart()
+    assert read_all(machine.log) == list(range(51))
+
+
+def test_a_checkpoint_waits_for_room(machine: Machine) -> None:
+    log = machine.log
+    for _ in range(8):
+        append(log)
+    flush(log)
+    machine.fill_disk()
+    log.request_checkpoint()
+    assert log.begin_flush() is None
+    assert log.recovery_point == 0
+    machine.disk.capacity_bytes = None
+    log.checkpoint()
+    assert log.recovery_point == 24
+
+
+@pytest.mark.parametrize("kind", ["sync", "sync_directory"])
+def test_after_a_failed_sync_the_directory_is_offline_until_a_restart(
+    machine: Machine, kind: str
+) -> None:
+    log = machine.log
+    append(log)
+    machine.fail(kind)
+    ticket = log.begin_flush()
+    assert ticket is not None
+    with pytest.raises(OSError) as error:
+        ticket.run()
+    log.finish_flush(ticket, error.value)
+    assert log.flushed_end_offset == 0
+    machine.disk.set_fault(None)
+    for refused in (lambda: log.read(0, 1, 3), lambda: log.size, log.roll):
+        with pytest.raises(LogOfflineError):
+            refused()
+    with pytest.raises(AppendError):
+        append(log)
+    assert log.begin_flush() is None
+    assert machine.directory.begin_flush() is None
+    machine.directory.close()
+    machine.restart()
+    assert not machine.report.is_clean
+    # Not lost with the power either: the start wrote it anew.
+    machine.disk.lose_everything_unsynced()
+    machine.restart()
+    assert read_all(machine.log) == [0, 1, 2]
+
+
+def test_a_stop_that_cannot_make_things_durable_is_not_clean(machine: Machine) -> None:
+    append(machine.log)
+    machine.fail("sync")
+    with pytest.raises(OSError):
+        machine.directory.close()
+    machine.restart()
+    assert not machine.report.is_clean
+    assert read_all(machine.log) == [0, 1, 2]
+
+
+def test_a_checkpoint_that_fails_takes_the_directory_offline(machine: Machine) -> None:
+    append(machine.log)
+    flush(machine.log)
+    machine.log.advance_log_start_offset(2)
+    machine.fail("sync", "ottla-checkpoint")
+    ticket = machine.directory.begin_flush()
+    assert ticket is not None
+    with pytest.raises(OSError) as error:
+        ticket.run()
+    machine.directory.finish_flush(ticket, error.value)
+    assert machine.log.durable_log_start_offset == 0
+    assert machine.directory.state.reason is not None
+
+
+def test_a_ticket_out_when_the_log_is_deleted_does_no_harm(machine: Machine) -> None:
+    append(machine.log)
+    ticket = machine.log.begin_flush()
+    assert ticket is not None
+    job = machine.directory.delete_log("t", 0, bytes(16))
+    job.run()
+    ticket.run()
+    ticket.owner.finish_flush(ticket, None)
+    assert machine.directory.state.reason is None
+    with pytest.raises(LogOfflineError, match="was deleted"):
+        machine.log.read(0, 1, 1)
+
+
+def test_a_file_of_the_log_that_vanishes_is_noticed(machine: Machine) -> None:
+    log = machine.log
+    append(log)
+    machine.directory.files.close()
+    machine.disk.remove(log.segments[0].path)
+    ticket = log.begin_flush()
+    assert ticket is not None
+    ticket.run()
+    assert ticket.missing
+    log.finish_flush(ticket, None)
+    assert log.flushed_end_offset == 0
+    assert "is gone" in str(machine.directory.state.reason)
+
+
+def test_files_not_open_are_synced_by_their_path(machine: Machine) -> None:
+    append(machine.log)
+    machine.directory.files.close()
+    flush(machine.log)
+    assert machine.log.flushed_end_offset == 3
+    machine.disk.lose_everything_unsynced()
+    machine.restart()
+    assert read_all(machine.log) == [0, 1, 2]
+
+
+def test_a_stop_covers_what_a_ticket_is_still_out_for(machine: Machine) -> None:
+    append(machine.log)
+    ticket = machine.log.begin_flush()
+    assert ticket is not None
+    machine.directory.close()
+    machine.disk.lose_everything_unsynced()
+    machine.restart()
+    assert machine.report.is_clean
+    assert read_all(machine.log) == [0, 1, 2]
+
+
+def test_a_journal_on_a_full_disk_refuses(machine: Machine) -> None:
+    journal, _ = MetadataJournal.open(machine.disk, machine.directory.state, "/data")
+    journal.append(b"kept")
+    machine.fill_disk(5)
+    with pytest.raises(AppendError):
+        journal.append(b"refused")
+    with pytest.raises(OSError):
+        journal.rewrite([b"x" * 1_000])
+    machine.disk.capacity_bytes = None
+    journal.append(b"taken")
+    journal.close()
+    again, found = MetadataJournal.open(machine.disk, machine.directory.state, "/data")
+    assert found == [b"kept", b"taken"]
+    again.close()
+
+
+def test_a_journal_half_replaced_is_not_written_to(machine: Machine) -> None:
+    journal, _ = MetadataJournal.open(machine.disk, machine.directory.state, "/data")
+    journal.append(b"old")
+    machine.fail("sync_directory")
+    with pytest.raises(OSError):
+        journal.rewrite([b"new"])
+    machine.disk.set_fault(None)
+    with pytest.raises(AppendError):
+        journal.append(b"refused")
+
+
+def test_a_journal_in_doubt_is_written_anew(machine: Machine) -> None:
+    state = machine.directory.state
+    journal, _ = MetadataJournal.open(machine.disk, state, "/data")
+    journal.append(b"doubtful")
+    machine.fail("sync")
+    ticket = journal.begin_flush()
+    assert ticket is not None
+    with pytest.raises(OSError) as error:
+        ticket.run()
+    journal.finish_flush(ticket, error.value)
+    machine.restart()
+    machine.directory.state.is_cache_doubtful = True
+    again, found = MetadataJournal.open(machine.disk, machine.directory.state, "/data")
+    assert found == [b"doubtful"]
+    again.close()
+    machine.disk.lose_everything_unsynced()
+    _, found = MetadataJournal.open(machine.disk, machine.directory.state, "/data")
+    assert found == [b"doubtful"]
