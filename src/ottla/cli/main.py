@@ -50,6 +50,7 @@ VERBS: Final = {
     "demo": Verb("ottla.cli.demo", "run a demo: analytics, hello, services, …"),
     "dash": Verb("ottla.cli.dash", "the live dashboard of the analytics demo"),
     "cluster": Verb("ottla.cli.cluster", "Apache Kafka on this machine: three brokers, or more"),
+    "move": Verb("ottla.cli.move", "take topics, records and offsets to another Kafka"),
     "gateway": Verb("ottla.gateway.command", "HTTP doors: REST Proxy, Burrow, metrics"),
     "console": Verb("ottla.console.command", "the web console"),
     "secure": Verb("ottla.cli.secure", "make certificates, users and a configuration with both"),

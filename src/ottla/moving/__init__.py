@@ -1,0 +1,1 @@
+"""Moving topics, records and committed offsets from one Kafka to another."""
