@@ -47,6 +47,7 @@ VERBS: Final = {
     "doctor": Verb("ottla.cli.verbs.doctor", "find what usually hurts"),
     "context": Verb("ottla.cli.verbs.context", "names for clusters"),
     "completion": Verb("ottla.cli.verbs.completion", "completion for bash, zsh and fish"),
+    "complete": Verb("ottla.cli.verbs.complete", "what could come next, for them", False),
     "demo": Verb("ottla.cli.demo", "run a demo: analytics, hello, services, …"),
     "dash": Verb("ottla.cli.dash", "the live dashboard of the analytics demo"),
     "cluster": Verb("ottla.cli.cluster", "Apache Kafka on this machine: three brokers, or more"),
@@ -56,7 +57,7 @@ VERBS: Final = {
     "secure": Verb("ottla.cli.secure", "make certificates, users and a configuration with both"),
     "dlq": Verb("ottla.cli.dlq", "inspect and replay dead letters"),
     "api-coverage": Verb("ottla.cli.api_coverage", "APIs served, beside Apache Kafka's"),
-    "shell": Verb("ottla.shell.command", "an interactive shell with completion"),
+    "shell": Verb("ottla.cli.shell", "an interactive shell with completion"),
     "version": Verb("ottla.cli.version", "print the version"),
 }
 
@@ -115,12 +116,12 @@ def _run(arguments: list[str]) -> int:
 def _overview() -> str:
     lines = [f"Ottla {__version__}: the whole Kafka platform on this machine.", ""]
     lines += ["usage: ottla VERB …", ""]
-    lines += [f"  {name:<10}{verb.summary}" for name, verb in available().items()]
+    lines += [f"  {name:<12}{verb.summary}" for name, verb in available().items() if verb.is_listed]
     return "\n".join([*lines, "", _EPILOG])
 
 
 def _unknown(name: str) -> str:
-    names = list(available())
+    names = [name for name, verb in available().items() if verb.is_listed]
     near = difflib.get_close_matches(name, names, 1)
     hint = f"Did you mean `ottla {near[0]}`?" if near else f"Verbs are: {', '.join(names)}."
     return f"ottla: there is no verb {name!r}. {hint}"

@@ -51,6 +51,9 @@ class RangeReader:
                 "queued.min.messages": 500_000,
                 "queued.max.messages.kbytes": 65_536,
                 "fetch.wait.max.ms": 100,
+                # How soon fetching goes on once the queue has room again.
+                "fetch.queue.backoff.ms": 2,
+                "fetch.message.max.bytes": 8_388_608,
             },
         )
 

@@ -1,0 +1,269 @@
+"""What could come next on a command line: verbs, flags, topics, groups, keys, values.
+
+One engine for the shell's menu and for completion in bash, zsh and fish. The
+command lines describe themselves: their own parsers are asked.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import time
+from collections.abc import Callable, Sequence
+from importlib import import_module
+from importlib.util import find_spec
+from typing import Final, NamedTuple
+
+from ottla.cli.errors import CommandError
+from ottla.cli.main import VERBS, Parser, available
+
+#: How long names of topics and groups are believed, in seconds.
+FRESH_S: Final = 3.0
+#: How long a cluster may take to answer before names are left out.
+PATIENCE_MS: Final = 1500
+
+#: Name of an argument or option → the kind of names it takes.
+KINDS: Final = {
+    "topic": "topic",
+    "topics": "topic",
+    "group": "group",
+    "context": "context",
+    "config": "setting",
+    "add_config": "setting",
+    "delete_config": "key",
+    "entity_name": "topic",
+}
+#: Verbs whose positional `name` or `names` means something else than a topic.
+NAMES_OF: Final = {"groups": "group", "context": "context"}
+
+#: Values of settings that have only these.
+SETTING_VALUES: Final = {
+    "cleanup.policy": ("delete", "compact", "compact,delete"),
+    "compression.type": ("producer", "uncompressed", "gzip", "snappy", "lz4", "zstd"),
+    "message.timestamp.type": ("CreateTime", "LogAppendTime"),
+}
+#: Keys offered while no topic is there to be asked.
+COMMON_KEYS: Final = (
+    "cleanup.policy",
+    "compression.type",
+    "delete.retention.ms",
+    "max.message.bytes",
+    "message.timestamp.type",
+    "min.insync.replicas",
+    "retention.bytes",
+    "retention.ms",
+    "segment.bytes",
+    "segment.ms",
+)
+
+
+class Candidate(NamedTuple):
+    """A word that could come next, and what it means."""
+
+    text: str
+    meaning: str = ""
+
+
+class ClusterNames:
+    """Names of topics, groups and keys, asked for when needed and kept a moment.
+
+    Whatever goes wrong leaves names out: completion never fails.
+    """
+
+    def __init__(self, options: Callable[[], argparse.Namespace]) -> None:
+        self._options = options
+        self._kept: dict[str, tuple[float, list[Candidate]]] = {}
+
+    def forget(self) -> None:
+        """Ask anew next time, as after a change of the cluster."""
+        self._kept.clear()
+
+    def of(self, kind: str) -> list[Candidate]:
+        """Candidates of a kind: topic, group, key."""
+        now = time.monotonic()
+        kept = self._kept.get(kind)
+        if kept is not None and now - kept[0] < FRESH_S:
+            return kept[1]
+        try:
+            found = self._ask(kind)
+        except (CommandError, OSError):
+            found = []
+        self._kept[kind] = (now, found)
+        return found
+
+    def _ask(self, kind: str) -> list[Candidate]:
+        from ottla.cli.verbs.connection import connection_of
+        from ottla.cli.workers.groups import list_groups
+        from ottla.cli.workers.opening import open_cluster
+
+        connection = connection_of(self._options())
+        with open_cluster(
+            connection.servers, connection.properties, timeout_ms=PATIENCE_MS
+        ) as cluster:
+            if kind == "group":
+                return [
+                    Candidate(group.group_id, f"{group.type.lower()} group, {group.state}")
+                    for group in sorted(list_groups(cluster), key=lambda group: group.group_id)
+                ]
+            topics = sorted(cluster.metadata().topics, key=lambda topic: topic.name or "")
+            if kind == "topic":
+                return [
+                    Candidate(topic.name or "", f"{len(topic.partitions)} partitions")
+                    for topic in topics
+                    if not topic.is_internal
+                ]
+            return self._keys(cluster, [topic.name or "" for topic in topics])
+
+    def _keys(self, cluster: object, topics: Sequence[str]) -> list[Candidate]:
+        from ottla.cli.workers.configs import describe_configs
+        from ottla.cli.workers.resource_types import TOPIC
+        from ottla.client.cluster import Cluster
+
+        assert isinstance(cluster, Cluster)
+        if not topics:
+            return [Candidate(key) for key in COMMON_KEYS]
+        entries = describe_configs(cluster, TOPIC, topics[:1])[topics[0]]
+        return [Candidate(entry.name, f"now {entry.value}") for entry in entries]
+
+
+def kafka_tools() -> dict[str, str]:
+    """Name of each Kafka-named tool → its module."""
+    from importlib.metadata import entry_points
+
+    prefix = "ottla.cli.kafka_tools."
+    return {
+        entry.name: entry.module
+        for entry in entry_points(group="console_scripts")
+        if entry.value.startswith(prefix) and not entry.name.endswith(".sh")
+    }
+
+
+def parser_of(command: str) -> argparse.ArgumentParser | None:
+    """The parser of a verb or of a Kafka-named tool; None for anything else."""
+    verb = VERBS.get(command)
+    if verb is not None and find_spec(verb.module) is not None:
+        parser = Parser(prog=f"ottla {command}")
+        import_module(verb.module).add_arguments(parser)
+        return parser
+    module = kafka_tools().get(command.removesuffix(".sh").rpartition("/")[2])
+    if module is None:
+        return None
+    build = getattr(import_module(module), "build_parser", None)
+    return None if build is None else build()
+
+
+def candidates(
+    words: Sequence[str], current: str, names: ClusterNames, *, builtins: Sequence[Candidate] = ()
+) -> list[Candidate]:
+    """What the word under the cursor could become, given the whole words before it."""
+    if not words:
+        commands = [Candidate(name, verb.summary) for name, verb in available().items()]
+        commands = [c for c in commands if VERBS[c.text].is_listed]
+        if current.startswith("k") or not current:
+            commands += [Candidate(name, "Kafka's tool") for name in sorted(kafka_tools())]
+        return _starting([*builtins, *commands], current)
+    parser = parser_of(words[0])
+    if parser is None:
+        return []
+    command = words[0]
+    actions = [word for word in words[1:] if not word.startswith("-")]
+    parser, chosen = _descend(parser, actions)
+    option = _awaiting_option(parser, words)
+    if option is not None:
+        return _starting(_values(option, command, current, names), current)
+    if current.startswith("-"):
+        return _starting(_flags(parser), current)
+    found: list[Candidate] = []
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction) and not chosen:
+            found += [
+                Candidate(choice.dest, choice.help or "") for choice in action._choices_actions
+            ]
+        elif not action.option_strings and action.dest != "action_name":
+            found += _values(action, command, current, names)
+    return _starting(found, current)
+
+
+def _starting(found: Sequence[Candidate], current: str) -> list[Candidate]:
+    return [candidate for candidate in found if candidate.text.startswith(current)]
+
+
+def _descend(
+    parser: argparse.ArgumentParser, words: Sequence[str]
+) -> tuple[argparse.ArgumentParser, bool]:
+    """The parser of the action among the words; and whether there is one."""
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            for word in words:
+                if word in action.choices:
+                    return action.choices[word], True
+    return parser, False
+
+
+def _awaiting_option(
+    parser: argparse.ArgumentParser, words: Sequence[str]
+) -> argparse.Action | None:
+    """The option that stands last and still wants its value."""
+    action = parser._option_string_actions.get(words[-1])
+    if action is not None and action.nargs != 0:
+        return action
+    return None
+
+
+def _flags(parser: argparse.ArgumentParser) -> list[Candidate]:
+    return [
+        Candidate(name, action.help.replace("%%", "%"))
+        for action in parser._actions
+        if action.help and action.help != argparse.SUPPRESS
+        for name in action.option_strings
+        if name.startswith("--") or len(action.option_strings) == 1
+    ]
+
+
+def _values(
+    action: argparse.Action, command: str, current: str, names: ClusterNames
+) -> list[Candidate]:
+    if action.choices:
+        return [Candidate(str(choice)) for choice in action.choices]
+    kind = KINDS.get(action.dest)
+    if action.dest in ("name", "names", "words"):
+        kind = NAMES_OF.get(command, "topic")
+    if kind == "context":
+        from ottla.cli.contexts import load_contexts
+
+        known = load_contexts().by_name
+        return [Candidate(name, context.bootstrap_servers) for name, context in known.items()]
+    if kind == "setting":
+        return settings(current, names)
+    if kind is not None:
+        return names.of(kind)
+    if action.dest in ("file", "files", "command_config", "config_file", "from_file"):
+        return [Candidate(path) for path in _paths(current)]
+    return []
+
+
+def settings(current: str, names: ClusterNames) -> list[Candidate]:
+    """`key=value` words: keys, then the values that a key allows."""
+    key, equals, _ = current.partition("=")
+    keys = names.of("key")
+    if not equals:
+        return [Candidate(f"{known.text}=", known.meaning) for known in keys]
+    values = SETTING_VALUES.get(key, ())
+    now = next((known.meaning for known in keys if known.text == key), "")
+    if not values and now in ("now true", "now false"):
+        values = ("true", "false")
+    return [Candidate(f"{key}={value}") for value in values]
+
+
+def _paths(current: str) -> list[str]:
+    directory, _, start = current.rpartition("/")
+    try:
+        entries = sorted(os.scandir(directory or "."), key=lambda entry: entry.name)
+    except OSError:
+        return []
+    head = f"{directory}/" if directory or current.startswith("/") else ""
+    return [
+        f"{head}{entry.name}{'/' * entry.is_dir()}"
+        for entry in entries
+        if entry.name.startswith(start) and (start or not entry.name.startswith("."))
+    ]
