@@ -30,6 +30,9 @@ from ottla.server.tls import HANDSHAKE_TIMEOUT_S
 DRAIN_LIMIT_S: Final = 3.0
 GOODBYE_LIMIT_S: Final = 1.0
 
+#: Ten thousand partitions take seconds; this only bounds a disk that hangs.
+CHECKPOINT_LIMIT_S: Final = 50.0
+
 
 class Figures(NamedTuple):
     """A glance at a running broker."""
@@ -183,6 +186,10 @@ class Server:
         try:
             async with asyncio.timeout(DRAIN_LIMIT_S):
                 await driver.drain()
+            if self.failure is None:
+                self._core.prepare_close()
+                async with asyncio.timeout(CHECKPOINT_LIMIT_S):
+                    await driver.drain()
         except TimeoutError:
             self.fail("the last flush did not end in time")
         if self._endpoint is not None:
