@@ -16,6 +16,7 @@ from ottla.broker.broker import Broker
 from ottla.broker.config import BrokerConfig
 from ottla.broker.connection import Connection
 from ottla.handlers.dispatch import dispatch
+from ottla.seams.filesystem import FileSystem
 from ottla.seams.real import RealFileSystem
 from ottla.wire import frames
 from ottla.wire.message import Buffer, Message, Request
@@ -81,10 +82,12 @@ class Core:
         settings: dict[str, str] | None = None,
         *,
         flushes_by_hand: bool = False,
+        filesystem: FileSystem | None = None,
     ) -> None:
         self.directory = directory
         self.settings = settings or {}
         self.flushes_by_hand = flushes_by_hand
+        self.filesystem = filesystem or RealFileSystem()
         self.now_ms = 1000
         self._random = itertools.count(1)
         self.sink = Sink()
@@ -98,7 +101,7 @@ class Core:
         self.sink = Sink()
         self.broker = Broker.open(
             BrokerConfig({"log.dirs": self.directory, **self.settings}),
-            RealFileSystem(),
+            self.filesystem,
             self.sink,
             lambda n: (
                 (next(self._random) * 0x9E3779B97F4A7C15 % 2**64)
