@@ -666,12 +666,12 @@ class Broker:
         """Remove logs of topics whose deletion a crash interrupted."""
         for topic_name, index in list(self.log_directory.logs):
             topic = self.metadata.topics.get(topic_name)
-            if (
-                topic is None
-                or index >= topic.partition_count
-                or self.log_directory.topic_id_of(topic_name, index) not in (None, topic.id)
-            ):
+            topic_id = self.log_directory.topic_id_of(topic_name, index)
+            if topic is None or index >= topic.partition_count or topic_id not in (None, topic.id):
                 self._delete_log(topic_name, index)
+            elif topic_id is None:
+                # It may be what is left of an earlier topic of the same name.
+                self.tell(self.log_directory.set_aside(topic_name, index, self.random_bytes(16)))
 
     def prepare_close(self) -> None:
         """Have flush rounds do, in parallel, what `close` would do log by log."""

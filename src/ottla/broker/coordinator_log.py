@@ -76,20 +76,25 @@ class CoordinatorLog:
     @property
     def partition_count(self) -> int:
         """Of the topic as it was created: keys never move when the setting changes."""
-        topic = self.existing
+        topic = self._broker.metadata.topics.get(self._topic_name)
         if topic is not None:
             return topic.partition_count
         return self._broker.config.number(f"{_SETTINGS[self._topic_name][0]}.num.partitions")
 
     @property
     def existing(self) -> Topic | None:
-        """The topic, if it was ever needed."""
-        return self._broker.metadata.topics.get(self._topic_name)
+        """The topic, if it was ever needed, and has its partitions."""
+        topic = self._broker.metadata.topics.get(self._topic_name)
+        return None if topic is None or len(topic.partitions) < topic.partition_count else topic
 
     def partition(self, index: int) -> Partition:
-        topic = self.existing
+        """Creates the topic when it is first needed. Raises `RequestError`."""
+        topic = self._broker.metadata.topics.get(self._topic_name)
         if topic is None:
             topic = create_internal_topic(self._broker, self._topic_name)
+        if index >= len(topic.partitions):
+            # A full disk refused its logs, and refused to take the topic back.
+            raise RequestError(ErrorCode.COORDINATOR_NOT_AVAILABLE)
         return topic.partitions[index]
 
     def append(self, partition: Partition, outcome: Outcome) -> int:

@@ -36,6 +36,7 @@ from ottla.storage.open_files import DEFAULT_LIMIT, OpenFiles
 from ottla.storage.partition_directory import (
     DELETE_SUFFIX,
     METADATA_FILE,
+    STRAY_SUFFIX,
     delete_name,
     directory_name,
     encode_metadata,
@@ -239,6 +240,18 @@ class LogDirectory:
         log.abandon()
         self.filesystem.rename(log.directory, renamed)
         return DeleteJob(self.filesystem, [renamed], log.config.file_delete_delay_ms)
+
+    def set_aside(self, topic: str, partition: int, unique: bytes) -> str:
+        """A log that does not say whose it is goes out of the way, and stays; what to tell the
+        person. `unique` are 16 random bytes. Raises `OSError`."""
+        log = self.logs.pop((topic, partition))
+        renamed = f"{log.directory}.{unique.hex()}{STRAY_SUFFIX}"
+        log.abandon()
+        self.filesystem.rename(log.directory, renamed)
+        return (
+            f"{log.directory} does not say which topic it belongs to, so that none of its records "
+            f"can have been acknowledged; it is set aside as {renamed} and may be removed"
+        )
 
     # Checkpoints
 

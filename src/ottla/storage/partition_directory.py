@@ -17,6 +17,7 @@ from ottla.storage.checkpoints import PartitionKey, read_file
 
 METADATA_FILE: Final = "partition.metadata"
 DELETE_SUFFIX: Final = "-delete"
+STRAY_SUFFIX: Final = "-stray"
 _MAX_NAME: Final = 255
 _NAME: Final = re.compile(r"([a-zA-Z0-9._-]+)-(\d{1,10})")
 

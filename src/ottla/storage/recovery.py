@@ -342,7 +342,7 @@ class _Loader:
                 file.truncate(len(content))
                 self._log.written_files.append(segment.stem + suffix)
         aborted = segment.aborted(self._files)
-        kept = [entry for entry in aborted if entry.last_offset < self._recovery_point]
+        kept = _durable_entries(aborted, segment.base_offset, self._recovery_point)
         if len(kept) < len(aborted):
             path = segment.stem + TRANSACTIONS
             self._files.get(path).truncate(len(kept) * TRANSACTION_ENTRY)
@@ -552,6 +552,22 @@ class _Loader:
 
 def _is_taken_as_it_is(buffer: Buffer, position: int, header: BatchHeader) -> bool:
     return True
+
+
+def _durable_entries(
+    entries: list[AbortedTransaction], base_offset: int, recovery_point: int
+) -> list[AbortedTransaction]:
+    """The entries up to the recovery point; what follows may be rubbish, and no checksum tells."""
+    kept: list[AbortedTransaction] = []
+    lowest = base_offset
+    for entry in entries:
+        if not 0 <= entry.first_offset <= entry.last_offset < recovery_point:
+            break
+        if entry.last_offset < lowest:
+            break
+        lowest = entry.last_offset + 1
+        kept.append(entry)
+    return kept
 
 
 def new_segment(files: OpenFiles, directory: str, base_offset: int) -> Segment:
