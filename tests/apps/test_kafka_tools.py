@@ -2,53 +2,23 @@
 
 from __future__ import annotations
 
-import os
 import re
 import signal
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
-
-BIN = Path(sys.executable).parent
+from tests.apps.typed_lines import Shell, environment_for
 
 
 @pytest.fixture
 def environment(bootstrap_servers: str) -> dict[str, str]:
-    """Where a shell would find the tools and the cluster."""
-    return {
-        **os.environ,
-        "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}",
-        "KAFKA_BOOTSTRAP_SERVERS": bootstrap_servers,
-    }
+    return environment_for(bootstrap_servers)
 
 
 @pytest.fixture
 def shell(environment: dict[str, str]) -> Shell:
     return Shell(environment)
-
-
-class Shell:
-    """Runs one line after the other, as a person would type them."""
-
-    def __init__(self, environment: dict[str, str]) -> None:
-        self.environment = environment
-
-    def __call__(self, line: str, text: str = "", status: int = 0) -> str:
-        """Standard output of a line; `self.said` is what went to stderr."""
-        done = subprocess.run(
-            ["bash", "-c", line],
-            input=text,
-            env=self.environment,
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
-        self.said = done.stderr
-        assert done.returncode == status, done.stdout + done.stderr
-        return done.stdout
 
 
 def test_the_write_ups_commands_do_what_it_shows(shell: Shell, unique: str) -> None:

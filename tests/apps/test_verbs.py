@@ -1,0 +1,182 @@
+"""The verbs of `ottla` that look at a cluster, change it, and move records."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from tests.apps.typed_lines import Shell, environment_for
+
+
+@pytest.fixture
+def shell(bootstrap_servers: str) -> Shell:
+    return Shell(environment_for(bootstrap_servers))
+
+
+def test_topics_are_made_described_enlarged_trimmed_and_deleted(shell: Shell, unique: str) -> None:
+    assert shell(f"ottla topics create {unique} -p 2 --config retention.ms=99999") == (
+        f"Created topic {unique} with 2 partitions.\n"
+    )
+    shell(f"seq 10 | ottla produce {unique} -p 1 -q")
+    (row,) = json.loads(shell(f"ottla topics list '{unique}' -o json"))
+    assert row == {"topic": unique, "partitions": 2, "replicas": 1, "records": 10}
+    described = shell(f"ottla topics describe {unique}")
+    assert "configuration: " in described
+    assert "retention.ms=99999" in described
+    assert shell(f"ottla topics add-partitions {unique} 4") == f"Topic {unique} has 4 partitions.\n"
+    trimmed = shell(f"ottla topics trim {unique} -p 1 --before 7 --yes")
+    assert trimmed == f"{unique}-1 starts at offset 7.\n"
+    rows = json.loads(shell(f"ottla offsets {unique} -o json"))
+    assert [(row["start"], row["end"]) for row in rows] == [(0, 0), (7, 10), (0, 0), (0, 0)]
+    assert "Nothing deleted" in shell(f"ottla topics delete {unique}", status=1)
+    assert shell(f"ottla topics delete {unique} --yes") == f"Deleted {unique}.\n"
+    shell(f"ottla topics describe {unique}", status=1)
+    assert shell.said == "There is no such topic; `ottla topics` lists them.\n"
+
+
+def test_records_go_round_without_loss(shell: Shell, unique: str, tmp_path: Path) -> None:
+    source, copy = f"{unique}-a", f"{unique}-b"
+    shell(f"ottla topics create {source} {copy} -p 2")
+    shell(f"ottla produce {source} -s : -H source=test -H 'sign=é' -q", text="k1:one\nk2:two\n")
+    binary = tmp_path / "binary"
+    binary.write_bytes(b"\xff\x00\xfe\n")
+    shell(f"ottla produce {source} -f {binary} -k raw -q")
+    shell(f"ottla produce {source} -m '' --empty-as-null -k gone -q")
+    shell(f"ottla consume {source} -e -o json | ottla produce {copy} -i json --keep-partitions -q")
+
+    def records(topic: str) -> list[dict[str, object]]:
+        lines = shell(f"ottla consume {topic} -e -o json").splitlines()
+        found = [json.loads(line) for line in lines]
+        for record in found:
+            del record["topic"]
+        return sorted(found, key=str)
+
+    assert records(copy) == records(source)
+    assert len(records(copy)) == 4
+
+
+def test_consume_formats_filters_and_ends(shell: Shell, unique: str) -> None:
+    shell(f"ottla topics create {unique} -p 1")
+    lines = "".join(
+        json.dumps({"id": n, "user": {"name": f"u{n % 3}"}, "tags": ["a", n]}) + "\n"
+        for n in range(20)
+    )
+    shell(f"ottla produce {unique} -q -k key", text=lines)
+    consume = f"ottla consume {unique} -e"
+    assert shell(f"{consume} -F '%p:%o %k' -n 2") == "0:0 key\n0:1 key\n"
+    assert shell(f"{consume} -j user.name=u1 -j 'id>15' -F %o").split() == ["16", "19"]
+    assert shell(f"{consume} -j 'tags[1]=7' -F %o") == "7\n"
+    assert shell(f"{consume} -v '/\"id\": (3|4),/' -F %o").split() == ["3", "4"]
+    assert shell(f"{consume} --from 17 --to 19 -F %o").split() == ["17", "18"]
+    assert shell(f"{consume} --tail 3 -F %o").split() == ["17", "18", "19"]
+    assert shell(f"{consume} --from 1h -F %o -n 1") == "0\n"
+    assert shell(f"{consume} -k nothing") == ""
+
+
+def test_a_group_is_followed_moved_and_deleted(shell: Shell, unique: str) -> None:
+    shell(f"seq 10 | ottla produce {unique} -q")
+    assert shell(f"ottla consume {unique} -g {unique} -n 4").split() == ["1", "2", "3", "4"]
+    (row,) = json.loads(shell(f"ottla groups describe {unique} -o json"))
+    assert (row["committed"], row["end"], row["lag"]) == (4, 10, 6)
+    shell(f"ottla groups seek {unique} --to -1 --yes")
+    assert shell(f"ottla consume {unique} -g {unique} -n 1") == "4\n"
+    assert unique in shell("ottla groups -o csv")
+    assert shell(f"ottla groups delete {unique} --yes") == f"Deleted {unique}.\n"
+
+
+def test_configurations_are_shown_set_and_unset(shell: Shell, unique: str) -> None:
+    shell(f"ottla topics create {unique}")
+    shell(f"ottla configs set {unique} cleanup.policy=compact")
+    rows = [
+        json.loads(line) for line in shell(f"ottla configs show {unique} -o jsonl").splitlines()
+    ]
+    assert {"key": "cleanup.policy", "value": "compact"}.items() <= rows[0].items()
+    shell(f"ottla configs unset {unique} cleanup.policy")
+    assert "cleanup.policy" not in shell(f"ottla configs show {unique}")
+
+
+def test_search_finds_as_grep_does(shell: Shell, unique: str) -> None:
+    shell(f"ottla produce {unique} -q", text="alpha\nbeta 17\ngamma 18\n")
+    assert "beta 17" in shell(f"ottla search beta {unique}")
+    assert shell(f"ottla search '/1[78]/' {unique} --count") == f"{unique}: 2\n"
+    assert shell(f"ottla search omega {unique}", status=1) == ""
+
+
+def test_sql_sees_topics_as_tables(shell: Shell, unique: str, tmp_path: Path) -> None:
+    lines = "".join(f'{{"id": {n}, "country": "{"DF"[n % 2]}", "x": {n}.5}}\n' for n in range(10))
+    shell(f"ottla produce {unique} -q", text=lines + "no json\n")
+    query = f"SELECT country, count(*) n, sum(x) s FROM {unique} WHERE country IS NOT NULL "
+    counted = shell(f'ottla sql "{query} GROUP BY country ORDER BY country" -o jsonl')
+    assert [json.loads(line) for line in counted.splitlines()] == [
+        {"country": "D", "n": 5, "s": 22.5},
+        {"country": "F", "n": 5, "s": 27.5},
+    ]
+    assert shell.said == f"note: 1 values of {unique} are not JSON\n"
+    offsets = shell(
+        f'ottla sql "SELECT offset FROM {unique} WHERE offset >= 8 ORDER BY offset" -o csv'
+    )
+    assert offsets.split() == ["offset", "8", "9", "10"]
+    parquet = tmp_path / "topic.parquet"
+    shell(f"ottla sql \"COPY (SELECT * FROM {unique}) TO '{parquet}'\"")
+    assert parquet.stat().st_size > 0
+    shell(f'ottla sql "SELECT nope FROM {unique}"', status=1)
+    assert "nope" in shell.said
+
+
+def test_plan_measures_and_answers(shell: Shell) -> None:
+    planned = shell(
+        "ottla plan partitions --rate 5000 --size 100 --consumer-ms 1 "
+        "--seconds 0.2 --rounds 1 -o json"
+    )
+    plan = json.loads(planned)
+    assert plan["partitions"] >= 5
+    assert plan["consumer_with_its_work"] < 1000
+
+
+def test_the_doctor_finds_a_healthy_cluster_and_a_missing_one(shell: Shell) -> None:
+    verdicts = [json.loads(line)["verdict"] for line in shell("ottla doctor --json").splitlines()]
+    assert "bad" not in verdicts
+    shell.environment["KAFKA_BOOTSTRAP_SERVERS"] = "localhost:1"
+    assert "No connection: localhost:1" in shell("ottla doctor -q", status=1)
+
+
+def test_contexts_are_named_used_and_removed(
+    shell: Shell, bootstrap_servers: str, tmp_path: Path
+) -> None:
+    shell.environment["OTTLA_CONTEXTS"] = str(tmp_path / "contexts.json")
+    del shell.environment["KAFKA_BOOTSTRAP_SERVERS"]
+    shell(f"ottla context add here {bootstrap_servers}")
+    shell("ottla context add away localhost:1 -X client.id=me")
+    shell("ottla topics")
+    shell("ottla topics -c away", status=1)
+    shell("ottla context use away")
+    shell("ottla topics", status=1)
+    shell("ottla context remove away")
+    assert "away" not in shell("ottla context -o csv")
+
+
+def test_completion_knows_verbs_flags_topics_and_values(shell: Shell, unique: str) -> None:
+    shell(f"ottla topics create {unique}")
+    assert shell("ottla complete -- ottla top") == "topics\n"
+    assert shell(f"ottla complete -- ottla topics describe {unique[:8]}").split() == [unique]
+    assert "--max-messages" in shell("ottla complete -- kafka-console-consumer --max")
+    line = f"ottla complete -- ottla topics create {unique} --config cleanup.policy="
+    assert "cleanup.policy=compact" in shell(line).split()
+    assert "complete -F" in shell("ottla completion bash")
+
+
+def test_the_shell_takes_verbs_tools_and_pipes(shell: Shell, unique: str) -> None:
+    lines = (
+        f"topics create {unique}\nproduce {unique} -m hello -q\nconsume {unique} -e | tr a-z A-Z\n"
+    )
+    assert shell("ottla shell", text=lines).splitlines()[-1] == "HELLO"
+    listed = shell(f"ottla shell -e 'bin/kafka-topics.sh --list --zookeeper x --topic {unique}'")
+    assert listed == f"{unique}\n"
+    shell("ottla shell -e nonsense", status=2)
+
+
+def test_kafka_server_start_has_its_counterparts(shell: Shell) -> None:
+    assert "not needed" in shell("zookeeper-server-start /usr/local/etc/kafka/zookeeper.properties")
+    assert len(shell("kafka-storage.sh random-uuid").strip()) == 22
+    shell("kafka-server-start --nonsense", status=1)
