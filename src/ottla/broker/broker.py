@@ -42,7 +42,7 @@ from ottla.storage.errors import AppendError, LogOfflineError
 from ottla.storage.flush import FlushTicket
 from ottla.storage.identity import Identity
 from ottla.storage.log_config import LogConfig
-from ottla.storage.log_directory import LoadReport, LogDirectory
+from ottla.storage.log_directory import LoadReport, LogDirectory, RunAll, run_in_turn
 from ottla.storage.metadata_journal import MetadataJournal
 from ottla.storage.partition_directory import format_id, parse_id
 from ottla.storage.partition_log import AppendInfo
@@ -605,8 +605,10 @@ class Broker:
         random_bytes: Callable[[int], bytes],
         wall_ms: int,
         mono_ms: int,
+        run_all: RunAll = run_in_turn,
     ) -> Broker:
-        """A broker that can serve, with everything the directory in `config` holds.
+        """A broker that can serve, with everything the directory in `config` holds. After a
+        crash `run_all` may recover logs at the same time.
 
         Raises `DirectoryRefusedError`, `LogOfflineError`, `MetadataFormatError` or
         `OSError`, each with a sentence for the person who starts it.
@@ -622,7 +624,7 @@ class Broker:
             for change in changes:
                 for record in decode_change(change):
                     broker.metadata.replay(record)
-            broker._load()
+            broker._load(run_all)
         except RequestError as error:
             log_directory.let_go()
             raise LogOfflineError(str(error)) from error
@@ -631,7 +633,7 @@ class Broker:
             raise
         return broker
 
-    def _load(self) -> None:
+    def _load(self, run_all: RunAll) -> None:
         """Put into effect what the metadata says, and rebuild the rest from the logs."""
         self.commit_metadata(self.metadata.decide_start())
         configs = self.metadata.configs
@@ -639,7 +641,7 @@ class Broker:
             configs.get((RESOURCE_BROKER, ""), {}),
             configs.get((RESOURCE_BROKER, str(self.node_id)), {}),
         )
-        self.load_report = self.log_directory.load(self._settings_of, self.wall_ms)
+        self.load_report = self.log_directory.load(self._settings_of, self.wall_ms, run_all)
         for problem in self.load_report.problems:
             self.tell(problem)
         if self.load_report.leftovers is not None:

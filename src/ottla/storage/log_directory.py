@@ -8,9 +8,9 @@ flush tickets, like everything that must be durable: `begin_flush` cuts one.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, TypeAlias
 
 from ottla.seams.filesystem import DirectoryLock, FileSystem
 from ottla.storage import safety
@@ -36,16 +36,21 @@ from ottla.storage.open_files import DEFAULT_LIMIT, OpenFiles
 from ottla.storage.partition_directory import (
     DELETE_SUFFIX,
     METADATA_FILE,
-    STRAY_SUFFIX,
     delete_name,
     directory_name,
     encode_metadata,
     parse_directory_name,
     read_topic_id,
+    stray_name,
 )
 from ottla.storage.partition_log import PartitionLog
+from ottla.storage.recovery import LoadedLog
 from ottla.storage.retention import DeleteJob
 
+#: Runs all jobs, in any order and at the same time if it likes; raises what one raised.
+RunAll: TypeAlias = Callable[[Sequence[Callable[[], None]]], None]
+
+_FILES_OF_A_RECOVERY: Final = 6
 CLEAN_STOP_MARK: Final = ".kafka_cleanshutdown"
 _CLEAN_STOP_CONTENT: Final = b'{"version":0,"brokerEpoch":-1}'
 
@@ -63,6 +68,60 @@ class LoadReport:
     problems: list[str] = field(default_factory=list)
     #: Removes what was deleted before the stop; to be run in a worker.
     leftovers: DeleteJob | None = None
+
+    def add(self, loaded: LoadedLog | None) -> None:
+        """Count in what the recovery of one log found."""
+        assert loaded is not None, "every recovery has run"
+        self.scanned_bytes += loaded.scanned_bytes
+        self.cut_bytes += loaded.cut_bytes
+        self.problems += loaded.problems
+
+
+class _Recovery:
+    """Opens one log after a crash; touches nothing that another recovery touches."""
+
+    def __init__(
+        self,
+        filesystem: FileSystem,
+        state: DirectoryState,
+        log: PartitionLog,
+        known: LogCheckpoint | None,
+    ) -> None:
+        self._filesystem = filesystem
+        self._state = state
+        self._log = log
+        self._known = known
+        self.loaded: LoadedLog | None = None
+
+    def run(self) -> None:
+        """Raises `LogOfflineError` and `OSError`."""
+        log, known = self._log, self._known
+        log.topic_id = read_topic_id(self._filesystem, log.directory)
+        # A power cut may have left an earlier topic's log, or its line in the checkpoint.
+        if known is not None and known.topic_id == log.topic_id:
+            log.resume(known)
+        files = OpenFiles(self._filesystem, _FILES_OF_A_RECOVERY)
+        try:
+            self.loaded = log.open(files=files)
+        finally:
+            files.close()
+        if log.topic_id is not None and not log.recovery_point:
+            self._keep_topic_id(log.topic_id, is_empty=not self.loaded.scanned_bytes)
+
+    def _keep_topic_id(self, topic_id: bytes, *, is_empty: bool) -> None:
+        """No flush may have covered the file that says whose log this is: it is durable before
+        anything in the log may be seen."""
+        path = f"{self._log.directory}/{METADATA_FILE}"
+        if is_empty and not self._state.is_cache_doubtful:
+            self._log.note_written(path)
+        else:
+            write_atomically(self._filesystem, path, encode_metadata(topic_id))
+
+
+def run_in_turn(jobs: Sequence[Callable[[], None]]) -> None:
+    """Run one job after the other."""
+    for job in jobs:
+        job()
 
 
 class LogDirectory:
@@ -119,9 +178,15 @@ class LogDirectory:
                 raise
         return cls(filesystem, path, lock, identity, open_files_limit)
 
-    def load(self, config_of: Callable[[str], LogConfig], wall_ms: int) -> LoadReport:
+    def load(
+        self,
+        config_of: Callable[[str], LogConfig],
+        wall_ms: int,
+        run_all: RunAll = run_in_turn,
+    ) -> LoadReport:
         """Find all logs, and recover them unless the last stop was clean. `config_of` gives a
-        topic's configuration. Raises `DirectoryRefusedError`, `LogOfflineError`, `OSError`."""
+        topic's configuration; `run_all` may recover logs at the same time. Raises
+        `DirectoryRefusedError`, `LogOfflineError`, `OSError`."""
         report = LoadReport(self._take_clean_mark())
         if not report.is_clean:
             # Names that a process left behind when it died may not be durable: those of
@@ -129,52 +194,28 @@ class LogDirectory:
             safety.sync_new_names(self.filesystem, self.path)
         checkpoint = self._read_checkpoint()
         leftovers = []
+        recoveries: list[_Recovery] = []
         for name in self.filesystem.list_directory(self.path):
             if name.endswith(DELETE_SUFFIX):
                 leftovers.append(f"{self.path}/{name}")
             key = parse_directory_name(name)
-            if key is not None:
-                self._load_log(key, config_of(key[0]), checkpoint.get(key), report, wall_ms)
+            if key is None:
+                continue
+            known = checkpoint.get(key)
+            log = self._attach(key, config_of(key[0]), wall_ms)
+            if report.is_clean and known is not None:
+                log.topic_id = known.topic_id
+                log.resume(known)
+            else:
+                recoveries.append(_Recovery(self.filesystem, self.state, log, known))
+        run_all([recovery.run for recovery in recoveries])
+        for recovery in recoveries:
+            report.add(recovery.loaded)
         if leftovers:
             report.leftovers = DeleteJob(self.filesystem, leftovers, 0)
         if not report.is_clean:
-            self._checkpoint_now()
             self.state.trust_cache_again()
         return report
-
-    def _load_log(
-        self,
-        key: PartitionKey,
-        config: LogConfig,
-        known: LogCheckpoint | None,
-        report: LoadReport,
-        wall_ms: int,
-    ) -> None:
-        topic_id = None if known is None else known.topic_id
-        if not report.is_clean or known is None:
-            # A power cut may have left an earlier topic's log, or its line in the checkpoint.
-            topic_id = read_topic_id(self.filesystem, self._directory_of(key))
-            if known is not None and topic_id != known.topic_id:
-                known = None
-        log = self._attach(key, topic_id, config, wall_ms)
-        if known is not None:
-            log.resume(known)
-        if not report.is_clean or known is None:
-            loaded = log.open()
-            report.scanned_bytes += loaded.scanned_bytes
-            report.cut_bytes += loaded.cut_bytes
-            report.problems += loaded.problems
-            if topic_id is not None and not log.recovery_point:
-                # No flush may have covered the file that says whose log it is.
-                self._keep_topic_id(log, topic_id, is_empty=not loaded.scanned_bytes)
-
-    def _keep_topic_id(self, log: PartitionLog, topic_id: bytes, *, is_empty: bool) -> None:
-        """The file is durable before anything in the log may be seen."""
-        path = f"{log.directory}/{METADATA_FILE}"
-        if is_empty and not self.state.is_cache_doubtful:
-            log.note_written(path)
-        else:
-            write_atomically(self.filesystem, path, encode_metadata(topic_id))
 
     def _read_checkpoint(self) -> dict[PartitionKey, LogCheckpoint]:
         path = f"{self.path}/{CHECKPOINT}"
@@ -200,15 +241,12 @@ class LogDirectory:
     def _directory_of(self, key: PartitionKey) -> str:
         return f"{self.path}/{directory_name(*key)}"
 
-    def _attach(
-        self, key: PartitionKey, topic_id: bytes | None, config: LogConfig, wall_ms: int
-    ) -> PartitionLog:
+    def _attach(self, key: PartitionKey, config: LogConfig, wall_ms: int) -> PartitionLog:
         topic, partition = key
         directory = self._directory_of(key)
         log = PartitionLog(
             self.files, self.state, directory, topic, partition, config, wall_ms=wall_ms
         )
-        log.topic_id = topic_id
         self.logs[key] = log
         return log
 
@@ -226,7 +264,8 @@ class LogDirectory:
         self.filesystem.make_directory(directory)
         path = f"{directory}/{METADATA_FILE}"
         self.files.create(path).write_at([encode_metadata(topic_id)], 0)
-        log = self._attach(key, topic_id, config, wall_ms)
+        log = self._attach(key, config, wall_ms)
+        log.topic_id = topic_id
         log.open()
         log.note_written(path)
         return log
@@ -245,7 +284,7 @@ class LogDirectory:
         """A log that does not say whose it is goes out of the way, and stays; what to tell the
         person. `unique` are 16 random bytes. Raises `OSError`."""
         log = self.logs.pop((topic, partition))
-        renamed = f"{log.directory}.{unique.hex()}{STRAY_SUFFIX}"
+        renamed = f"{self.path}/{stray_name(topic, partition, unique)}"
         log.abandon()
         self.filesystem.rename(log.directory, renamed)
         return (

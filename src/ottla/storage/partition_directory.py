@@ -1,7 +1,7 @@
 """How the directories of partitions are named, and the file that says whose they are.
 
 `<topic>-<partition>` holds a log; `<topic>-<partition>.<32 hex digits>-delete`
-is one on its way out. `partition.metadata` in it is Kafka's, text: "version: 0"
+is one on its way out, and with `-stray` one that does not say whose it is. `partition.metadata` in it is Kafka's, text: "version: 0"
 and "topic_id: " with the topic's id in URL-safe base64 without padding.
 """
 
@@ -36,8 +36,17 @@ def parse_directory_name(name: str) -> PartitionKey | None:
 
 def delete_name(topic: str, partition: int, unique: bytes) -> str:
     """A name that says "to be removed", no longer than a file system takes."""
-    suffix = f"-{partition}.{unique.hex()}{DELETE_SUFFIX}"
-    return topic[: _MAX_NAME - len(suffix)] + suffix
+    return _unique_name(topic, partition, unique, DELETE_SUFFIX)
+
+
+def stray_name(topic: str, partition: int, unique: bytes) -> str:
+    """A name that says "whose is this?", likewise."""
+    return _unique_name(topic, partition, unique, STRAY_SUFFIX)
+
+
+def _unique_name(topic: str, partition: int, unique: bytes, suffix: str) -> str:
+    rest = f"-{partition}.{unique.hex()}{suffix}"
+    return topic[: _MAX_NAME - len(rest)] + rest
 
 
 def format_id(identifier: bytes) -> str:

@@ -139,9 +139,10 @@ class PartitionLog:
 
     # Opening and closing
 
-    def open(self, *, is_clean: bool = False) -> recovery.LoadedLog:
+    def open(self, *, is_clean: bool = False, files: OpenFiles | None = None) -> recovery.LoadedLog:
         """Open the files and recover what lies behind the recovery point; done by itself when
-        a log that was stopped cleanly is first used. Raises `LogOfflineError`."""
+        a log that was stopped cleanly is first used. With `files` of its own it may run beside
+        other logs' recovery. Raises `LogOfflineError`."""
         assert not self._is_open
         where = recovery.LogFiles(
             self.directory,
@@ -152,7 +153,7 @@ class PartitionLog:
             is_cache_doubtful=self._state.is_cache_doubtful,
         )
         try:
-            loaded = recovery.load(self._files, where, self._started_ms)
+            loaded = recovery.load(files or self._files, where, self._started_ms)
         except OSError as error:
             raise LogOfflineError(f"Cannot open {self.directory}: {error}") from error
         self._segments = LogSegments(self._files, loaded.segments)

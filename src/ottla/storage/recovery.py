@@ -133,7 +133,7 @@ class _Loader:
             at, start = self._write_tail_again(at, start)
         self._load_producers(at, start)
         self._scan_tail(at, start)
-        self._finish(at)
+        self._finish(at, start)
         return log
 
     # What is there
@@ -342,11 +342,13 @@ class _Loader:
                 file.truncate(len(content))
                 self._log.written_files.append(segment.stem + suffix)
         aborted = segment.aborted(self._files)
-        kept = _durable_entries(aborted, segment.base_offset, self._recovery_point)
-        if len(kept) < len(aborted):
-            path = segment.stem + TRANSACTIONS
-            self._files.get(path).truncate(len(kept) * TRANSACTION_ENTRY)
-            self._log.written_files.append(path)
+        kept = [entry for entry in aborted if entry.last_offset < self._recovery_point]
+        path = segment.stem + TRANSACTIONS
+        if self._filesystem.exists(path):
+            file = self._files.get(path)
+            if file.size() > len(kept) * TRANSACTION_ENTRY:
+                file.truncate(len(kept) * TRANSACTION_ENTRY)
+                self._log.written_files.append(path)
         segment.activate(index, times, kept)
         segment.bytes_since_index_entry = at - index.last_position()
         if at:
@@ -521,7 +523,7 @@ class _Loader:
         self._log.problems.append(f"{first.path} and what follows lies behind the end of the log")
         del segments[at:]
 
-    def _finish(self, at: int) -> None:
+    def _finish(self, at: int, start: int) -> None:
         log = self._log
         log.epochs.cut_end(log.log_end_offset)
         log.epochs.cut_start(self._where.log_start_offset)
@@ -529,7 +531,9 @@ class _Loader:
         if log.scanned_bytes or log.cut_bytes:
             for segment in log.segments[at:]:
                 safety.make_kept_tail_durable(self._files.get(segment.path))
-            safety.sync_new_names(self._filesystem, self._directory)
+            if not start or len(log.segments) > at + 1:
+                # A recovery point inside the last segment says that its name is durable.
+                safety.sync_new_names(self._filesystem, self._directory)
 
     def _apply(self, batch: StoredBatch) -> AbortedTransaction | None:
         header = batch.header
@@ -552,22 +556,6 @@ class _Loader:
 
 def _is_taken_as_it_is(buffer: Buffer, position: int, header: BatchHeader) -> bool:
     return True
-
-
-def _durable_entries(
-    entries: list[AbortedTransaction], base_offset: int, recovery_point: int
-) -> list[AbortedTransaction]:
-    """The entries up to the recovery point; what follows may be rubbish, and no checksum tells."""
-    kept: list[AbortedTransaction] = []
-    lowest = base_offset
-    for entry in entries:
-        if not 0 <= entry.first_offset <= entry.last_offset < recovery_point:
-            break
-        if entry.last_offset < lowest:
-            break
-        lowest = entry.last_offset + 1
-        kept.append(entry)
-    return kept
 
 
 def new_segment(files: OpenFiles, directory: str, base_offset: int) -> Segment:

@@ -223,7 +223,7 @@ class Segment:
             self._aborted = []
             if files.filesystem.exists(path):
                 file = files.get(path)
-                self._aborted = decode(file.read_at(file.size(), 0))
+                self._aborted = decode(file.read_at(file.size(), 0), self.base_offset)
         return self._aborted
 
     def _sealed(self, files: OpenFiles) -> SealedOffsetIndex:

@@ -138,12 +138,24 @@ def test_kafka_may_repeat_its_last_time_entry() -> None:
     assert len(TimeIndex.decode(BASE, data + data[-12:])) == 2
 
 
-def test_a_torn_transaction_entry_is_left_out() -> None:
-    entries = [AbortedTransaction(1, 2, 3, 4), AbortedTransaction(5, 6, 7, 8)]
-    data = transaction_index.encode(entries)
+def test_a_transaction_index_ends_at_its_first_impossible_entry() -> None:
+    good = [AbortedTransaction(1, 2, 13, 4), AbortedTransaction(5, 6, 17, 18)]
+    data = transaction_index.encode(good)
     assert len(data) == 68
-    assert transaction_index.decode(data) == entries
-    assert transaction_index.decode(data[:-1]) == entries[:1]
+    assert transaction_index.decode(data, 10) == good
+    assert transaction_index.decode(data[:-1], 10) == good[:1]
+    assert transaction_index.decode(data + bytes(34), 10) == good
+    for bad in (
+        AbortedTransaction(5, 6, 13, 8),  # not behind the one before
+        AbortedTransaction(5, 20, 20, 8),  # no room for a record
+        AbortedTransaction(5, -6, 20, 8),
+        AbortedTransaction(-5, 6, 20, 8),
+        AbortedTransaction(5, 6, 20, 22),
+        AbortedTransaction(5, 6, 20, -1),
+    ):
+        assert transaction_index.decode(transaction_index.encode([good[0], bad]), 10) == good[:1]
+    assert transaction_index.decode(data, 14) == []
+    assert transaction_index.decode(b"\0\1" + data[2:], 10) == []
 
 
 @given(st.lists(st.tuples(st.binary(max_size=40), st.integers(0, 1_000)), max_size=60))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,13 @@ from ottla.seams.real import RealFileSystem
 from ottla.storage.errors import DirectoryRefusedError
 from ottla.storage.identity import Identity
 from ottla.storage.log_config import LogConfig
-from ottla.storage.log_directory import CLEAN_STOP_MARK, LoadReport, LogDirectory
+from ottla.storage.log_directory import (
+    CLEAN_STOP_MARK,
+    LoadReport,
+    LogDirectory,
+    RunAll,
+    run_in_turn,
+)
 
 IDENTITY = Identity("cluster", 1, "directory")
 TOPIC_ID = bytes(range(16))
@@ -26,10 +33,12 @@ class Opener:
         self.opened: list[LogDirectory] = []
         self.report = LoadReport(is_clean=False)
 
-    def __call__(self, identity: Identity = IDENTITY) -> LogDirectory:
+    def __call__(
+        self, identity: Identity = IDENTITY, run_all: RunAll = run_in_turn
+    ) -> LogDirectory:
         directory = LogDirectory.open(RealFileSystem(), self.path, identity)
         self.opened.append(directory)
-        self.report = directory.load(lambda _topic: LogConfig(), NOW_MS)
+        self.report = directory.load(lambda _topic: LogConfig(), NOW_MS, run_all)
         return directory
 
     def crash(self) -> None:
@@ -38,6 +47,13 @@ class Opener:
             directory.files.close()
             directory._lock.release()
         self.opened.clear()
+
+
+def flush_directory(directory: LogDirectory) -> None:
+    ticket = directory.begin_flush()
+    assert ticket is not None
+    ticket.run()
+    directory.finish_flush(ticket, None)
 
 
 @pytest.fixture
@@ -72,9 +88,25 @@ def test_logs_are_recovered_after_a_crash(opener: Opener) -> None:
     assert not opener.report.is_clean
     assert opener.report.scanned_bytes > 0
     assert read_all(again.logs["orders", 0]) == [0, 1, 2, 3, 4]
+    again.request_checkpoint()
+    again.logs["orders", 0].checkpoint()
+    flush_directory(again)
     opener.crash()
     opener()
     assert opener.report.scanned_bytes == 0
+
+
+def test_logs_may_be_recovered_at_the_same_time(opener: Opener) -> None:
+    directory = opener()
+    for partition in range(20):
+        log = directory.create_log("orders", partition, TOPIC_ID, LogConfig(), NOW_MS)
+        log.append(batch(partition + 1), leader_epoch=0, wall_ms=NOW_MS)
+    opener.crash()
+    with ThreadPoolExecutor(4) as pool:
+        again = opener(run_all=lambda jobs: [job.result() for job in map(pool.submit, jobs)])
+    for partition in range(20):
+        assert read_all(again.logs["orders", partition]) == list(range(partition + 1))
+        assert again.topic_id_of("orders", partition) == TOPIC_ID
 
 
 def test_a_second_process_is_refused(opener: Opener) -> None:
@@ -129,10 +161,7 @@ def test_log_start_offsets_become_durable_by_the_directorys_ticket(opener: Opene
     flush(log)
     log.advance_log_start_offset(3)
     assert log.durable_log_start_offset == 0
-    ticket = directory.begin_flush()
-    assert ticket is not None
-    ticket.run()
-    directory.finish_flush(ticket, None)
+    flush_directory(directory)
     assert log.durable_log_start_offset == 3
     opener.crash()
     assert opener().logs["orders", 0].log_start_offset == 3
