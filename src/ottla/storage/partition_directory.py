@@ -1,8 +1,9 @@
 """How the directories of partitions are named, and the file that says whose they are.
 
 `<topic>-<partition>` holds a log; `<topic>-<partition>.<32 hex digits>-delete`
-is one on its way out, and with `-stray` one that does not say whose it is. `partition.metadata` in it is Kafka's, text: "version: 0"
-and "topic_id: " with the topic's id in URL-safe base64 without padding.
+is one on its way out, and with `-stray` one that does not say whose it is.
+`partition.metadata` in it is Kafka's, text: "version: 0" and "topic_id: " with
+the topic's id in URL-safe base64 without padding.
 """
 
 from __future__ import annotations
