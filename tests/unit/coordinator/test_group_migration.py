@@ -277,3 +277,59 @@ def test_members_that_wait_are_sent_away_to_join_again() -> None:
     assert h.joined(waiting).error_code == ErrorCode.REBALANCE_IN_PROGRESS
     assert group_type(h) == "consumer"
     assert old.beat() == ErrorCode.REBALANCE_IN_PROGRESS
+
+
+def test_members_that_wait_for_an_assignment_are_sent_away_too() -> None:
+    h = ConsumerHarness()
+    old = ClassicConsumer(h)
+    old.join()
+    waiting = h.new_member(protocols=old.protocols())
+    again = h.join(old.member_id, protocols=old.protocols())
+    follower, leader = h.joined(waiting), h.joined(again)
+    assert follower.generation_id == leader.generation_id
+    parked = h.sync(follower.member_id, follower.generation_id)
+    Consumer(h, "new", "t").beat()
+    assert h.synced(parked).error_code == ErrorCode.REBALANCE_IN_PROGRESS
+
+
+def test_a_full_consumer_group_refuses_classic_members() -> None:
+    h = ConsumerHarness(config=GroupConfig(group_consumer_max_size=1))
+    settle(Consumer(h, "new", "t"))
+    old = ClassicConsumer(h)
+    refused = h.joined(h.join("m", protocols=old.protocols()))
+    assert refused.error_code == ErrorCode.GROUP_MAX_SIZE_REACHED
+
+
+def test_a_static_classic_member_joins_again_with_its_id() -> None:
+    h = ConsumerHarness()
+    new = Consumer(h, "new", "t")
+    settle(new)
+    old = ClassicConsumer(h, instance="one")
+    old.join()
+    for _ in range(4):
+        new.beat()
+        old.beat()
+    assert old.error == 0
+    assert len(old.partitions) == 2
+    left = h.leave(("", "one"), ("", "none"))
+    assert [m.error_code for m in left.members] == [0, ErrorCode.UNKNOWN_MEMBER_ID]
+
+
+def test_a_sync_that_comes_too_late_is_sent_back_to_join() -> None:
+    h = ConsumerHarness()
+    old, _ = mixed(h)
+    Consumer(h, "third", "t").beat()
+    late = h.synced(h.sync(old.member_id, old.generation))
+    assert late.error_code == ErrorCode.REBALANCE_IN_PROGRESS
+
+
+def test_members_that_are_revoking_have_their_time_after_a_restart() -> None:
+    h = ConsumerHarness()
+    a, b = Consumer(h, "a", "t", rebalance_timeout_ms=10_000), Consumer(h, "b", "t")
+    a.beat()
+    b.beat()
+    stuck = a.request(False)
+    h.beat(stuck)
+    h.restart()
+    h.advance(10_000)
+    assert h.beat(stuck).error_code == ErrorCode.UNKNOWN_MEMBER_ID

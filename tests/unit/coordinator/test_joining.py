@@ -7,6 +7,11 @@ import pytest
 from ottla.coordinator.group_config import GroupConfig
 from ottla.coordinator.outcome import Client
 from ottla.wire.errors import ErrorCode
+from ottla.wire.messages.leave_group import (
+    LeaveGroupRequest,
+    LeaveGroupResponse,
+    MemberIdentity,
+)
 from ottla.wire.messages.sync_group import SyncGroupRequest
 
 from .harness import Harness, subscription
@@ -265,3 +270,66 @@ def test_members_of_a_stable_group_survive_a_restart() -> None:
     assert h.synced(h.sync(b, generation)).assignment == f"for {b}".encode()
     h.advance(10_000)
     assert h.state() == "Empty"
+
+
+def test_an_old_client_has_one_time_out_for_both_purposes() -> None:
+    h = Harness()
+    h.join(version=0, rebalance_timeout_ms=-1, session_timeout_ms=12_000)
+    (member,) = h.coordinator._groups["g"].members.values()
+    assert member.rebalance_timeout_ms == 12_000
+
+
+def test_requests_in_the_middle_of_a_rebalance() -> None:
+    h = Harness()
+    (a,) = h.stable_group()
+    h.new_member()
+    assert h.state() == "PreparingRebalance"
+    assert h.synced(h.sync(a, 1)).error_code == ErrorCode.REBALANCE_IN_PROGRESS
+
+
+def test_a_repeated_sync_releases_the_earlier_one() -> None:
+    h = Harness()
+    h.stable_group()
+    waiting = h.new_member()
+    h.join(h.leader())
+    follower = h.joined(waiting).member_id
+    first = h.sync(follower, 2)
+    second = h.sync(follower, 2)
+    assert h.synced(first).error_code == ErrorCode.REBALANCE_IN_PROGRESS
+    h.leave(follower)
+    assert h.synced(second).error_code in (
+        ErrorCode.UNKNOWN_MEMBER_ID,
+        ErrorCode.REBALANCE_IN_PROGRESS,
+    )
+
+
+def test_members_that_left_an_empty_group_are_unknown() -> None:
+    h = Harness()
+    (a,) = h.stable_group()
+    h.leave(a)
+    assert h.heartbeat(a, 1) == ErrorCode.UNKNOWN_MEMBER_ID
+    assert h.joined(h.join(a)).error_code == ErrorCode.UNKNOWN_MEMBER_ID
+    assert h.synced(h.sync(a, 1)).error_code == ErrorCode.UNKNOWN_MEMBER_ID
+
+
+def test_leaving_a_group_that_is_not_there() -> None:
+    h = Harness()
+    assert h.leave("m").members[0].error_code == ErrorCode.UNKNOWN_MEMBER_ID
+    client = Client("c", "", 5)
+    request = LeaveGroupRequest("", [MemberIdentity("m")])
+    h.apply(h.coordinator.leave_group(request, client, "w", h.wall_ms, h.now_ms))
+    assert h.answer("w", LeaveGroupResponse).error_code == ErrorCode.INVALID_GROUP_ID
+    sync = SyncGroupRequest("", 1, "m")
+    h.apply(h.coordinator.sync_group(sync, client, "s", h.wall_ms, h.now_ms))
+    assert h.synced("s").error_code == ErrorCode.INVALID_GROUP_ID
+
+
+def test_a_leader_that_does_not_join_again_is_replaced() -> None:
+    h = Harness()
+    h.stable_group({"session_timeout_ms": 600_000}, {"session_timeout_ms": 600_000})
+    old = h.leader()
+    other = next(m for m in h.member_ids() if m != old)
+    h.join(other, protocols={"range": subscription("u")}, session_timeout_ms=600_000)
+    h.advance(60_000)
+    assert h.leader() == other
+    assert h.member_ids() == [other]

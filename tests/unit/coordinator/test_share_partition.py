@@ -271,3 +271,22 @@ def test_states_are_merged_where_they_are_alike() -> None:
         (0, 0, RecordState.ACQUIRED),
         (1, 9, RecordState.ACKNOWLEDGED),
     ]
+
+
+def test_what_a_snapshot_keeps_of_records_that_are_held() -> None:
+    h = ShareHarness(updates_per_snapshot=0)
+    h.acquire("a", (0, 3))
+    h.say("a", 1, 1, RELEASE)
+    assert h.acquire("b", (0, 3)) == [(1, 1, 2)]
+    h.say("a", 3, 3, ACCEPT)  # written as a snapshot
+    h.restart()
+    assert h.acquire("c", (0, 3)) == [(0, 0, 1), (1, 1, 2), (2, 2, 1)]
+
+
+def test_updates_without_their_snapshot_say_nothing() -> None:
+    h = ShareHarness()
+    h.acquire("a", (0, 3))
+    h.say("a", 0, 3, ACCEPT)
+    fresh = h.fresh()
+    fresh.replay(h.log[-1], 0)
+    assert fresh.durable_state() == {}

@@ -95,3 +95,38 @@ def test_the_new_id_survives_a_restart() -> None:
     new_id = h.joined(h.join(instance="one")).member_id
     h.restart()
     assert h.heartbeat(new_id, 1, "one") == ErrorCode.NONE
+
+
+def test_absent_static_members_keep_the_group_until_their_sessions_end() -> None:
+    h = Harness()
+    a, _ = h.stable_group(
+        {"instance": "one", "session_timeout_ms": 100_000},
+        {"session_timeout_ms": 10_000, "protocols": {"range": subscription("t")}},
+    )
+    h.advance(10_000)  # the dynamic member goes silent
+    assert h.member_ids() == [a]
+    assert h.state() == "PreparingRebalance"
+    h.advance(60_000)  # nobody joins: the rebalance waits on
+    assert h.state() == "PreparingRebalance"
+    h.advance(40_000)
+    assert h.state() == "Empty"
+
+
+def test_a_parked_sync_of_the_old_id_is_fenced() -> None:
+    h = Harness()
+    h.stable_group({})
+    parked = h.join(instance="one")
+    h.join(h.leader())
+    follower = h.joined(parked).member_id
+    waiting = h.sync(follower, 2, instance="one")
+    h.join(instance="one")
+    assert h.synced(waiting).error_code == ErrorCode.FENCED_INSTANCE_ID
+
+
+def test_a_pending_id_cannot_take_a_static_place() -> None:
+    h = Harness()
+    h.stable_group({"instance": "one"})
+    pending = h.joined(h.join()).member_id
+    assert h.joined(h.join(pending, instance="one")).error_code == ErrorCode.FENCED_INSTANCE_ID
+    nobody = h.heartbeat("x", 1, "no such instance")
+    assert nobody == ErrorCode.UNKNOWN_MEMBER_ID

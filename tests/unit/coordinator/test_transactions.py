@@ -349,3 +349,39 @@ def test_records_of_other_kinds_are_skipped() -> None:
     h.begin()
     h.coordinator.replay(CoordinatorRecord(encode_key(TransactionLogKey("x")), None))
     assert h.coordinator.durable_state() == {}
+
+
+def test_who_may_not_end_or_begin() -> None:
+    h = TransactionHarness()
+    assert h.coordinator.partition_for("x") == 0
+    assert h.end((1, 0), version=5).error_code == ErrorCode.INVALID_PRODUCER_ID_MAPPING
+    waiter = h.send_end((1, 0), transactional_id="")
+    assert h.replies[waiter].error_code == ErrorCode.INVALID_REQUEST  # type: ignore[attr-defined]
+    producer = h.begin()
+    h.add(producer, A)
+    wrong_id = h.end((producer[0] + 9, producer[1]), version=3)
+    assert wrong_id.error_code == ErrorCode.INVALID_PRODUCER_ID_MAPPING
+    h.holds_markers = True
+    h.send_end(producer)
+    fenced = h.end((producer[0], producer[1] + 1))
+    assert fenced.error_code == ErrorCode.PRODUCER_FENCED
+    assert h.init(producer=(producer[0], -1)).error_code == ErrorCode.INVALID_REQUEST
+
+
+def test_a_batch_may_only_verify() -> None:
+    h = TransactionHarness()
+    producer = h.begin()
+    h.add(producer, ("t", 0))
+    topics = [AddPartitionsToTxnTopic("t", [0, 1])]
+    request = AddPartitionsToTxnRequest(
+        [AddPartitionsToTxnTransaction("x", *producer, True, topics)]
+    )
+    response, outcomes = h.coordinator.add_partitions_to_txn(
+        request, Client("c", "", 4), h.wall_ms, h.now_ms
+    )
+    assert outcomes == []
+    (topic,) = response.results_by_transaction[0].topic_results
+    assert [p.partition_error_code for p in topic.results_by_partition] == [
+        0,
+        ErrorCode.TRANSACTION_ABORTABLE,
+    ]
