@@ -159,11 +159,13 @@ def test_follow_goes_on_until_told_to_stop(
 
     writer = threading.Thread(target=write)
     writer.start()
-    deadline = time.monotonic() + 30
-    while len(target.records(unique)) < 100:
-        assert time.monotonic() < deadline
-    stop.set()
-    writer.join()
+    try:
+        deadline = time.monotonic() + 30
+        while len(target.records(unique)) < 100:
+            assert time.monotonic() < deadline
+    finally:
+        stop.set()
+        writer.join()
     process.send_signal(signal.SIGINT)
     assert process.wait(60) == 0
     process.stdout.close()

@@ -162,7 +162,9 @@ class KafkaForTests:
         found: list[Record] = []
         try:
             metadata = consumer.list_topics(topic, timeout=DEFAULT_TIMEOUT_S).topics[topic]
-            waiting = set(metadata.partitions)
+            # A topic that is written to all the time never ends: its end is that of now.
+            ends = {p: self._end(consumer, topic, p) for p in metadata.partitions}
+            waiting = {p for p, end in ends.items() if end}
             consumer.assign([TopicPartition(topic, p, 0) for p in waiting])
             deadline = time.monotonic() + DEFAULT_TIMEOUT_S
             while waiting:
@@ -170,12 +172,23 @@ class KafkaForTests:
                 for message in consumer.consume(1000, _POLL_S):
                     error = message.error()
                     if error is None:
-                        found.append(record_of(message))
+                        record = record_of(message)
+                        if record.offset < ends[record.partition]:
+                            found.append(record)
+                        if record.offset >= ends[record.partition] - 1:
+                            waiting.discard(record.partition)
                     elif error.code() == KafkaError._PARTITION_EOF:
                         waiting.discard(message.partition() or 0)
         finally:
             consumer.close()
         return sorted(found, key=lambda r: (r.partition, r.offset))
+
+    @staticmethod
+    def _end(consumer: Consumer, topic: str, partition: int) -> int:
+        from confluent_kafka import TopicPartition
+
+        where = TopicPartition(topic, partition)
+        return consumer.get_watermark_offsets(where, timeout=DEFAULT_TIMEOUT_S)[1]
 
     # --- waits
 
