@@ -318,6 +318,7 @@ class Broker:
             self.log_directory_failed()
         elif not partition.offline_error:
             partition.advance(partition.log.flushed_end_offset)
+            self.check_log_directory()
         self.settle()
 
     def when_checkpointed(self, acknowledge: Acknowledge) -> None:

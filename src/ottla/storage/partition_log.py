@@ -605,6 +605,8 @@ class PartitionLog:
         point behind them: a power cut that brings some of them back cannot leave a hole. So
         they go with a later call.
         """
+        if not self._is_open and self.log_end_offset == self.log_start_offset:
+            return None  # Nobody has used this log since the start, and nothing is in it.
         self._ensure_open()
         self._producers.remove_expired(wall_ms, self._config.producer_id_expiration_ms)
         segments = self._segments.all
