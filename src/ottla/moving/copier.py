@@ -13,7 +13,7 @@ import time
 import zlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Final, NamedTuple, TypeAlias
+from typing import Final, NamedTuple, TypeAlias, TypeVar
 
 from ottla.batch.record_batch import read_header
 from ottla.client.cluster import Cluster
@@ -60,6 +60,8 @@ class Where(NamedTuple):
     def __str__(self) -> str:
         return f"{self.topic}-{self.partition}"
 
+
+T = TypeVar("T")
 
 #: A produce request on its way: next source offset and batch of each partition in it.
 Sent: TypeAlias = "tuple[Ticket[ProduceResponse], dict[Where, tuple[int, Carried]]]"
@@ -136,6 +138,18 @@ def list_offsets(
     return found
 
 
+def patiently(ask: Callable[[], T]) -> T:
+    """Ask again while leaders are being chosen. Errors: `MoveError` after a minute."""
+    deadline = time.monotonic() + GIVE_UP_S
+    while True:
+        try:
+            return ask()
+        except ClientError as error:
+            if time.monotonic() > deadline:
+                raise MoveError(f"no way on for {GIVE_UP_S:g} s: {error}") from None
+            time.sleep(RETRY_S)
+
+
 class Copier:
     """One source, one target; `state` says where each partition stands."""
 
@@ -152,8 +166,8 @@ class Copier:
 
     def prepare(self, partitions: list[Where]) -> None:
         """Know where each partition stands, after a crash too. Errors: `MoveError`."""
-        starts = list_offsets(self.source, partitions, EARLIEST)
-        ends = list_offsets(self.target, partitions, LATEST)
+        starts = patiently(lambda: list_offsets(self.source, partitions, EARLIEST))
+        ends = patiently(lambda: list_offsets(self.target, partitions, LATEST))
         for where in partitions:
             known = self.state.partitions.get(str(where))
             if known is None:
@@ -174,7 +188,7 @@ class Copier:
 
     def goals(self, partitions: list[Where]) -> dict[Where, int]:
         """The ends of what is committed in the source now."""
-        return list_offsets(self.source, partitions, LATEST, READ_COMMITTED)
+        return patiently(lambda: list_offsets(self.source, partitions, LATEST, READ_COMMITTED))
 
     def copy_until(
         self,
