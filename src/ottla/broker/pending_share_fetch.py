@@ -98,7 +98,8 @@ class PendingShareFetch:
         if self._request.is_gone:
             self._is_over = True
             return
-        left_records = max(1, self._message.max_records)
+        # A request that renews locks asks for no records (KIP-1222).
+        left_records = 0 if self._message.is_renew_ack else max(1, self._message.max_records)
         allowance = self._request.broker.budget.response_allowance(
             self._request.connection.held_bytes
         )
@@ -229,11 +230,9 @@ class PendingShareFetch:
             acquisition_lock_timeout_ms=settings.share_record_lock_duration_ms
         )
         topics: dict[bytes, ShareFetchableTopicResponse] = {}
-        for slot in [*self._acknowledged, *found]:
+        for slot in dict.fromkeys([*self._acknowledged, *found]):
             data = found.pop(slot, None)
             if data is None:
-                if slot not in self._acknowledged:
-                    continue
                 data = PartitionData(slot[1])
             code = self._acknowledged.get(slot)
             if code is not None:

@@ -28,6 +28,7 @@ Deciding (each returns an Outcome):
         (`outcome.producer` is set: append as that producer's transaction)
     offset_delete(OffsetDeleteRequest, waiter)
     delete_group(group_id, waiter): the reply is a DeletableGroupResult
+    change_share_topics(group_id, added, removed)
     delete_topics(names): a list of (group id, Outcome) without replies
     consumer_heartbeat(ConsumerGroupHeartbeatRequest, client, waiter, wall_ms, mono_ms)
     share_heartbeat(ShareGroupHeartbeatRequest, client, waiter, wall_ms, mono_ms)
@@ -47,7 +48,7 @@ one is converted.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterable
 from typing import Final
 
 from ottla.coordinator import offset_decisions
@@ -73,7 +74,7 @@ from ottla.coordinator.share_group import ShareGroup
 from ottla.coordinator.share_group_protocol import SESSION, ShareProtocol
 from ottla.coordinator.share_group_protocol import check_request as check_share_request
 from ottla.coordinator.timers import TimerKey
-from ottla.coordinator.topic_catalog import TopicCatalog
+from ottla.coordinator.topic_catalog import TopicCatalog, TopicInfo
 from ottla.wire.errors import ErrorCode
 from ottla.wire.messages import (
     consumer_group_describe,
@@ -301,6 +302,8 @@ class GroupCoordinator(GroupOffsets):
         consumer = self._consumer_groups.get(group_id)
         if consumer is not None:
             return describe_consumer(consumer, self._topics)
+        if not group_id:
+            return consumer_group_describe.DescribedGroup(ErrorCode.INVALID_GROUP_ID)
         known = "is not a consumer group" if self._is_known(group_id) else "not found"
         return consumer_group_describe.DescribedGroup(
             error_code=ErrorCode.GROUP_ID_NOT_FOUND,
@@ -437,12 +440,29 @@ class GroupCoordinator(GroupOffsets):
         group = self._share_groups.get(group_id)
         if group is not None:
             return describe_share(group, self._topics)
+        if not group_id:
+            return share_group_describe.DescribedGroup(ErrorCode.INVALID_GROUP_ID)
         known = "is not a share group" if self._is_known(group_id) else "not found"
         return share_group_describe.DescribedGroup(
             error_code=ErrorCode.GROUP_ID_NOT_FOUND,
             error_message=f"Group {group_id} {known}.",
             group_id=group_id,
         )
+
+    def change_share_topics(
+        self,
+        group_id: str,
+        added: Iterable[tuple[TopicInfo, int]] = (),
+        removed: Collection[bytes] = (),
+    ) -> Outcome:
+        """Note that offsets of a share group were set (with its partition each) or deleted.
+
+        A group that is not there is made.
+        """
+        out = Outcome()
+        group = self._share_groups.get(group_id) or ShareGroup(group_id)
+        self._share.change_topics(group, added, removed, out)
+        return out
 
     def share_group(self, group_id: str) -> ShareGroup | None:
         """The share group of this id; to be read only."""

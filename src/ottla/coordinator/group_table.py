@@ -82,6 +82,10 @@ class GroupTable:
     def _is_known(self, group_id: str) -> bool:
         return self._find(group_id) is not None
 
+    def has_group(self, group_id: str) -> bool:
+        """Whether there is a group of this id, of whatever type."""
+        return self._find(group_id) is not None
+
     def _find(self, group_id: str) -> AnyGroup | None:
         """The group of this id, of whatever type."""
         return (

@@ -31,6 +31,8 @@ class ShareMember:
 @dataclass(slots=True)
 class ShareGroup:
     group_id: str
+    #: Whether it has an epoch; without one only remains of a deleted group are left.
+    is_known: bool = False
     group_epoch: int = 0
     assignment_epoch: int = 0
     assignment_timestamp_ms: int = 0
@@ -50,11 +52,12 @@ class ShareGroup:
     @property
     def is_gone(self) -> bool:
         """Whether nothing is left, as after the tombstones of a deleted group."""
-        return not (self.group_epoch or self.members or self.target or self.assignment_epoch)
+        return not (self.is_known or self.members or self.target or self.assignment_epoch)
 
     # --- replay
 
     def replay_epoch(self, value: records.ShareGroupMetadataValue | None) -> None:
+        self.is_known = value is not None
         self.group_epoch = 0 if value is None else value.epoch
         self.metadata_hash = 0 if value is None else value.metadata_hash
 

@@ -6,6 +6,7 @@ Timers (`TimerKey.kind`): "share-session", per member.
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterable
 from dataclasses import replace
 from typing import Final
 
@@ -175,6 +176,26 @@ class ShareProtocol:
                 records.ShareGroupStatePartitionMetadataKey(group.group_id),
                 topics_record(noted),
             )
+
+    def change_topics(
+        self,
+        group: ShareGroup,
+        added: Iterable[tuple[TopicInfo, int]],
+        removed: Collection[bytes],
+        out: Outcome,
+    ) -> None:
+        """Add partitions to those that the group has offsets in, and take topics away."""
+        if not group.is_known:
+            out.write(
+                records.ShareGroupMetadataKey(group.group_id), records.ShareGroupMetadataValue()
+            )
+        noted = {t: known for t, known in group.initialized.items() if t not in removed}
+        for topic, partition in added:
+            _, known = noted.get(topic.topic_id, (topic.name, frozenset[int]()))
+            noted[topic.topic_id] = (topic.name, known | {partition})
+        if noted != group.initialized:
+            key = records.ShareGroupStatePartitionMetadataKey(group.group_id)
+            out.write(key, topics_record(noted))
 
     def _assign(
         self,

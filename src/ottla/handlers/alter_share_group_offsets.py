@@ -11,6 +11,7 @@ from ottla.broker.authorizer import Operation
 from ottla.broker.coordinator_log import when_all_visible
 from ottla.broker.request import Parked
 from ottla.coordinator.share_coordinator import ShareKey
+from ottla.coordinator.topic_catalog import TopicInfo
 from ottla.handlers.authorization import may_touch_topic, require_group
 from ottla.handlers.share_offsets import require_empty_group
 from ottla.wire.errors import ErrorCode
@@ -31,9 +32,10 @@ def handle(
 ) -> Parked:
     """The group goes on from the offsets given, durably."""
     require_group(request, Operation.READ, message.group_id)
-    require_empty_group(broker, message.group_id)
+    require_empty_group(broker, message.group_id, may_be_new=True)
     response = AlterShareGroupOffsetsResponse()
-    touched = []
+    touched = [broker.coordinators.group_partition(message.group_id)]
+    added: list[tuple[TopicInfo, int]] = []
     share_groups = broker.share_groups
     for wanted in message.topics:
         topic = broker.metadata.topics.get(wanted.topic_name)
@@ -53,6 +55,7 @@ def handle(
                 )
                 code = share_groups.apply(key, outcome)
                 touched.append(share_groups.state_partition(key))
+                added.append((TopicInfo(topic.name, topic.id, 0), one.partition_index))
             rows.append(
                 AlterShareGroupOffsetsResponsePartition(
                     one.partition_index, code, code.name if code else None
@@ -63,5 +66,7 @@ def handle(
                 wanted.topic_name, topic.id if topic is not None else bytes(16), rows
             )
         )
+    outcome = broker.coordinators.groups.change_share_topics(message.group_id, added)
+    broker.coordinators.apply_group_outcome(message.group_id, outcome)
     when_all_visible(touched, lambda _: request.complete(response))
     return Parked.LATER

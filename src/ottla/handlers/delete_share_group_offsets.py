@@ -29,9 +29,10 @@ def handle(
 ) -> Parked:
     """Nothing is known of the topics any more, durably."""
     require_group(request, Operation.DELETE, message.group_id)
-    require_empty_group(broker, message.group_id)
+    require_empty_group(broker, message.group_id, may_be_new=False)
     response = DeleteShareGroupOffsetsResponse()
-    touched = []
+    touched = [broker.coordinators.group_partition(message.group_id)]
+    removed: list[bytes] = []
     share_groups = broker.share_groups
     for wanted in message.topics:
         topic = broker.metadata.topics.get(wanted.topic_name)
@@ -50,7 +51,10 @@ def handle(
             ]
             touched += [share_groups.state_partition(key) for key in keys]
             row.error_code = share_groups.forget(keys)
+            removed.append(topic.id)
         if row.error_code:
             row.error_message = ErrorCode(row.error_code).name
+    outcome = broker.coordinators.groups.change_share_topics(message.group_id, (), removed)
+    broker.coordinators.apply_group_outcome(message.group_id, outcome)
     when_all_visible(touched, lambda _: request.complete(response))
     return Parked.LATER

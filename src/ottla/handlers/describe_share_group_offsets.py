@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 
 from ottla.broker.authorizer import Operation, Resource
 from ottla.coordinator.share_coordinator import ShareKey
+from ottla.coordinator.share_group import ShareGroup
 from ottla.handlers.authorization import is_allowed, may_touch_topic
 from ottla.wire.errors import ErrorCode
 from ottla.wire.messages.describe_share_group_offsets import (
     DescribeShareGroupOffsetsRequest,
-    DescribeShareGroupOffsetsRequestGroup,
     DescribeShareGroupOffsetsRequestTopic,
     DescribeShareGroupOffsetsResponse,
     DescribeShareGroupOffsetsResponseGroup,
@@ -37,29 +37,24 @@ def handle(
         if not is_allowed(request, Operation.DESCRIBE, Resource.GROUP, group.group_id):
             answer.error_code = ErrorCode.GROUP_AUTHORIZATION_FAILED
             continue
-        if broker.coordinators.groups.share_group(group.group_id) is None:
+        known = broker.coordinators.groups.share_group(group.group_id)
+        if known is None and group.topics is None:
             answer.error_code = ErrorCode.GROUP_ID_NOT_FOUND
             answer.error_message = f"Group {group.group_id} not found."
             continue
-        for topic in _topics(broker, group):
+        for topic in group.topics if group.topics is not None else all_topics(known):
             if may_touch_topic(request, Operation.DESCRIBE, topic.topic_name):
                 answer.topics.append(_describe(broker, group.group_id, topic))
     return response
 
 
-def _topics(
-    broker: Broker, group: DescribeShareGroupOffsetsRequestGroup
-) -> list[DescribeShareGroupOffsetsRequestTopic]:
-    """Those asked for; all the group has begun to read when none is named."""
-    if group.topics is not None:
-        return group.topics
-    found: dict[bytes, list[int]] = {}
-    for key in broker.share_groups.coordinator.keys_of(group.group_id):
-        found.setdefault(key.topic_id, []).append(key.partition)
+def all_topics(group: ShareGroup | None) -> list[DescribeShareGroupOffsetsRequestTopic]:
+    """All that the group has offsets in, or is to read from."""
+    if group is None:
+        return []
     return [
-        DescribeShareGroupOffsetsRequestTopic(topic.name, indexes)
-        for topic_id, indexes in found.items()
-        if (topic := broker.metadata.topics_by_id.get(topic_id)) is not None
+        DescribeShareGroupOffsetsRequestTopic(name, sorted(indexes))
+        for name, indexes in sorted(group.initialized.values())
     ]
 
 

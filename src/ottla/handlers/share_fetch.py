@@ -54,9 +54,7 @@ def handle(broker: Broker, request: RequestContext, message: ShareFetchRequest) 
             [(t.topic_id, i) for t in message.forgotten_topics_data for i in t.partitions],
         )
         if message.is_renew_ack:
-            # Such a request only renews: it asks for no records.
             message.max_wait_ms = 0
-            message.max_records = 0
     PendingShareFetch(request, message, session, acknowledged, epoch == OPEN_EPOCH).start()
     return Parked.LATER
 

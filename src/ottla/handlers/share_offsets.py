@@ -10,12 +10,12 @@ if TYPE_CHECKING:
     from ottla.broker.broker import Broker
 
 
-def require_empty_group(broker: Broker, group_id: str) -> None:
-    """Refuse the request unless the share group exists and has no members."""
+def require_empty_group(broker: Broker, group_id: str, *, may_be_new: bool) -> None:
+    """Refuse the request unless the share group has no members, and perhaps is not there."""
     if not group_id:
         raise RequestError(ErrorCode.INVALID_GROUP_ID)
     group = broker.coordinators.groups.share_group(group_id)
-    if group is None:
+    if group is None and (not may_be_new or broker.coordinators.groups.has_group(group_id)):
         raise RequestError(ErrorCode.GROUP_ID_NOT_FOUND, f"Group {group_id} not found.")
-    if group.members:
+    if group is not None and group.members:
         raise RequestError(ErrorCode.NON_EMPTY_GROUP, "The group is not empty.")

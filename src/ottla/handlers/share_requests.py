@@ -47,8 +47,10 @@ def check_batches(batches: list[AcknowledgeBatch]) -> ErrorCode:
     previous = -1
     for batch in batches:
         count = batch.last_offset - batch.first_offset + 1
-        if batch.first_offset <= previous or count <= 0:
+        if count <= 0:
             return ErrorCode.INVALID_REQUEST
+        if batch.first_offset <= previous:
+            return ErrorCode.INVALID_RECORD_STATE  # It was acknowledged just now.
         if len(batch.types) not in (1, count) or not _TYPES.issuperset(batch.types):
             return ErrorCode.INVALID_REQUEST
         previous = batch.last_offset

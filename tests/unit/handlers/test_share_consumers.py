@@ -339,7 +339,10 @@ def test_offsets_are_set_and_deleted_while_the_group_is_empty(core: Core) -> Non
         DescribeShareGroupOffsetsRequest([DescribeShareGroupOffsetsRequestGroup("g")]), 1
     )
     assert gone.groups[0].error_code == ErrorCode.GROUP_ID_NOT_FOUND
-    assert client.call(alter, 0).error_code == ErrorCode.GROUP_ID_NOT_FOUND
+    assert client.call(delete, 0).error_code == ErrorCode.GROUP_ID_NOT_FOUND
+    assert client.call(alter, 0).error_code == 0  # makes the group
+    core.restart()
+    assert offsets(core).start_offset == 1
 
 
 def test_a_deleted_topic_takes_its_progress_along(core: Core) -> None:
@@ -437,3 +440,14 @@ def test_answers_wait_until_progress_is_durable(make_core: Callable[..., Core]) 
     assert waits.read() is None
     core.flush()
     assert waits.read() is not None
+
+
+def test_a_request_that_renews_acquires_nothing(core: Core) -> None:
+    sharer = Sharer(core, prepare(core, "a"))
+    sharer.fetch()
+    core.client().call(produce("t", batch("b")), 9)
+    request = sharer.request(acknowledge=FetchedBatch(0, 0, [RENEW]))
+    request.is_renew_ack = True
+    response = sharer.client.call(request, 2)
+    (data,) = response.responses[0].partitions
+    assert (data.acknowledge_error_code, data.acquired_records) == (0, [])
