@@ -31,6 +31,14 @@ SETTINGS: Final = {
     "log.flush.offset.checkpoint.interval.ms": "150",
     "log.retention.check.interval.ms": "400",
     "auto.create.topics.enable": "false",
+    # Small, so that logs roll and are compacted all the time.
+    "log.segment.bytes": "12000",
+    "log.index.interval.bytes": "500",
+    "log.segment.delete.delay.ms": "20",
+    "log.cleaner.backoff.ms": "60",
+    "log.cleaner.min.cleanable.ratio": "0.01",
+    "offsets.topic.segment.bytes": "1500",
+    "transaction.state.log.segment.bytes": "2000",
 }
 
 

@@ -126,6 +126,8 @@ class RecordingFileSystem:
         self._names = os.open(f"{side}/{NAMES_FILE}", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
         if is_new and inner.is_directory(root):
             self._take_as_durable(root)
+        elif not is_new:
+            self._record_what_was_missed(root)
 
     def _resume(self) -> None:
         from simulation.reverting import replay_names
@@ -145,6 +147,24 @@ class RecordingFileSystem:
                 number = self._number_new_file(path)
                 shutil.copyfile(path, f"{self._side}/{number}")
         self._record("sync_directory", directory)
+
+    def _record_what_was_missed(self, directory: str) -> None:
+        """The kill may have come between a change of a name and its record."""
+        if directory == self._root:
+            for path in [p for p in self._numbers if not self._inner.exists(p)]:
+                self._forget_name(path)
+        for name in self._inner.list_directory(directory):
+            path = f"{directory}/{name}"
+            if self._inner.is_directory(path):
+                self._record("make_directory", path)
+                self._record_what_was_missed(path)
+            elif path not in self._numbers:
+                number = self._number_new_file(path)
+                self._unsynced[number] = _Unsynced(number, is_unknown=True)
+
+    def _forget_name(self, path: str) -> None:
+        self._numbers.pop(path, None)
+        self._record("remove", path)
 
     def _record(self, *change: str | int) -> None:
         os.write(self._names, json.dumps(change).encode() + b"\n")
@@ -196,8 +216,7 @@ class RecordingFileSystem:
     def remove(self, path: str) -> None:
         with self._lock:
             self._inner.remove(path)
-            self._numbers.pop(path, None)
-            self._record("remove", path)
+            self._forget_name(path)
 
     def remove_tree(self, path: str) -> None:
         with self._lock:

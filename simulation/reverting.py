@@ -64,8 +64,9 @@ def revert(root: str, side: str, rng: random.Random | None) -> list[str]:
     for path in sorted(visible):
         node = disk.node_at("/data" + path[len(root) :])
         assert isinstance(node, FileNode)
-        before[path] = Path(path).read_bytes() if os.path.exists(path) else b""
-        node.content = bytearray(before[path])
+        if os.path.exists(path):  # else killed between a rename and its record
+            before[path] = Path(path).read_bytes()
+            node.content = bytearray(before[path])
     if rng is None:
         disk.lose_everything_unsynced()
     else:

@@ -47,6 +47,7 @@ class BrokerProcess:
         self.side = directory / "side"
         self._state = directory / "state"
         self._log = (directory / "broker.log").open("ab")
+        self._errors = (directory / "errors.log").open("ab")
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self.port = free.getsockname()[1]
@@ -70,7 +71,7 @@ class BrokerProcess:
             env={**os.environ, "OTTLA_STATE_DIR": str(self._state)},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
-            stderr=self._log,
+            stderr=self._errors,
         )
         assert self._process.stdout is not None
         for line in self._process.stdout:
@@ -78,7 +79,10 @@ class BrokerProcess:
             if b"is ready" in line:
                 break
         else:
-            raise AssertionError(f"the broker did not start: {self.log_text()[-2000:]}")
+            self._process.stdout.close()
+            status = self._process.wait()
+            self._process = None
+            raise AssertionError(f"no start, status {status}: {self.log_text()[-3000:]}")
         self._listener = threading.Thread(target=self._listen, args=(self._process.stdout,))
         self._listener.start()
 
@@ -114,10 +118,13 @@ class BrokerProcess:
         if self._process is not None:
             self.kill()
         self._log.close()
+        self._errors.close()
 
     def log_text(self) -> str:
+        """What the broker has said, its errors last."""
         self._log.flush()
-        return Path(self._log.name).read_text(errors="replace")
+        names = (self._log.name, self._errors.name)
+        return "".join(Path(name).read_text(errors="replace") for name in names)
 
 
 class Load:

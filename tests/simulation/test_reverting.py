@@ -141,3 +141,39 @@ def test_locks_and_paths_outside_are_passed_on(places: tuple[str, str], tmp_path
     assert disk.is_directory(root)
     assert disk.file_size(f"{root}/.lock") == 0
     assert disk.free_bytes(root) > 0
+
+
+def test_names_that_a_kill_kept_from_being_recorded(places: tuple[str, str]) -> None:
+    root, side = places
+    Path(root).mkdir()
+    disk = start(places)
+    file = disk.open(f"{root}/a", create=True)
+    file.write_at([b"durable"], 0)
+    file.sync()
+    file.close()
+    disk.sync_directory(root)
+    # Killed right after the system did it, and before it was recorded.
+    Path(root, "a").rename(Path(root, "b"))
+    Path(root, "c").write_bytes(b"new")
+    disk = start(places)
+    assert disk.list_directory(root) == ["b", "c"]
+    file = disk.open(f"{root}/c")
+    file.write_at([b"er"], 3)
+    file.close()
+    revert(root, side, None)
+    assert {p.name: p.read_bytes() for p in Path(root).iterdir()} == {"a": b"durable"}
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_durable_bytes_survive_an_unrecorded_rename(places: tuple[str, str], seed: int) -> None:
+    root, side = places
+    Path(root).mkdir()
+    disk = start(places)
+    file = disk.open(f"{root}/a", create=True)
+    file.write_at([b"durable"], 0)
+    file.sync()
+    file.close()
+    disk.sync_directory(root)
+    Path(root, "a").rename(Path(root, "b"))
+    revert(root, side, random.Random(seed))
+    assert Path(root, "a").read_bytes() == b"durable"

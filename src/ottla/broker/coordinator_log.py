@@ -133,7 +133,10 @@ def read_partition(partition: Partition) -> Iterator[tuple[BatchHeader, Record]]
         if isinstance(found, ColdRead):
             found = found.run()
         if not found.size:
-            return
+            if found.upper_offset <= offset:
+                return
+            # Compaction left nothing in this segment, and a cold read ends with it.
+            offset = found.upper_offset
         for buffer in found.buffers:
             for position, header in headers(buffer):
                 offset = header.next_offset
