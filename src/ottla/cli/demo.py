@@ -57,12 +57,14 @@ def run(args: argparse.Namespace) -> int:
     return status
 
 
-def add_connection_arguments(parser: argparse.ArgumentParser) -> None:
+def add_connection_arguments(
+    parser: argparse.ArgumentParser, default: str = "$KAFKA_BOOTSTRAP_SERVERS or localhost:9092"
+) -> None:
     parser.add_argument(
         "--bootstrap-servers",
         "--bootstrap-server",
         metavar="HOST:PORT,…",
-        help="the brokers to ask first (default: $KAFKA_BOOTSTRAP_SERVERS or localhost:9092)",
+        help=f"the brokers to ask first (default: {default})",
     )
     parser.add_argument(
         "--command-config",
