@@ -32,7 +32,7 @@ PROTOCOLS: Final = {
 }
 LOAD_PER_S: Final = 400
 #: A shorter one may be the machine's.
-PAUSE_MS: Final = 120
+PAUSE_MS: Final = 50
 
 
 class Member:
@@ -72,7 +72,7 @@ class Member:
 
     def _run(self) -> None:
         while not self._stop.is_set():
-            for message in self._consumer.consume(200, 0.05):
+            for message in self._consumer.consume(50, 0.01):
                 if message.error() is None:
                     seen = self.read.setdefault(message.partition() or 0, [])
                     seen.append((time.monotonic(), message.offset() or 0))
