@@ -54,7 +54,8 @@ def run(
     if settings is not None and why_own:
         raise LabError(f"The lab {name} only runs on a broker of its own: {why_own}.")
     start = time.monotonic()
-    screen.say(f"{screen.paint(name, 'bold')}: {LABS[name]}")
+    screen.say(screen.paint(f"lab {name}", "bold"))
+    screen.say(LABS[name])
     with _bench(settings, screen, is_fast, getattr(module, "BROKER", {})) as bench:
         screen.say(screen.paint(f"on {_kafka_text(bench)}", "dim"))
         module.run(bench)
