@@ -143,6 +143,7 @@ class Bench:
                 group_id=self.unique("reading"),
                 enable_auto_commit=False,
                 enable_partition_eof=True,
+                fetch_wait_max_ms=20,  # the end is told by an empty answer
                 auto_offset_reset="earliest",
                 isolation_level="read_committed" if is_committed else "read_uncommitted",
             )
