@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -76,7 +77,7 @@ class Bench:
         """Add a sentence to the verdict, and show it."""
         self.checks.append(Check(sentence, holds))
         mark = self.screen.paint("✓", "green") if holds else self.screen.paint("✗", "red")
-        self.screen.say(f"  {mark} {sentence}")
+        self.screen.say(f"  {mark} " + "\n    ".join(textwrap.wrap(sentence, 74)))
 
     # --- clients
 

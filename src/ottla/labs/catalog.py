@@ -49,6 +49,8 @@ def run(
     Without settings the lab starts a throw-away broker. A module has `run(bench)`, and may
     have `BROKER`, settings of that broker, and `OWN_ONLY`, why it runs on no other.
     """
+    from confluent_kafka import KafkaException
+
     module = importlib.import_module(f"ottla.labs.{name}")
     why_own = runs_alone(name)
     if settings is not None and why_own:
@@ -58,7 +60,10 @@ def run(
     screen.say(LABS[name])
     with _bench(settings, screen, is_fast, getattr(module, "BROKER", {})) as bench:
         screen.say(screen.paint(f"on {_kafka_text(bench)}", "dim"))
-        module.run(bench)
+        try:
+            module.run(bench)
+        except KafkaException as error:
+            raise LabError(f"{bench.bootstrap_servers} says: {error.args[0].str()}") from None
     verdict = "holds" if bench.holds else "fails"
     seconds = time.monotonic() - start
     good = sum(check.holds for check in bench.checks)
