@@ -30,6 +30,12 @@ CLASSES = {
     "kafka-metadata-quorum": "org.apache.kafka.tools.MetadataQuorumCommand",
     "kafka-configs": "kafka.admin.ConfigCommand",
     "kafka-acls": "org.apache.kafka.tools.AclCommand",
+    "kafka-broker-api-versions": "org.apache.kafka.tools.BrokerApiVersionsCommand",
+    "kafka-features": "org.apache.kafka.tools.FeatureCommand",
+    "kafka-groups": "org.apache.kafka.tools.GroupsCommand",
+    "kafka-leader-election": "org.apache.kafka.tools.LeaderElectionCommand",
+    "kafka-share-groups": "org.apache.kafka.tools.consumer.group.ShareGroupCommand",
+    "kafka-transactions": "org.apache.kafka.tools.TransactionsCommand",
 }
 #: Tools whose lines come in an order that changes from run to run in Java.
 UNORDERED = {"kafka-acls", "kafka-delete-records"}
@@ -45,6 +51,7 @@ MASKS = {
     r"TopicId: [\w-]{22}": "TopicId: ID",
     r"\b1[6-9]\d{11}\b": "TIME",
     r"HighWatermark:( +)\d+": r"HighWatermark:\1N",
+    r"Epoch: \d+$": "Epoch: N",
 }
 
 
@@ -108,7 +115,7 @@ def members(apache_kafka: ApacheKafka, prepared: Path) -> Iterator[None]:
 
 def masked(tool: str, text: str) -> str:
     for pattern, mask in MASKS.items():
-        text = re.sub(pattern, mask, text)
+        text = re.sub(pattern, mask, text, flags=re.MULTILINE)
     # Kafka prints the stack after some of its sentences; ours have none.
     lines = [line for line in text.splitlines() if not re.match(r"\tat |java\.lang\.", line)]
     if tool in UNORDERED:
