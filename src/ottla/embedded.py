@@ -121,6 +121,7 @@ class Broker:
             self._thread.join()
             self._forget()
             raise error
+        self._pid = os.getpid()
         atexit.register(self.stop)
         return self
 
@@ -132,6 +133,9 @@ class Broker:
         if self._thread is None:
             return
         atexit.unregister(self.stop)
+        if os.getpid() != self._pid:
+            self._thread = None  # a forked child: the broker and its data are its parent's
+            return
         assert self._loop is not None
         assert self._stop is not None
         try:
@@ -156,7 +160,8 @@ class Broker:
 
     def _run(self, settings: dict[str, str], ready: threading.Event) -> None:
         try:
-            with asyncio.Runner() as runner:
+            # Whatever loop policy the program has set: this one is what we are tried on.
+            with asyncio.Runner(loop_factory=asyncio.SelectorEventLoop) as runner:
                 runner.run(self._serve(settings, ready))
         except StartError as error:
             self._error = error

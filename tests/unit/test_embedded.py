@@ -121,6 +121,25 @@ def test_a_program_that_forgets_to_stop_leaves_nothing(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="[not-on-this-platform] no fork")
+def test_a_forked_child_leaves_its_parents_broker_alone(tmp_path: Path) -> None:
+    program = (
+        "import os, sys, ottla\n"
+        "broker = ottla.Broker().start()\n"
+        "if os.fork() == 0:\n"
+        "    sys.exit()\n"
+        "os.wait()\n"
+        "print(len(os.listdir(os.environ['TMPDIR'])))\n"
+    )
+    environment = {**os.environ, "TMPDIR": str(tmp_path), "PYTHONWARNINGS": "ignore"}
+    ended = subprocess.run(
+        [sys.executable, "-c", program],
+        env=environment, capture_output=True, text=True, timeout=LIMIT_S, check=False,
+    )  # fmt: skip
+    assert (ended.stdout, ended.stderr, ended.returncode) == ("1\n", "", 0)
+    assert contents(tmp_path) == []
+
+
 def test_importing_the_package_loads_nothing() -> None:
     program = "import ottla, sys; print('asyncio' in sys.modules, ottla.__version__)"
     ended = subprocess.run(

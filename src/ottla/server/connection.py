@@ -414,7 +414,7 @@ class ClientConnection(asyncio.BufferedProtocol):
             self._report_unsent()
         silence = now_ms - self.last_active_ms
         may_stall = self._transport.is_closing() or (self._frame is not None and self._is_reading)
-        if silence > (stall_limit_ms if may_stall else max_idle_ms) and max_idle_ms >= 0:
+        if (may_stall and silence > stall_limit_ms) or 0 <= max_idle_ms < silence:
             self._transport.abort()
 
 
