@@ -66,8 +66,8 @@ def refuse_factor(factor: int) -> str:
     """The sentence for a replication factor that one node cannot keep."""
     return (
         f"Replication factor {factor} is larger than 1: the embedded broker is one node and "
-        "keeps one copy of each record. For more copies use Apache Kafka as the engine, on "
-        "several nodes."
+        "keeps one copy of each record. For more copies use Apache Kafka as the engine: "
+        "`ottla cluster up` starts three nodes on this machine."
     )
 
 

@@ -63,6 +63,17 @@ VERBS: Final = {
     "version": Verb("ottla.cli.version", "print the version"),
 }
 
+#: How the overview groups the verbs; those in no chapter come last.
+_CHAPTERS: Final = {
+    "A broker here": ("up", "ps", "down", "reset", "run", "cluster"),
+    "Look and change": (
+        "topics", "produce", "consume", "groups", "configs", "offsets", "acls", "sql", "search",
+        "move", "shell", "context",
+    ),
+    "See it at work": ("demo", "dash", "lab", "console", "gateway"),
+    "Find out": ("plan", "verify", "doctor", "dlq", "api-coverage", "chaos"),
+}  # fmt: skip
+
 _EPILOG: Final = """\
 Kafka's own tools come along: kafka-topics, kafka-console-producer,
 kafka-console-consumer, kafka-consumer-groups and more.
@@ -117,8 +128,15 @@ def _run(arguments: list[str]) -> int:
 
 def _overview() -> str:
     lines = [f"Ottla {__version__}: the whole Kafka platform on this machine.", ""]
-    lines += ["usage: ottla VERB …", ""]
-    lines += [f"  {name:<12}{verb.summary}" for name, verb in available().items() if verb.is_listed]
+    lines += ["usage: ottla VERB …"]
+    listed = {name: verb for name, verb in available().items() if verb.is_listed}
+    width = max(map(len, listed)) + 2
+    for title, first in _CHAPTERS.items():
+        names = [name for name in first if name in listed]
+        lines += ["", f"{title}:"] if names else []
+        lines += [f"  {name:<{width}}{listed.pop(name).summary}" for name in names]
+    lines += ["", "And:"] if listed else []
+    lines += [f"  {name:<{width}}{verb.summary}" for name, verb in listed.items()]
     return "\n".join([*lines, "", _EPILOG])
 
 
