@@ -43,8 +43,13 @@ def write_replacement(filesystem: FileSystem, path: str, content: Buffer) -> Non
 
 def put_replacement(filesystem: FileSystem, path: str) -> None:
     """The second half: when it raises, `path` may hold either content, durably or not."""
-    filesystem.rename(path + TEMPORARY, path)
+    rename_replacement(filesystem, path)
     safety.sync_replaced_name(filesystem, path.rpartition("/")[0])
+
+
+def rename_replacement(filesystem: FileSystem, path: str) -> None:
+    """`path` has the new content; the name is not durable."""
+    filesystem.rename(path + TEMPORARY, path)
 
 
 def read_file(filesystem: FileSystem, path: str) -> bytes | None:

@@ -7,10 +7,12 @@ from itertools import pairwise
 from typing import NamedTuple
 
 from ottla.storage import safety
-from ottla.storage.cleaner import SourceSegment
+from ottla.storage.cleaner import CompactionPlan, LastOfProducer, SourceSegment
 from ottla.storage.log_config import LogConfig
 from ottla.storage.open_files import OpenFiles
+from ottla.storage.producer_state import ProducerStates
 from ottla.storage.segment import Segment
+from ottla.storage.transaction_index import AbortedTransaction
 
 
 class Cleanable(NamedTuple):
@@ -66,3 +68,28 @@ def find_cleanable(
             dirty += segment.size
         found.append(SourceSegment(segment.base_offset, end, segment.path, segment.size))
     return Cleanable(found, clean, dirty, first_dirty_timestamp)
+
+
+def plan_round(
+    directory: str,
+    cleanable: Cleanable,
+    config: LogConfig,
+    first_dirty_offset: int,
+    aborted: Sequence[AbortedTransaction],
+    producers: ProducerStates,
+    wall_ms: int,
+    max_keys: int,
+) -> CompactionPlan:
+    """Everything that one round of compaction needs to know."""
+    return CompactionPlan(
+        directory,
+        tuple(cleanable.segments),
+        first_dirty_offset,
+        tuple(aborted),
+        {state.producer_id: LastOfProducer(state.last_offset, state.epoch) for state in producers},
+        wall_ms,
+        config.delete_retention_ms,
+        config.segment_bytes,
+        config.index_interval_bytes,
+        max_keys,
+    )

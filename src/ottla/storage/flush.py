@@ -12,7 +12,7 @@ from typing import NamedTuple, Protocol
 
 from ottla.seams.filesystem import FileSystem
 from ottla.storage import safety
-from ottla.storage.checkpoints import write_atomically
+from ottla.storage.checkpoints import rename_replacement, write_replacement
 from ottla.storage.open_files import Handle
 
 
@@ -72,23 +72,35 @@ class FlushTicket:
 
     def run(self) -> None:
         """Sync everything; called in a worker thread. Raises `OSError`."""
-        for path, handle in self.durable.files:
+        durable = self.durable
+        for path, handle in durable.files:
             if handle is not None:
                 safety.sync_appended_data(handle.file)
             else:
                 self._sync_by_path(path)
-        for path, content in self.durable.replacements:
-            try:
-                write_atomically(
-                    self._filesystem, path, content() if callable(content) else content
-                )
-            except FileNotFoundError:
-                self.missing.append(path)
-        for directory in self.durable.directories:
-            try:
-                safety.sync_new_names(self._filesystem, directory)
-            except FileNotFoundError:
-                self.missing.append(directory)
+        replaced = [self._replace(path, content) for path, content in durable.replacements]
+        for directory in durable.directories:
+            self._sync_names(directory, safety.sync_new_names)
+        for renamed_in in dict.fromkeys(replaced):
+            if renamed_in is not None and renamed_in not in durable.directories:
+                self._sync_names(renamed_in, safety.sync_replaced_name)
+
+    def _replace(self, path: str, content: bytes | Callable[[], bytes]) -> str | None:
+        """The directory whose name leads to other content now."""
+        directory = path.rpartition("/")[0]
+        try:
+            write_replacement(self._filesystem, path, content() if callable(content) else content)
+            rename_replacement(self._filesystem, path)
+        except FileNotFoundError:
+            self.missing.append(path)
+            return None
+        return directory
+
+    def _sync_names(self, directory: str, sync: Callable[[FileSystem, str], None]) -> None:
+        try:
+            sync(self._filesystem, directory)
+        except FileNotFoundError:
+            self.missing.append(directory)
 
     def _sync_by_path(self, path: str) -> None:
         try:

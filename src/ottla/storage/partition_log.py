@@ -15,12 +15,8 @@ from ottla.batch.control import TransactionMarker
 from ottla.batch.record_batch import LOG_OVERHEAD, NO_TIMESTAMP, BatchHeader, assign
 from ottla.seams.filesystem import Buffer
 from ottla.storage import producer_snapshot, recovery, safety
-from ottla.storage.cleaner import (
-    Compaction,
-    CompactionPlan,
-    LastOfProducer,
-)
-from ottla.storage.compaction_plan import Cleanable, find_cleanable
+from ottla.storage.cleaner import Compaction
+from ottla.storage.compaction_plan import Cleanable, find_cleanable, plan_round
 from ottla.storage.directory_checkpoint import LogCheckpoint
 from ottla.storage.directory_state import DirectoryState
 from ottla.storage.errors import AppendError, LogOfflineError, OffsetOutOfRangeError
@@ -425,6 +421,7 @@ class PartitionLog:
 
     def _prepare_checkpoint(self) -> None:
         active = self._segments.active
+        had_transactions = active.written[2] > 0
         try:
             written = active.write_indexes(self._files)
         except OSError:
@@ -432,8 +429,8 @@ class PartitionLog:
             self._wants_checkpoint = False
             return
         self._unflushed.note_written(*written)
-        # The transaction index may be new.
-        self._unflushed.note_new_names(self.directory)
+        if active.written[2] and not had_transactions:
+            self._unflushed.note_new_names(self.directory)
         self._add_snapshot()
 
     def finish_flush(self, ticket: FlushTicket, error: OSError | None) -> None:
@@ -655,18 +652,15 @@ class PartitionLog:
         cleanable = self.cleanable(wall_ms)
         if not cleanable.is_due(self._config, wall_ms):
             return None
-        sources = cleanable.segments
-        aborted = self.aborted_transactions(sources[0].base_offset, sources[-1].end_offset)
-        plan = CompactionPlan(
+        first, last = cleanable.segments[0], cleanable.segments[-1]
+        plan = plan_round(
             self.directory,
-            tuple(sources),
+            cleanable,
+            self._config,
             self.first_dirty_offset,
-            tuple(aborted),
-            {p.producer_id: LastOfProducer(p.last_offset, p.epoch) for p in self._producers},
+            self.aborted_transactions(first.base_offset, last.end_offset),
+            self._producers,
             wall_ms,
-            self._config.delete_retention_ms,
-            self._config.segment_bytes,
-            self._config.index_interval_bytes,
             max_keys,
         )
         return Compaction(self._files.filesystem, plan)

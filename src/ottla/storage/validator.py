@@ -16,12 +16,18 @@ from ottla.batch.compression import Codec
 from ottla.batch.control import TransactionMarker, transaction_marker
 from ottla.batch.errors import CorruptBatchError
 from ottla.batch.record_batch import (
+    CODEC_MASK,
+    CONTROL_FLAG,
+    LOG_OVERHEAD,
+    NO_PRODUCER_ID,
     NO_TIMESTAMP,
+    TRANSACTIONAL_FLAG,
     BatchHeader,
     Record,
     build_batch,
     has_valid_crc,
     headers,
+    read_header,
     records,
 )
 from ottla.storage.errors import AppendError, RecordError
@@ -63,12 +69,8 @@ class Checked(NamedTuple):
 def check(data: bytearray | memoryview, config: LogConfig, origin: Origin, wall_ms: int) -> Checked:
     """The batches in `data`, or in what replaces it. Raises `AppendError`."""
     try:
-        if origin is Origin.COORDINATOR:
-            checked = Checked(data, [(p, h, _marker(data, p, h)) for p, h in headers(data)])
-        else:
-            checked = Checked(data, [(p, h, None) for p, h in headers(data)])
-            if origin is Origin.CLIENT and len(checked.batches) > 1:
-                raise _invalid("A partition's records must be exactly one record batch")
+        checked = Checked(data, _batches(data, origin))
+        if origin is not Origin.COORDINATOR:
             for position, header, _ in checked.batches:
                 if origin is Origin.CLIENT and header.base_offset != 0:
                     raise _invalid(f"The base offset of the batch is {header.base_offset}, not 0")
@@ -78,16 +80,36 @@ def check(data: bytearray | memoryview, config: LogConfig, origin: Origin, wall_
                 checked = _with_codec(checked, _CODECS[config.compression_type])
     except CorruptBatchError as error:
         raise AppendError(error.code, error.message) from None
-    if not checked.batches:
-        raise _invalid("There is no batch to append")
-    for _, header, _ in checked.batches:
-        _check_size(header, config)
+    if checked.data is not data or origin is Origin.COORDINATOR:
+        for _, header, _ in checked.batches:
+            _check_size(header, config)
     if len(checked.data) > config.segment_bytes:
         raise AppendError(
             ErrorCode.RECORD_LIST_TOO_LARGE,
             f"{len(checked.data)} bytes do not fit into a segment of {config.segment_bytes}",
         )
     return checked
+
+
+def _batches(
+    data: bytearray | memoryview, origin: Origin
+) -> list[tuple[int, BatchHeader, TransactionMarker | None]]:
+    """At least one batch, and not more than the origin may send."""
+    if origin is Origin.COORDINATOR:
+        return [(p, h, _marker(data, p, h)) for p, h in headers(data)]
+    if origin is Origin.CLIENT and data:
+        # Nearly every append is just this.
+        header = read_header(data)
+        if header.batch_length + LOG_OVERHEAD == len(data):
+            return [(0, header, None)]
+    batches: list[tuple[int, BatchHeader, TransactionMarker | None]] = [
+        (p, h, None) for p, h in headers(data)
+    ]
+    if not batches:
+        raise _invalid("There is no batch to append")
+    if origin is Origin.CLIENT and len(batches) > 1:
+        raise _invalid("A partition's records must be exactly one record batch")
+    return batches
 
 
 def _marker(
@@ -118,21 +140,22 @@ def _check_client_batch(
 ) -> None:
     if not has_valid_crc(data, position, header):
         raise AppendError(ErrorCode.CORRUPT_MESSAGE, "The record batch has a wrong CRC")
-    if header.is_control:
+    attributes = header.attributes
+    if attributes & CONTROL_FLAG:
         raise _invalid("Clients may not write control batches")
     if header.record_count < 1 or header.record_count != header.last_offset_delta + 1:
         raise _invalid(
             f"The batch claims {header.record_count} records and a last offset delta of "
             f"{header.last_offset_delta}"
         )
-    if header.compression > Codec.ZSTD:
+    if attributes & CODEC_MASK > Codec.ZSTD:
         raise _invalid(f"Unknown compression codec {header.compression}")
-    if header.has_producer_id:
+    if header.producer_id > NO_PRODUCER_ID:
         if header.base_sequence < 0:
             raise _invalid(
                 f"Sequence {header.base_sequence} of producer {header.producer_id} is negative"
             )
-    elif header.is_transactional:
+    elif attributes & TRANSACTIONAL_FLAG:
         raise _invalid("A transactional batch needs a producer id")
     if not config.is_log_append_time:
         _check_timestamps(data, position, header, config, wall_ms)

@@ -5,8 +5,11 @@ from __future__ import annotations
 import pytest
 from tests.unit.storage.harness import NOW_MS, LogFactory, info_of
 
+from ottla.batch.checksum import crc32c
 from ottla.batch.control import TransactionMarker, build_marker_batch
 from ottla.batch.record_batch import Record, build_batch, headers, records
+from ottla.storage.cleaner import Compaction
+from ottla.storage.errors import CorruptLogError, LogOfflineError
 from ottla.storage.partition_log import PartitionLog
 from ottla.storage.safety import sync_swapped_names
 from ottla.storage.validator import Origin
@@ -288,3 +291,139 @@ def test_a_crash_while_swapping_is_completed_at_the_next_start(
     once_more = logs.open(recovery_point=6, **COMPACTED)
     assert everything(once_more) == everything(again)
     assert logs.names(".swap") == []
+
+
+def planned(log: PartitionLog) -> Compaction:
+    compaction = log.begin_compaction(NOW_MS)
+    assert compaction is not None
+    return compaction
+
+
+def leftovers(logs: LogFactory) -> list[str]:
+    return [name for name in logs.names() if name.endswith((".swap", ".cleaned"))]
+
+
+def test_work_is_done_in_bounded_steps(logs: LogFactory) -> None:
+    log = logs.open(**COMPACTED)
+    for i in range(30):
+        put(log, *[(f"key-{j}", "x" * 1_000 + str(i)) for j in range(40)])
+    seal(log)
+    compaction = planned(log)
+    steps = 0
+    while not compaction.step():
+        steps += 1
+    assert steps > 6
+    assert compaction.bytes_after < compaction.bytes_before / 20
+    log.finish_compaction(compaction)
+    assert len(everything(log)) == 40
+
+
+def test_large_groups_are_cleaned_one_by_one(logs: LogFactory) -> None:
+    log = logs.open(**COMPACTED, segment_bytes=700)
+    for i in range(12):
+        put(log, *[(f"own-{i}-{j}", "x" * 20) for j in range(10)])
+    put(log, ("own-0-0", "y"))
+    seal(log)
+    compact(log)
+    assert len(log.segments) > 6
+    assert len(everything(log)) == 120
+    assert leftovers(logs) == [f"{0:020d}.replaces.swap"]
+
+
+def test_damage_ends_the_round_and_changes_nothing(logs: LogFactory) -> None:
+    log = logs.open(**COMPACTED)
+    put(log, ("a", "1"), ("b", "1"))
+    put(log, ("a", "2"))
+    seal(log)
+    logs.overwrite(f"{0:020d}.log", 70, b"\xee")
+    with pytest.raises(CorruptLogError):
+        planned(log).run()
+    assert leftovers(logs) == []
+    assert log.first_dirty_offset == 0
+
+
+def test_damage_found_while_writing_leaves_nothing_behind(logs: LogFactory) -> None:
+    log = logs.open(**COMPACTED)
+    put(log, ("a", "1"), ("b", "1"))
+    seal(log)
+    compact(log)
+    put(log, ("a", "2"))
+    seal(log)
+    # The first pass reads the dirty part only, the second one all.
+    logs.overwrite(f"{0:020d}.log", 70, b"\xee")
+    with pytest.raises(CorruptLogError):
+        planned(log).run()
+    assert [n for n in leftovers(logs) if "replaces" not in n] == []
+
+
+def test_records_that_cannot_be_unpacked_end_the_round(logs: LogFactory) -> None:
+    log = logs.open(**COMPACTED)
+    put(log, ("a", "1"), ("b", "1"))
+    seal(log)
+    name = f"{0:020d}.log"
+    content = bytearray(logs.content(name))
+    content[61] = 0x7E  # the first record's length
+    content[17:21] = crc32c(memoryview(content)[21:]).to_bytes(4, "big")
+    logs.overwrite(name, 0, bytes(content))
+    with pytest.raises(CorruptLogError):
+        planned(log).run()
+
+
+def test_a_round_that_retention_overtook_changes_nothing(logs: LogFactory) -> None:
+    log = logs.open(**COMPACTED)
+    put(log, ("a", "1"), ("a", "2"))
+    seal(log)
+    put(log, ("a", "3"))
+    compaction = planned(log)
+    compaction.run()
+    log.advance_log_start_offset(2)
+    seal(log)
+    job = log.apply_retention(NOW_MS)
+    assert job is not None
+    job.run()
+    assert log.finish_compaction(compaction) is None
+    assert everything(log) == [(2, "a", "3")]
+    again = logs.open(recovery_point=3, log_start_offset=2, **COMPACTED)
+    assert everything(again) == [(2, "a", "3")]
+
+
+def test_a_swap_that_fails_takes_the_directory_offline_until_a_restart_completes_it(
+    logs: LogFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = logs.open(**COMPACTED)
+    put(log, ("a", "1"), ("a", "2"))
+    seal(log)
+    compaction = planned(log)
+    compaction.run()
+
+    def fail(*_: object) -> None:
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr("ottla.storage.safety.sync_swapped_names", fail)
+    with pytest.raises(LogOfflineError):
+        log.finish_compaction(compaction)
+    monkeypatch.undo()
+    logs.forget_state()
+    again = logs.open(recovery_point=2, **COMPACTED)
+    assert everything(again) == [(1, "a", "2")]
+
+
+def test_a_control_batch_of_another_kind_stays(logs: LogFactory) -> None:
+    log = logs.open(**COMPACTED)
+    control = build_batch(
+        [Record(0, NOW_MS, b"\0\0\0\x02", b"\0\0")], control=True, producer_id=9, producer_epoch=0
+    )
+    log.append(control, leader_epoch=0, wall_ms=NOW_MS, origin=Origin.COORDINATOR)
+    put(log, ("a", "1"), ("a", "2"))
+    seal(log)
+    compact(log)
+    assert batch_offsets(log) == [(0, 0, 1), (1, 2, 1)]
+
+
+def test_topics_that_are_not_compacted_are_left_alone(logs: LogFactory) -> None:
+    log = logs.open()
+    put(log, ("a", "1"), ("a", "2"))
+    seal(log)
+    assert log.begin_compaction(NOW_MS) is None
+    assert log.cleanable(NOW_MS).dirty_ratio == 1.0
+    assert logs.open().cleanable(NOW_MS).dirty_ratio == 0.0

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import random
+import shutil
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from simulation.disk import SimulatedDisk
 from tests.unit.storage.harness import NOW_MS, batch, flush, read_all
 
 from ottla.seams.real import RealFileSystem
@@ -165,3 +168,134 @@ def test_log_start_offsets_become_durable_by_the_directorys_ticket(opener: Opene
     assert log.durable_log_start_offset == 3
     opener.crash()
     assert opener().logs["orders", 0].log_start_offset == 3
+
+
+def test_the_directory_of_another_node_is_refused(opener: Opener) -> None:
+    opener().close()
+    opener.opened.clear()
+    with pytest.raises(DirectoryRefusedError, match="belongs to node 1"):
+        opener(Identity("cluster", 2, "directory"))
+
+
+def test_an_existing_identity_stays(opener: Opener) -> None:
+    opener().close()
+    opener.opened.clear()
+    assert opener(Identity("another", 1, "another")).identity == IDENTITY
+
+
+@pytest.mark.parametrize("content", [None, b"", b"ottla-checkpoint 1\ncrc32c 00000000\n"])
+def test_without_a_sound_checkpoint_nothing_is_touched(
+    opener: Opener, content: bytes | None
+) -> None:
+    directory = opener()
+    log = directory.create_log("orders", 0, TOPIC_ID, LogConfig(), NOW_MS)
+    log.append(batch(5), leader_epoch=0, wall_ms=NOW_MS)
+    opener.crash()
+    path = Path(opener.path) / "ottla-checkpoint"
+    path.unlink()
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(DirectoryRefusedError, match="ottla-checkpoint is"):
+        opener()
+
+
+def test_a_new_topic_of_the_same_name_knows_nothing_of_the_old_one(opener: Opener) -> None:
+    directory = opener()
+    log = directory.create_log("orders", 0, TOPIC_ID, LogConfig(), NOW_MS)
+    log.append(batch(50), leader_epoch=0, wall_ms=NOW_MS)
+    log.checkpoint()
+    log.advance_log_start_offset(40)
+    directory.request_checkpoint()
+    flush_directory(directory)
+    directory.delete_log("orders", 0, bytes(16)).run()
+    log = directory.create_log("orders", 0, bytes(16), LogConfig(), NOW_MS)
+    log.append(batch(3), leader_epoch=0, wall_ms=NOW_MS)
+    flush(log)
+    opener.crash()
+    again = opener().logs["orders", 0]
+    assert again.topic_id == bytes(16)
+    assert read_all(again) == [0, 1, 2]
+
+
+def test_a_log_that_does_not_say_whose_it_is_is_set_aside(opener: Opener) -> None:
+    directory = opener()
+    log = directory.create_log("orders", 0, TOPIC_ID, LogConfig(), NOW_MS)
+    log.append(batch(5), leader_epoch=0, wall_ms=NOW_MS)
+    opener.crash()
+    (Path(opener.path) / "orders-0" / "partition.metadata").unlink()
+    again = opener()
+    assert again.topic_id_of("orders", 0) is None
+    sentence = again.set_aside("orders", 0, bytes(16))
+    assert "set aside" in sentence
+    assert ("orders", 0) not in again.logs
+    assert [p.name for p in Path(opener.path).iterdir() if p.is_dir()] == [
+        f"orders-0.{bytes(16).hex()}-stray"
+    ]
+    again.request_checkpoint()
+    flush_directory(again)
+
+
+def test_deleted_logs_that_a_stop_left_behind_are_removed_later(opener: Opener) -> None:
+    directory = opener()
+    directory.create_log("orders", 0, TOPIC_ID, LogConfig(), NOW_MS)
+    directory.delete_log("orders", 0, bytes(16))
+    opener.crash()
+    opener()
+    assert opener.report.leftovers is not None
+    opener.report.leftovers.run()
+    assert [p for p in Path(opener.path).iterdir() if p.is_dir()] == []
+
+
+def test_a_log_unknown_to_the_checkpoint_of_a_clean_stop_is_recovered(opener: Opener) -> None:
+    directory = opener()
+    log = directory.create_log("orders", 0, TOPIC_ID, LogConfig(), NOW_MS)
+    log.append(batch(5), leader_epoch=0, wall_ms=NOW_MS)
+    directory.close()
+    opener.opened.clear()
+    source, copy = (Path(opener.path) / name for name in ("orders-0", "copied-0"))
+    shutil.copytree(source, copy)
+    again = opener()
+    assert opener.report.is_clean
+    assert read_all(again.logs["copied", 0]) == [0, 1, 2, 3, 4]
+
+
+def test_only_one_ticket_is_out_at_a_time(opener: Opener) -> None:
+    directory = opener()
+    assert directory.begin_flush() is None
+    directory.request_checkpoint()
+    ticket = directory.begin_flush()
+    assert ticket is not None
+    directory.request_checkpoint()
+    assert directory.begin_flush() is None
+    ticket.run()
+    directory.finish_flush(ticket, None)
+    directory.finish_flush(ticket, OSError(5, "comes too late"))
+    assert directory.state.reason is None
+    flush_directory(directory)
+
+
+def test_a_directory_that_cannot_be_written_is_let_go(tmp_path: Path) -> None:
+    disk = SimulatedDisk(random.Random(0), capacity_bytes=10)
+    with pytest.raises(OSError, match="No space"):
+        LogDirectory.open(disk, "/data", IDENTITY)
+    disk.capacity_bytes = None
+    LogDirectory.open(disk, "/data", IDENTITY)
+
+
+def test_a_relative_path_will_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    directory = LogDirectory.open(RealFileSystem(), "data", IDENTITY)
+    directory.load(lambda _: LogConfig(), NOW_MS)
+    directory.close()
+    assert (tmp_path / "data" / "meta.properties").exists()
+
+
+def test_an_empty_log_that_nobody_uses_is_not_opened_by_retention(opener: Opener) -> None:
+    directory = opener()
+    directory.create_log("orders", 0, TOPIC_ID, LogConfig(), NOW_MS)
+    directory.close()
+    opener.opened.clear()
+    again = opener()
+    assert again.logs["orders", 0].apply_retention(NOW_MS) is None
+    assert len(again.files) == 0
+    assert again.checkpoint_candidates() == []

@@ -15,9 +15,12 @@ from tests.unit.storage.harness import (
     read_all,
 )
 
+from ottla.batch.checksum import crc32c
+from ottla.batch.control import TransactionMarker, build_marker_batch
 from ottla.storage.directory_state import SYNC_FAILED_MARK
 from ottla.storage.errors import CorruptLogError
 from ottla.storage.partition_log import PartitionLog
+from ottla.storage.validator import Origin
 
 FIRST = "00000000000000000000"
 
@@ -189,3 +192,144 @@ def test_a_sealed_segment_gets_its_lost_indexes_back(logs: LogFactory, suffix: s
     assert "was lost" in again.problems[0]
     assert logs.content(f"{FIRST}{suffix}") == before
     assert read_all(again) == list(range(180))
+
+
+def test_a_log_whose_first_segment_is_lost_starts_again(logs: LogFactory) -> None:
+    log = logs.open(segment_bytes=500)
+    fill(log, 12)
+    (Path(logs.directory) / f"{FIRST}.log").unlink()
+    again = logs.open(segment_bytes=500)
+    assert again.log_end_offset == 0
+    assert "lies behind the end of the log" in again.problems[0]
+    fill(again, 2)
+    assert read_all(again) == list(range(6))
+
+
+def test_an_empty_segment_that_the_log_went_on_without_goes(logs: LogFactory) -> None:
+    log = logs.open()
+    fill(log, 5)
+    log.checkpoint()
+    (Path(logs.directory) / f"{9:020d}.log").touch()
+    again = logs.open(recovery_point=15)
+    assert [segment.base_offset for segment in again.segments] == [0]
+    assert read_all(again) == list(range(15))
+
+
+def test_damaged_leader_epochs_are_reported_and_learnt_again(logs: LogFactory) -> None:
+    log = logs.open()
+    fill(log, 3)
+    log.checkpoint()
+    (Path(logs.directory) / "leader-epoch-checkpoint").write_bytes(b"nonsense")
+    again = logs.open()
+    assert "leader-epoch-checkpoint" in again.problems[0]
+    assert again.leader_epoch == 0
+
+
+@pytest.mark.parametrize("position", [7, 15])
+def test_offsets_and_epochs_that_decayed_end_the_log(logs: LogFactory, position: int) -> None:
+    """No checksum covers the first sixteen bytes of a batch."""
+    log = logs.open()
+    log.append(batch(3), leader_epoch=4, wall_ms=NOW_MS)
+    size = log.size
+    log.append(batch(3), leader_epoch=4, wall_ms=NOW_MS)
+    logs.overwrite(f"{FIRST}.log", size + position, b"\x01")
+    again = logs.open()
+    assert again.log_end_offset == 3
+    assert "follow" in again.problems[0] or "descends" in again.problems[0]
+
+
+def test_producers_are_learnt_again_from_earlier_segments(logs: LogFactory) -> None:
+    log = logs.open(segment_bytes=500)
+    for i in range(20):
+        data = batch(2, producer_id=5, producer_epoch=0, base_sequence=2 * i)
+        log.append(data, leader_epoch=0, wall_ms=NOW_MS)
+    log.checkpoint()
+    for name in logs.names(".snapshot")[1:]:
+        (Path(logs.directory) / name).write_bytes(b"damaged")
+    again = logs.open(segment_bytes=500, recovery_point=40)
+    assert any("damaged" in problem or "truncated" in problem for problem in again.problems)
+    state = again.producers.get(5)
+    assert state is not None
+    assert state.last_sequence == 39
+
+
+def test_damage_in_earlier_segments_is_no_reason_not_to_start(logs: LogFactory) -> None:
+    log = logs.open(segment_bytes=500)
+    fill(log, 20)
+    log.checkpoint()
+    end = log.log_end_offset
+    for name in logs.names(".snapshot"):
+        (Path(logs.directory) / name).unlink()
+    logs.overwrite(f"{FIRST}.log", 0, b"\xee" * 61)
+    again = logs.open(segment_bytes=500, recovery_point=end)
+    assert again.log_end_offset == end
+    assert again.problems
+    base = again.segments[1].base_offset
+    assert read_all(again, start=base) == list(range(base, end))
+
+
+def test_lost_indexes_of_a_damaged_segment_are_built_as_far_as_possible(logs: LogFactory) -> None:
+    log = logs.open(segment_bytes=1_000, index_interval_bytes=150)
+    fill(log, 30)
+    log.checkpoint()
+    end = log.log_end_offset
+    (Path(logs.directory) / f"{FIRST}.index").unlink()
+    logs.overwrite(f"{FIRST}.log", log.segments[0].size // 2, b"\xee" * 200)
+    again = logs.open(segment_bytes=1_000, index_interval_bytes=150, recovery_point=end)
+    assert len(again.problems) == 2
+    assert again.log_end_offset == end
+    assert len(offsets_in(info_of(again.read(0, 200, end)))) >= 3
+
+
+def test_the_end_of_a_damaged_segment_may_hold_no_tail(logs: LogFactory) -> None:
+    log = logs.open(index_interval_bytes=1_000_000)
+    fill(log, 20)
+    log.checkpoint()
+    size = size_of(logs, f"{FIRST}.log")
+    logs.overwrite(f"{FIRST}.log", size // 2, b"\xee" * (size // 2))
+    again = logs.open(recovery_point=60)
+    assert again.log_end_offset == 60
+    assert [segment.base_offset for segment in again.segments] == [0, 60]
+    assert size_of(logs, f"{FIRST}.log") == size
+    fill(again, 1)
+    assert read_all(again, start=60) == [60, 61, 62]
+
+
+def test_a_control_batch_that_cannot_be_read_is_reported(logs: LogFactory) -> None:
+    log = logs.open()
+    marker = build_marker_batch(
+        TransactionMarker(True, 0), producer_id=1, producer_epoch=0, timestamp_ms=NOW_MS
+    )
+    log.append(marker, leader_epoch=0, wall_ms=NOW_MS, origin=Origin.COORDINATOR)
+    content = bytearray(logs.content(f"{FIRST}.log"))
+    content[-8] = 0x7F  # within the marker's value
+    content[66:70] = b"\x7f\x7f\x7f\x7f"
+    content[17:21] = crc32c(memoryview(content)[21:]).to_bytes(4, "big")
+    logs.overwrite(f"{FIRST}.log", 0, bytes(content))
+    again = logs.open()
+    assert "Control batch at 0" in again.problems[0]
+
+
+def test_transactions_of_the_tail_are_learnt_again(logs: LogFactory) -> None:
+    log = logs.open(segment_bytes=400)
+    transaction = {"producer_id": 1, "producer_epoch": 0, "transactional": True}
+    for round_ in range(6):
+        data = batch(2, base_sequence=2 * round_, **transaction)
+        log.append(data, leader_epoch=0, wall_ms=NOW_MS)
+        marker = build_marker_batch(
+            TransactionMarker(round_ % 2 == 0, 0),
+            producer_id=1,
+            producer_epoch=0,
+            timestamp_ms=NOW_MS,
+        )
+        log.append(marker, leader_epoch=0, wall_ms=NOW_MS, origin=Origin.COORDINATOR)
+        if round_ == 3:
+            log.checkpoint()
+    wanted = log.aborted_transactions(0, 18)
+    assert [entry.first_offset for entry in wanted] == [3, 9, 15]
+    for point in (0, 12):
+        again = logs.open(segment_bytes=400, recovery_point=point)
+        assert again.aborted_transactions(0, 18) == wanted
+        assert again.last_stable_offset(18) == 18
+    # Once more, over the transaction indexes that the last start wrote.
+    assert logs.open(segment_bytes=400).aborted_transactions(0, 18) == wanted
