@@ -287,7 +287,7 @@ class Talk:
             return self.named(MADE_UP[name], value)
         if name == "port" and value == self.port:
             return "<port>"
-        if value in NOW:
+        if isinstance(value, int) and value in NOW:
             return "<now>"
         return value
 

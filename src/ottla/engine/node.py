@@ -53,6 +53,7 @@ class Node:
         self.process: subprocess.Popen[bytes] | None = None
         self.is_paused = False
         self._log_start = 0
+        self._guard: subprocess.Popen[bytes] | None = None
 
     @property
     def is_broker(self) -> bool:
@@ -105,6 +106,29 @@ class Node:
                 start_new_session=True,  # Ctrl-C is for us, who stop it in order
             )
         self.is_paused = False
+        self._watch_over(self.process.pid)
+
+    def _watch_over(self, pid: int) -> None:
+        """See to it that the node goes when we go, however that happens.
+
+        A shell waits for the end of a pipe that only we hold open.
+        """
+        self._dismiss_guard()
+        self._guard = subprocess.Popen(
+            ["sh", "-c", "cat; kill -CONT $0; kill $0", str(pid)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+
+    def _dismiss_guard(self) -> None:
+        if self._guard is not None:
+            self._guard.kill()
+            self._guard.wait()
+            if self._guard.stdin is not None:
+                self._guard.stdin.close()
+            self._guard = None
 
     def wait_until_started(self, deadline: float) -> None:
         """Wait for Kafka's own word; `deadline` is in `time.monotonic` seconds.
@@ -140,6 +164,7 @@ class Node:
         except subprocess.TimeoutExpired:
             self.kill()
             return False
+        self._dismiss_guard()
         return True
 
     def kill(self) -> None:
@@ -147,6 +172,7 @@ class Node:
         if self.process is not None and self.is_running:
             self.process.kill()
             self.process.wait()
+        self._dismiss_guard()
         self.is_paused = False
 
     def pause(self) -> None:
