@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+from tests.conftest import ORACLE_PROPERTIES
 
 import ottla
 
@@ -18,8 +19,9 @@ def embedded_broker() -> Iterator[ottla.Broker]:
 
 @pytest.fixture(scope="session")
 def strict_broker() -> Iterator[ottla.Broker]:
-    """Serves just the versions that Apache Kafka 4 serves."""
-    with ottla.Broker(config={"ottla.protocol": "strict"}) as broker:
+    """Serves just the versions that Apache Kafka 4 serves, with an authorizer as it has."""
+    settings = {key: ORACLE_PROPERTIES[key] for key in ("authorizer.class.name", "super.users")}
+    with ottla.Broker(config={"ottla.protocol": "strict", **settings}) as broker:
         yield broker
 
 

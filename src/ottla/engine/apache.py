@@ -269,5 +269,7 @@ class ApacheKafka:
             deadline = time.monotonic() + STOP_TIMEOUT_S
             for node in group:
                 node.wait_until_ended(max(0.0, deadline - time.monotonic()))
+        for node in self.nodes:
+            node.kill()  # there is nothing left of those that have ended by themselves
         if self.is_throw_away:
             shutil.rmtree(self.directory, ignore_errors=True)

@@ -29,6 +29,9 @@ _USER_KEYS: Final = frozenset(
     }
 )
 _IP_KEYS: Final = frozenset({"connection_creation_rate"})
+_WHOLE_KEYS: Final = frozenset(
+    {"producer_byte_rate", "consumer_byte_rate", "connection_creation_rate"}
+)
 
 
 def handle(
@@ -73,6 +76,10 @@ def _check(entry: EntryData) -> dict[str, float | None]:
         raise RequestError(ErrorCode.INVALID_REQUEST, "Empty entity names are not allowed.")
     if "ip" in kinds and len(kinds) > 1:
         raise RequestError(ErrorCode.INVALID_REQUEST, "Invalid entity combination.")
+    if kinds == ["ip"] and not _is_address(entry.entity[0].entity_name):
+        raise RequestError(
+            ErrorCode.INVALID_REQUEST, f"{entry.entity[0].entity_name} is not a valid IP address"
+        )
     allowed = _IP_KEYS if kinds == ["ip"] else _USER_KEYS
     changes: dict[str, float | None] = {}
     for op in entry.ops:
@@ -80,5 +87,17 @@ def _check(entry: EntryData) -> dict[str, float | None]:
             raise RequestError(ErrorCode.INVALID_REQUEST, f"Invalid configuration key {op.key}")
         if not op.remove and op.value <= 0:
             raise RequestError(ErrorCode.INVALID_REQUEST, f"Quota {op.key} must be greater than 0")
+        if not op.remove and op.key in _WHOLE_KEYS and op.value != int(op.value):
+            raise RequestError(ErrorCode.INVALID_REQUEST, f"Quota {op.key} cannot be a fraction")
         changes[op.key] = None if op.remove else op.value
     return changes
+
+
+def _is_address(name: str | None) -> bool:
+    """Whether it is an address (None: the default of all). Names of hosts are not looked up."""
+    from ipaddress import ip_address
+
+    try:
+        return name is None or bool(ip_address(name))
+    except ValueError:
+        return False

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from collections import Counter
 from typing import TYPE_CHECKING, Final
 
 from ottla.broker.authorizer import Operation
@@ -61,8 +60,7 @@ def _decide(broker: Broker, user: str, message: AlterUserScramCredentialsRequest
     for mechanism in [d.mechanism for d in deletions] + [u.mechanism for u in upsertions]:
         if mechanism not in HASHES:
             raise RequestError(ErrorCode.UNSUPPORTED_SASL_MECHANISM, "Unknown SCRAM mechanism")
-    times = Counter([d.mechanism for d in deletions] + [u.mechanism for u in upsertions])
-    if any(n > 1 for n in times.values()):
+    if len(deletions) + len(upsertions) > 1:
         raise RequestError(
             ErrorCode.DUPLICATE_RESOURCE,
             "A user credential cannot be altered twice in the same request",

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ottla.wire.errors import ErrorCode, RequestError
+from ottla.wire.errors import ErrorCode
 from ottla.wire.messages.create_delegation_token import (
     CreateDelegationTokenRequest,
     CreateDelegationTokenResponse,
@@ -23,4 +23,7 @@ def handle(
     broker: Broker, request: RequestContext, message: CreateDelegationTokenRequest
 ) -> CreateDelegationTokenResponse:
     """Refused with DELEGATION_TOKEN_REQUEST_NOT_ALLOWED."""
-    raise RequestError(ErrorCode.DELEGATION_TOKEN_REQUEST_NOT_ALLOWED)
+    kind, _, name = request.connection.principal.partition(":")
+    return CreateDelegationTokenResponse(
+        ErrorCode.DELEGATION_TOKEN_REQUEST_NOT_ALLOWED, kind, name, kind, name, -1, -1, -1
+    )

@@ -45,6 +45,10 @@ def handle(
             raise RequestError(
                 ErrorCode.UNSUPPORTED_VERSION, f"Custom entity type {component.entity_type}"
             )
+        if component.match_type not in (EXACT, DEFAULT, ANY):
+            raise RequestError(
+                ErrorCode.INVALID_REQUEST, f"Unexpected match type: {component.match_type}"
+            )
         wanted[component.entity_type] = component
     if "ip" in wanted and len(wanted) > 1:
         raise RequestError(

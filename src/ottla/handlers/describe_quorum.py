@@ -42,6 +42,9 @@ def handle(
         error_message=None,
         nodes=[Node(broker.node_id, [Listener(request.connection.listener, host, port)])],
     )
+    asked_for = {(t.topic_name, p.partition_index) for t in message.topics for p in t.partitions}
+    if (METADATA_TOPIC, 0) not in asked_for:
+        response.nodes = []
     for topic in message.topics:
         rows = []
         for asked in topic.partitions:

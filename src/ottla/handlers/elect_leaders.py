@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from ottla.broker.authorizer import Operation
 from ottla.handlers.authorization import require_cluster
-from ottla.wire.errors import ErrorCode, RequestError
+from ottla.wire.errors import ErrorCode
 from ottla.wire.messages.elect_leaders import (
     ElectLeadersRequest,
     ElectLeadersResponse,
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 PREFERRED: Final = 0
 UNCLEAN: Final = 1
+UNKNOWN_TYPE: Final = "There is no such type of election."
 
 
 def handle(
@@ -32,7 +33,19 @@ def handle(
     """Nothing changes; each partition named is told why."""
     require_cluster(request, Operation.ALTER)
     if message.election_type not in (PREFERRED, UNCLEAN):
-        raise RequestError(ErrorCode.INVALID_REQUEST)
+        return ElectLeadersResponse(
+            error_code=ErrorCode.INVALID_REQUEST,
+            replica_election_results=[
+                ReplicaElectionResult(
+                    topic.topic,
+                    [
+                        PartitionResult(index, ErrorCode.INVALID_REQUEST, UNKNOWN_TYPE)
+                        for index in topic.partitions
+                    ],
+                )
+                for topic in message.topic_partitions or ()
+            ],
+        )
     response = ElectLeadersResponse()
     for topic in message.topic_partitions or ():
         rows = []

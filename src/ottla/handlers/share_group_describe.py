@@ -25,6 +25,8 @@ def handle(broker: Broker, request: RequestContext, message: ShareGroupDescribeR
     for group_id in message.group_ids:
         if not is_allowed(request, Operation.DESCRIBE, Resource.GROUP, group_id):
             group = DescribedGroup(ErrorCode.GROUP_AUTHORIZATION_FAILED, group_id=group_id)
+        elif not group_id:
+            group = DescribedGroup(ErrorCode.INVALID_GROUP_ID)
         else:
             group = broker.coordinators.groups.describe_share_group(group_id)
             if message.include_authorized_operations and not group.error_code:

@@ -54,7 +54,7 @@ def handle(
             broker.commit_metadata(records)
     return UpdateFeaturesResponse(
         error_message=None,
-        results=[UpdatableFeatureResult(name, error_message=None) for name in levels],
+        results=[UpdatableFeatureResult(name, error_message="NONE") for name in levels],
     )
 
 

@@ -380,6 +380,7 @@ def list_config_resources(talk: Talk) -> None:
         seen = sorted({r.resource_type for r in answer.config_resources})
         talk.note(label, {"error_code": answer.error_code, "kinds": seen})
 
+    talk.topic("listed")
     if talk.version >= 1:
         ask("topics and brokers", 2, 4)
     ask("client metrics", 16)
