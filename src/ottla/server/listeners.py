@@ -180,7 +180,7 @@ def bind(config: BrokerConfig, *, containers: bool = False) -> Listeners:
 def _wanted(config: BrokerConfig) -> list[Endpoint]:
     """The client listeners of the configuration; those of controllers are left out."""
     key = "listeners"
-    text = config.text(key)
+    text = _derived(config) or config.text(key)
     controllers = {name.upper() for name in config.words("controller.listener.names")}
     endpoints = [e for e in parse_endpoints(key, text) if e.name not in controllers]
     if not endpoints:
@@ -201,6 +201,20 @@ def _wanted(config: BrokerConfig) -> list[Endpoint]:
                 f"{protocol}; allowed are {', '.join(SECURITY_PROTOCOLS)}"
             )
     return endpoints
+
+
+def _derived(config: BrokerConfig) -> str | None:
+    """Listeners to go with advertised ones that name others than the default does.
+
+    The images that many compose files are written for derive them so.
+    """
+    if config.is_set("listeners"):
+        return None
+    told = parse_endpoints("advertised.listeners", config.text("advertised.listeners"))
+    default = {e.name for e in parse_endpoints("listeners", config.text("listeners"))}
+    if {endpoint.name for endpoint in told} <= default:
+        return None
+    return ",".join(str(replace(endpoint, host="")) for endpoint in told)
 
 
 def _advertised(config: BrokerConfig, endpoints: list[Endpoint]) -> dict[str, Endpoint]:
@@ -226,11 +240,13 @@ def _warn_of_missing_hosts(
     config: BrokerConfig, endpoints: list[Endpoint], result: Listeners
 ) -> None:
     missing = [e for e in endpoints if not e.host]
-    if missing and config.is_set("listeners"):
+    if missing and (config.is_set("listeners") or _derived(config)):
+        is_safe = all(_authenticates(config, endpoint.name) for endpoint in missing)
+        insecure = "" if is_safe else "--insecure "
         opened = ",".join(str(replace(e, host=e.host or "0.0.0.0")) for e in endpoints)
         result.warnings.append(
             f"{', '.join(map(str, missing))}: without a host, only this machine can connect. "
-            f"To open it to others: --set listeners={opened}"
+            f"To open it to others: {insecure}--set listeners={opened}"
         )
 
 

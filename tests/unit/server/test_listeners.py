@@ -40,7 +40,7 @@ def test_without_a_host_both_loopback_addresses_share_a_port_and_one_warning_tel
     assert len({port for _, port in addresses}) == 1
     assert listeners.bootstrap_servers == f"127.0.0.1:{addresses[0][1]}"
     assert len(listeners.warnings) == 1
-    assert "--set listeners=PLAINTEXT://0.0.0.0:0" in listeners.warnings[0]
+    assert "--insecure --set listeners=PLAINTEXT://0.0.0.0:0" in listeners.warnings[0]
     listeners.close()
 
 
@@ -60,6 +60,25 @@ def test_clients_are_told_the_address_they_came_in_on() -> None:
     listeners = bound(listeners="PLAINTEXT://0.0.0.0:0")
     assert listeners.bound[0].advertise(("192.0.2.7", 9092)) == ("192.0.2.7", 9092)
     assert listeners.bootstrap_servers.startswith("127.0.0.1:")
+    listeners.close()
+
+
+def test_a_compose_file_that_only_advertises_gets_listeners_to_match() -> None:
+    with (
+        socket.create_server(("127.0.0.1", 0)) as one,
+        socket.create_server(("127.0.0.1", 0)) as two,
+    ):
+        ports = one.getsockname()[1], two.getsockname()[1]
+    listeners = bound(
+        listener_security_protocol_map="INSIDE:PLAINTEXT,OUTSIDE:PLAINTEXT",
+        advertised_listeners=f"INSIDE://broker:{ports[0]},OUTSIDE://localhost:{ports[1]}",
+    )
+    assert [(b.name, b.addresses[0]) for b in listeners.bound] == [
+        ("INSIDE", ("127.0.0.1", ports[0])),
+        ("OUTSIDE", ("127.0.0.1", ports[1])),
+    ]
+    assert listeners.bound[0].advertise(("127.0.0.1", 1)) == ("broker", ports[0])
+    assert "0.0.0.0" in listeners.warnings[0]
     listeners.close()
 
 
