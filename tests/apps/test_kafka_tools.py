@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import signal
 import subprocess
@@ -202,3 +203,58 @@ def test_help_fits_into_80_columns(line: str, shell: Shell) -> None:
     text = shell(f"COLUMNS=80 {line}")
     assert text.startswith("usage: kafka-")
     assert max(map(len, text.splitlines())) <= 80
+
+
+def test_keys_go_to_the_partitions_that_java_chooses(shell: Shell, unique: str) -> None:
+    shell(f"kafka-topics --create --topic {unique} --partitions 3")
+    shell(
+        f"kafka-console-producer --topic {unique} --reader-property parse.key=true "
+        "--reader-property key.separator=:",
+        "".join(f"{key}:{key}\n" for key in "abcdefgh"),
+    )
+    # What Apache Kafka's own console producer does with these keys.
+    for partition, keys in enumerate(("fg", "ach", "bde")):
+        read = f"kafka-console-consumer --topic {unique} --partition {partition} --from-beginning"
+        assert shell(f"{read} --max-messages {len(keys)}").split() == list(keys)
+
+
+def test_one_record_after_the_other_is_timed(shell: Shell, unique: str) -> None:
+    lines = shell(f"kafka-e2e-latency $KAFKA_BOOTSTRAP_SERVERS {unique} 20 all 100").splitlines()
+    assert lines[0].startswith("WARNING: Positional argument usage is deprecated")
+    assert lines[1] == (
+        f'Topic "{unique}" does not exist. Will create topic with 1 partition(s) and '
+        "replication factor = 1"
+    )
+    assert re.fullmatch(r"0\t[\d.]+", lines[2])
+    assert re.fullmatch(r"Avg latency: \d+\.\d{4} ms", lines[3])
+    assert re.fullmatch(r"Percentiles: 50th = \d+, 99th = \d+, 99.9th = \d+", lines[4])
+
+
+def test_the_verifiable_clients_tell_every_event(shell: Shell, unique: str) -> None:
+    shell(f"kafka-topics --create --topic {unique} --partitions 1")
+    produced = shell(f"kafka-verifiable-producer --topic {unique} --max-messages 3 --acks -1")
+    events = [json.loads(line) for line in produced.splitlines()]
+    assert [event["name"] for event in events] == [
+        "startup_complete",
+        *["producer_send_success"] * 3,
+        "shutdown_complete",
+        "tool_data",
+    ]
+    assert [(event["value"], event["offset"]) for event in events[1:4]] == [
+        ("0", 0),
+        ("1", 1),
+        ("2", 2),
+    ]
+    assert (events[-1]["sent"], events[-1]["acked"]) == (3, 3)
+
+    consumed = shell(
+        f"kafka-verifiable-consumer --topic {unique} --group-id {unique} --max-messages 3"
+    )
+    told = [json.loads(line) for line in consumed.splitlines()]
+    names = [event["name"] for event in told]
+    assert names[:2] == ["startup_complete", "partitions_assigned"]
+    assert names[-3:] == ["partitions_revoked", "shutdown_complete", "shutdown_requested"]
+    assert sum(event["count"] for event in told if event["name"] == "records_consumed") == 3
+    committed = [event for event in told if event["name"] == "offsets_committed"]
+    assert committed[-1]["offsets"] == [{"topic": unique, "partition": 0, "offset": 3}]
+    assert committed[-1]["success"] is True

@@ -43,7 +43,6 @@ JVM_ONLY: Final = frozenset(
         "metrics.num.samples",
         "metrics.recording.level",
         "metrics.sample.window.ms",
-        "partition.assignment.strategy",
         "partitioner.class",
         "partitioner.ignore.keys",
         "sasl.client.callback.handler.class",
@@ -78,6 +77,13 @@ PRODUCER_ONLY: Final = frozenset(
     }
 )
 
+#: Java's classes of assignors → librdkafka's names.
+ASSIGNORS: Final = {
+    "CooperativeStickyAssignor": "cooperative-sticky",
+    "RangeAssignor": "range",
+    "RoundRobinAssignor": "roundrobin",
+}
+
 _USERNAME = re.compile(r"""username\s*=\s*["']((?:[^"'\\]|\\.)*)["']""")
 _PASSWORD = re.compile(r"""password\s*=\s*["']((?:[^"'\\]|\\.)*)["']""")
 
@@ -103,6 +109,10 @@ def librdkafka_settings(properties: dict[str, str]) -> dict[str, str]:
         elif key == "ssl.keystore.location" and not value.endswith((".p12", ".pfx")):
             settings["ssl.certificate.location"] = value
             settings["ssl.key.location"] = value
+        elif key == "partition.assignment.strategy":
+            settings.update(_assignor(value))
+        elif key == "auto.offset.reset" and value == "none":
+            settings[key] = "error"
         elif key == "ssl.endpoint.identification.algorithm":
             settings[key] = value or "none"
         elif key == "buffer.memory":
@@ -121,3 +131,11 @@ def _credentials(jaas: str) -> dict[str, str]:
         "sasl.username": re.sub(r"\\(.)", r"\1", username[1]),
         "sasl.password": re.sub(r"\\(.)", r"\1", password[1]),
     }
+
+
+def _assignor(classes: str) -> dict[str, str]:
+    """The first assignor that librdkafka has too; it does not mix eager and cooperative ones."""
+    names = [name.strip().rpartition(".")[2] for name in classes.split(",")]
+    known = [ASSIGNORS.get(name, name) for name in names]
+    usable = [name for name in known if name in ASSIGNORS.values()]
+    return {"partition.assignment.strategy": usable[0]} if usable else {}

@@ -146,7 +146,7 @@ def run(arguments: Sequence[str]) -> int:
     payload, key = payload_source(options), key_source(options)
 
     from ottla.cli.workers.measuring import ProducerStatistics
-    from ottla.cli.workers.producing import RecordSender
+    from ottla.cli.workers.producing import Pace, RecordSender
 
     if options.warmup_records > 0:
         print(
@@ -160,7 +160,7 @@ def run(arguments: Sequence[str]) -> int:
             statistic.acknowledged(message)
 
     with RecordSender(servers, properties, defaults, on_acknowledged=on_acknowledged) as sender:
-        pace = _Pace(options.throughput)
+        pace = Pace(options.throughput)
         transaction = _Transaction(sender, options.transaction_duration_ms, is_used=transactions)
         for number in range(options.num_records):
             if number == options.warmup_records > 0:
@@ -182,21 +182,6 @@ def run(arguments: Sequence[str]) -> int:
 
 def _print(line: str) -> None:
     print(line, flush=True)
-
-
-class _Pace:
-    """Keeps to so many records a second."""
-
-    def __init__(self, throughput: float) -> None:
-        self.throughput = throughput
-        self._started = time.monotonic()
-
-    def keep(self, sent: int, sender: RecordSender) -> None:
-        if self.throughput <= 0:
-            return
-        ahead = sent / self.throughput - (time.monotonic() - self._started)
-        if ahead > 0:
-            sender.wait(ahead)
 
 
 class _Transaction:

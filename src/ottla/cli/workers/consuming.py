@@ -16,8 +16,8 @@ from ottla.cli.workers.record_clients import open_consumer
 TICK_S: Final = 0.2
 
 
-def _assign_quietly(*_: object) -> None:
-    """librdkafka assigns by itself when the listener does nothing."""
+def _leave_to_librdkafka(*_: object) -> None:
+    """librdkafka assigns and revokes by itself when the listener does nothing."""
 
 
 class RecordReader:
@@ -37,16 +37,24 @@ class RecordReader:
         )
         self._missing: set[str] = set()
 
-    def subscribe(self, topic: str, on_assign: Callable[..., None] | None = None) -> None:
+    def subscribe(
+        self,
+        topic: str,
+        on_assign: Callable[..., None] = _leave_to_librdkafka,
+        on_revoke: Callable[..., None] = _leave_to_librdkafka,
+    ) -> None:
         """Join the group for a topic, or for a pattern that starts with `^`."""
-        self.subscribe_all([topic], on_assign)
+        self.subscribe_all([topic], on_assign, on_revoke)
 
     def subscribe_all(
-        self, topics: Sequence[str], on_assign: Callable[..., None] | None = None
+        self,
+        topics: Sequence[str],
+        on_assign: Callable[..., None] = _leave_to_librdkafka,
+        on_revoke: Callable[..., None] = _leave_to_librdkafka,
     ) -> None:
         """Join the group for several topics."""
         try:
-            self.consumer.subscribe(list(topics), on_assign=on_assign or _assign_quietly)
+            self.consumer.subscribe(list(topics), on_assign=on_assign, on_revoke=on_revoke)
         except KafkaException as error:
             names = ", ".join(topics)
             raise CommandError(f"Cannot subscribe to {names}: {error.args[0].str()}.") from None

@@ -29,9 +29,11 @@ class RecordSender:
         defaults: dict[str, Any],
         *,
         on_acknowledged: Callable[[Message], object] | None = None,
+        on_refused: Callable[[KafkaError, Message], object] | None = None,
     ) -> None:
         self.producer, self._watch = open_producer(servers, properties, defaults)
         self._on_acknowledged = on_acknowledged
+        self._on_refused = on_refused or self._report
         self.sent = 0
         self.failures = 0
 
@@ -90,6 +92,9 @@ class RecordSender:
                 self._on_acknowledged(message)
             return
         self.failures += 1
+        self._on_refused(error, message)
+
+    def _report(self, error: KafkaError, message: Message) -> None:
         if self.failures <= MAX_REPORTS:
             size = len(message.value() or b"")
             print(
@@ -112,5 +117,21 @@ class RecordSender:
             self.producer.flush(5)
             return
         self.flush()
-        if self.failures > MAX_REPORTS:
+        if self.failures > MAX_REPORTS and self._on_refused == self._report:
             print(f"{self.failures} messages could not be sent.", file=sys.stderr)
+
+
+class Pace:
+    """Keeps to so many records a second; to no pace at all below one."""
+
+    def __init__(self, throughput: float) -> None:
+        self.throughput = throughput
+        self._started = time.monotonic()
+
+    def keep(self, sent: int, sender: RecordSender) -> None:
+        """Wait until `sent` records are due."""
+        if self.throughput <= 0:
+            return
+        ahead = sent / self.throughput - (time.monotonic() - self._started)
+        if ahead > 0:
+            sender.wait(ahead)

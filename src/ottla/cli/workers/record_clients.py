@@ -56,6 +56,8 @@ def open_producer(
     watch = Reachability(servers)
     settings: dict[str, Any] = {
         "client.id": "console-producer",
+        # As Java's clients choose, so that a key is in the same partition for all.
+        "partitioner": "murmur2_random",
         **_common(servers, watch),
         **defaults,
         **librdkafka_settings(properties),
