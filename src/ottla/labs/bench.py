@@ -114,6 +114,11 @@ class Bench:
         found = AdminClient(self.client()).list_topics(topic, timeout=ANSWER_TIMEOUT_S)
         return list(found.topics[topic].partitions)
 
+    def topics(self) -> set[str]:
+        from confluent_kafka.admin import AdminClient
+
+        return set(AdminClient(self.client()).list_topics(timeout=ANSWER_TIMEOUT_S).topics)
+
     def produce(self, topic: str, pairs: Sequence[tuple[str | None, str]], **config: Any) -> None:
         """All (key, value) pairs are acknowledged afterwards. Errors: LabError."""
         from confluent_kafka import Producer
