@@ -13,6 +13,7 @@ import shutil
 import tempfile
 import threading
 from collections.abc import Mapping
+from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Final, Self
 
@@ -55,6 +56,7 @@ class Broker:
     ) -> None:
         self._data_dir = None if data_dir is None else os.fspath(data_dir)
         self._temporary: str | None = None
+        self._directory = ""
         self._strongest = dict(config or {})
         self._strongest.setdefault("listeners", f"PLAINTEXT://localhost:{port}")
         if durability is not None:
@@ -84,6 +86,13 @@ class Broker:
         return int(self.bootstrap_servers.rpartition(":")[2])
 
     @property
+    def directory(self) -> Path:
+        """Where the data lives, in Kafka's layout. Errors: StartError when it is not running."""
+        if not self._directory:
+            raise StartError("the broker is not running; it has no directory")
+        return Path(self._directory)
+
+    @property
     def metrics_port(self) -> int:
         """Port of /metrics on 127.0.0.1; 0 unless `ottla.metrics.port` was configured."""
         return self._metrics_port
@@ -110,6 +119,7 @@ class Broker:
             settings.setdefault("ottla.durability", "page-cache")
         else:
             settings["log.dirs"] = os.path.abspath(self._data_dir)
+        self._directory = settings["log.dirs"]
         ready = threading.Event()
         self._thread = threading.Thread(
             target=self._run, args=(settings, ready), name="ottla-broker", daemon=True
@@ -153,7 +163,7 @@ class Broker:
     def _forget(self) -> None:
         self._thread = self._loop = self._stop = self._error = None
         self._control = self._driver = None
-        self._bootstrap_servers = ""
+        self._bootstrap_servers = self._directory = ""
         if self._temporary is not None:
             shutil.rmtree(self._temporary, ignore_errors=True)
             self._temporary = None

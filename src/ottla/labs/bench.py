@@ -119,8 +119,17 @@ class Bench:
 
         return set(AdminClient(self.client()).list_topics(timeout=ANSWER_TIMEOUT_S).topics)
 
-    def produce(self, topic: str, pairs: Sequence[tuple[str | None, str]], **config: Any) -> None:
-        """All (key, value) pairs are acknowledged afterwards. Errors: LabError."""
+    def produce(
+        self,
+        topic: str,
+        pairs: Sequence[tuple[str | None, str]],
+        timestamp_ms: int = 0,
+        **config: Any,
+    ) -> None:
+        """All (key, value) pairs are acknowledged afterwards. Errors: LabError.
+
+        A timestamp of 0 is now.
+        """
         from confluent_kafka import Producer
 
         failures: list[str] = []
@@ -131,7 +140,7 @@ class Bench:
 
         producer = Producer(self.client(linger_ms=5, **config))
         for key, value in pairs:
-            producer.produce(topic, value, key, on_delivery=delivered)
+            producer.produce(topic, value, key, on_delivery=delivered, timestamp=timestamp_ms)
             producer.poll(0)
         left = producer.flush(ANSWER_TIMEOUT_S)
         if failures or left:

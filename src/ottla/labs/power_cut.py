@@ -5,7 +5,7 @@ not the process's. To see what fsync is for, the broker of a lab keeps beside
 each of its files a copy of what the last returned fsync covered (by number in
 a side directory), and `cut_power` puts these copies in the files' places.
 
-    python -m ottla.labs.power_cut SIDE_DIRECTORY up --data-dir DIRECTORY …
+    python -m ottla.labs.power_cut SIDE_DIRECTORY DATA_DIRECTORY PORT DURABILITY
 
 Kinder than a real disk: names are taken as durable at once, and unsynced bytes
 are lost and never torn. The project's own crash tests leave out neither.
@@ -14,10 +14,7 @@ are lost and never torn. The project's own crash tests leave out neither.
 from __future__ import annotations
 
 import json
-import os
-import re
 import shutil
-import signal
 import socket
 import subprocess
 import sys
@@ -32,7 +29,7 @@ from ottla.labs.bench import LabError
 from ottla.seams.filesystem import Buffer, File
 from ottla.seams.real import RealFileSystem
 
-START_LIMIT_S: Final = 30.0
+READY: Final = "ready"
 
 
 class _Shadow:
@@ -146,12 +143,11 @@ def cut_power(side: Path) -> int:
 
 
 class BrokerProcess:
-    """`ottla up` in a process of its own, on such a disk: to be killed and started again."""
+    """A broker in a process of its own, on such a disk: to be killed and started again."""
 
     def __init__(self, directory: Path, durability: str) -> None:
         self._data = directory / f"data-{durability}"
         self._side = directory / f"side-{durability}"
-        self._state = directory / "state"
         self._log = directory / f"{durability}.log"
         self._durability = durability
         self._process: subprocess.Popen[bytes] | None = None
@@ -178,32 +174,24 @@ class BrokerProcess:
 
     def start(self) -> None:
         """It is ready afterwards. Errors: LabError."""
-        command = [sys.executable, "-m", "ottla.labs.power_cut", str(self._side), "up", "--bare"]
-        command += ["--data-dir", str(self._data), "--port", str(self._port)]
-        command += ["--durability", self._durability, "--set", "ottla.metrics.port=-1"]
+        command = [sys.executable, "-m", "ottla.labs.power_cut", str(self._side), str(self._data)]
         with self._log.open("ab") as errors:
             self._process = subprocess.Popen(
-                command,
-                env={**os.environ, "OTTLA_STATE_DIR": str(self._state), "PYTHONUNBUFFERED": "1"},
-                stdin=subprocess.DEVNULL,
+                [*command, str(self._port), self._durability],
+                stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=errors,
             )
         assert self._process.stdout is not None
-        for line in self._process.stdout:
-            if re.search(rb"is ready", line):
-                break
-        else:
+        if self._process.stdout.readline().strip() != READY.encode():
             said = self._log.read_text(errors="replace").strip()
             raise LabError(f"The lab's broker did not start: {said[-300:]}")
-        # Nobody may have to wait because nobody reads the rest.
-        threading.Thread(target=self._process.stdout.read, daemon=True).start()
 
     def kill(self) -> None:
         """SIGKILL: the process is gone at once."""
         assert self._process is not None
-        self._process.send_signal(signal.SIGKILL)
-        self._process.wait()
+        self._process.kill()
+        self._process.communicate()
         self._process = None
 
     def cut_power(self) -> int:
@@ -211,17 +199,18 @@ class BrokerProcess:
         return cut_power(self._side)
 
 
-def main(side: str, words: list[str]) -> int:
-    """`ottla WORDS…` on such a disk."""
-    from ottla.cli.main import main as run_ottla
+def main(side: str, data: str, port: str, durability: str) -> None:
+    """A broker on such a disk, until it is killed or its parent is gone."""
+    from ottla.embedded import Broker
 
-    root = os.path.abspath(words[words.index("--data-dir") + 1])
     # The broker has no switch for this, and needs none.
     setattr(  # noqa: B010
-        ottla.server.core, "RealFileSystem", lambda: ShadowedFileSystem(root, side)
+        ottla.server.core, "RealFileSystem", lambda: ShadowedFileSystem(data, side)
     )
-    return run_ottla(words)
+    with Broker(data_dir=data, port=int(port), durability=durability):
+        print(READY, flush=True)
+        sys.stdin.read()
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1], sys.argv[2:]))
+    main(*sys.argv[1:])
