@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from ottla.broker.config_broker_keys import BROKER_KEYS, FORMER_KEYS
+from ottla.broker.config_broker_keys import BROKER_KEYS
 from ottla.broker.config_topic_keys import CLIENT_METRICS_KEYS, GROUP_KEYS, TOPIC_KEYS
 from ottla.broker.config_types import ConfigKey
+from ottla.broker.config_unused_keys import FORMER_KEYS
 
 BROKER: Final[Mapping[str, ConfigKey]] = {key.name: key for key in BROKER_KEYS}
 TOPIC: Final[Mapping[str, ConfigKey]] = {key.name: key for key in TOPIC_KEYS}

@@ -118,9 +118,9 @@ TOPIC_KEYS: Final = (
          "A record is left alone by compaction for at least this long.",
          Range(0), ("log.cleaner.min.compaction.lag.ms",)),
     _key("min.insync.replicas", _INT, "1", "medium",
-         "In-sync replicas needed before acks=all is answered. One node has one: more than 1 "
-         "refuses every acks=all write.",
-         Range(1), ("min.insync.replicas",)),
+         "In-sync replicas needed before acks=all is answered. Kept and shown; one node is "
+         "all there is.",
+         Range(1), ("min.insync.replicas",), has_use=False),
     _key("preallocate", _BOOLEAN, "false", "medium",
          "Give a new segment its full size at once.", None, ("log.preallocate",), has_use=False),
     _key("remote.log.copy.disable", _BOOLEAN, "false", "medium",

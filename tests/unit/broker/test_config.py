@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
+import ottla
 from ottla.broker.config import (
     OPERATION_APPEND,
     OPERATION_DELETE,
@@ -245,3 +248,13 @@ def test_groups_fall_back_to_the_broker() -> None:
         check_group({"nobody.knows": "1"})
     with pytest.raises(ConfigError):
         parse_settings(["no equals"])
+
+
+def test_keys_said_to_be_without_use_are_used_nowhere() -> None:
+    """And what is used is not said to be without use: the warning would mislead."""
+    package = Path(ottla.__file__).parent
+    rooms = ("broker", "coordinator", "handlers", "server", "storage")
+    sources = [p for room in rooms for p in (package / room).rglob("*.py")]
+    text = "".join(p.read_text() for p in sources if not p.name.endswith("_keys.py"))
+    used = [key.name for key in BROKER.values() if not key.has_use and f'"{key.name}"' in text]
+    assert used == []
