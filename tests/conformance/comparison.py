@@ -85,3 +85,9 @@ def unregistered(found: list[Difference]) -> list[Difference]:
     """Those that docs/compatibility.toml does not list."""
     patterns = registered_patterns()
     return [d for d in found if not any(fnmatch.fnmatchcase(d.path, p) for p in patterns)]
+
+
+def unseen(found: list[Difference]) -> list[str]:
+    """Registered patterns that none of these differences matches."""
+    paths = {d.path for d in found}
+    return [p for p in registered_patterns() if not fnmatch.filter(paths, p)]
