@@ -7,7 +7,7 @@ with `settle`, which looks again at the fetches that the entry has woken.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from itertools import count
 from typing import Final
 
@@ -15,25 +15,23 @@ from ottla.broker.acls import AclAuthorizer
 from ottla.broker.authentication import Authentication, SaslSettings
 from ottla.broker.authorizer import AllowAll, Authorizer
 from ottla.broker.budget import Budget
-from ottla.broker.config import BrokerConfig, refuse_factor
-from ottla.broker.config_types import ConfigError
+from ottla.broker.config import BrokerConfig
 from ottla.broker.connection import Connection
 from ottla.broker.coordinators import Coordinators
 from ottla.broker.delayed import Deadlines
 from ottla.broker.effects import Effects
 from ottla.broker.fetch_sessions import FetchSessions
-from ottla.broker.log_settings import log_config
+from ottla.broker.flush_rounds import FlushRounds
 from ottla.broker.maintenance import Maintenance
 from ottla.broker.metrics import Metrics
-from ottla.broker.partitions import Acknowledge, ParkedFetch, Partition
+from ottla.broker.partitions import ParkedFetch, Partition
 from ottla.broker.quotas import Quotas
 from ottla.broker.share_groups import ShareGroups
+from ottla.broker.topic_changes import TopicChanges
 from ottla.broker.topics import (
-    INTERNAL_TOPICS,
     RESOURCE_BROKER,
     ClusterMetadata,
     Record,
-    Topic,
     decode_change,
     encode_change,
 )
@@ -41,7 +39,6 @@ from ottla.seams.filesystem import FileSystem
 from ottla.storage.errors import AppendError, LogOfflineError
 from ottla.storage.flush import FlushTicket
 from ottla.storage.identity import Identity
-from ottla.storage.log_config import LogConfig
 from ottla.storage.log_directory import LoadReport, LogDirectory, RunAll, run_in_turn
 from ottla.storage.metadata_journal import MetadataJournal
 from ottla.storage.partition_directory import format_id, parse_id
@@ -57,9 +54,6 @@ RESPONSE_CACHE_ENTRIES: Final = 256
 
 #: Sentences remembered so that they are not told again.
 MAX_TOLD: Final = 100
-
-#: Partitions that one broker holds at most.
-MAX_PARTITIONS: Final = 20_000
 
 #: Producer ids reserved durably at once.
 PRODUCER_ID_BLOCK: Final = 1000
@@ -118,13 +112,8 @@ class Broker:
         self.load_report = LoadReport(is_clean=True)
         self._connection_ids = count(1)
         self._woken: dict[ParkedFetch, None] = {}
-        self._dirty: dict[Partition, None] = {}
-        self._flushing: dict[FlushTicket, Partition] = {}
-        #: Who waits for the checkpoints of the directory to be durable.
-        self._checkpoint_waiters: list[Acknowledge] = []
-        self._covered_waiters: list[Acknowledge] = []
-        self._directory_ticket: FlushTicket | None = None
-        self._wants_directory_flush = False
+        self.flushes = FlushRounds(self)
+        self.topics = TopicChanges(self)
 
     # --- security ---------------------------------------------------------------
 
@@ -262,36 +251,12 @@ class Broker:
         if not info.is_duplicate:
             partition.appended(info)
             if partition.is_flushed_by_rounds:
-                self.flush_soon(partition)
+                self.flushes.flush_soon(partition)
         return info
-
-    def flush_soon(self, partition: Partition) -> None:
-        """Have the next round make the partition's log durable."""
-        if partition not in self._dirty:
-            self._dirty[partition] = None
-            self.effects.flush_wanted()
 
     def take_flush_round(self) -> list[FlushTicket]:
         """Tickets for everything dirty: `run` each in a thread, then `finish_flush`."""
-        dirty, self._dirty = self._dirty, {}
-        tickets = []
-        for partition in dirty:
-            if partition.offline_error:
-                continue
-            if partition.is_flushing:
-                self._dirty[partition] = None
-                continue
-            ticket = partition.log.begin_flush()
-            if ticket is None:
-                partition.advance(partition.log.flushed_end_offset)
-                continue
-            partition.is_flushing = True
-            self._flushing[ticket] = partition
-            tickets.append(ticket)
-        if self._wants_directory_flush:
-            self._begin_directory_flush(tickets)
-        if tickets:
-            self.metrics.flush_rounds += 1
+        tickets = self.flushes.take()
         self.settle()
         return tickets
 
@@ -301,64 +266,8 @@ class Broker:
         """A ticket has run: acknowledge and show what it covers, or go offline."""
         self.wall_ms = wall_ms
         self.mono_ms = mono_ms
-        if ticket is self._directory_ticket:
-            self._finish_directory_flush(ticket, error)
-            self.settle()
-            return
-        partition = self._flushing.pop(ticket)
-        partition.is_flushing = False
-        partition.log.finish_flush(ticket, error)
-        if partition in self._dirty:
-            self.effects.flush_wanted()
-        self.metrics.flushes += 1
-        if error is not None and (
-            partition.offline_error is not ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
-        ):
-            self.metrics.flush_failures += 1
-            self.log_directory_failed()
-        elif not partition.offline_error:
-            partition.advance(partition.log.flushed_end_offset)
-            self.check_log_directory()
+        self.flushes.finish(ticket, error)
         self.settle()
-
-    def when_checkpointed(self, acknowledge: Acknowledge) -> None:
-        """Call back once the log start offsets, as they are now, are durable."""
-        self._checkpoint_waiters.append(acknowledge)
-        self.flush_directory()
-
-    def flush_directory(self) -> None:
-        """Have the next round write the directory's checkpoints."""
-        self._wants_directory_flush = True
-        self.effects.flush_wanted()
-
-    def _begin_directory_flush(self, tickets: list[FlushTicket]) -> None:
-        if self._directory_ticket is not None:
-            return
-        self._wants_directory_flush = False
-        waiters, self._checkpoint_waiters = self._checkpoint_waiters, []
-        ticket = self.log_directory.begin_flush()
-        if ticket is None:
-            code = (
-                ErrorCode.KAFKA_STORAGE_ERROR if self.is_log_directory_offline else ErrorCode.NONE
-            )
-            for acknowledge in waiters:
-                acknowledge(code)
-            return
-        self._directory_ticket = ticket
-        self._covered_waiters = waiters
-        tickets.append(ticket)
-
-    def _finish_directory_flush(self, ticket: FlushTicket, error: OSError | None) -> None:
-        self._directory_ticket = None
-        self.log_directory.finish_flush(ticket, error)
-        if error is not None:
-            self.metrics.flush_failures += 1
-            self.log_directory_failed()
-        waiters, self._covered_waiters = self._covered_waiters, []
-        for acknowledge in waiters:
-            acknowledge(ErrorCode.NONE if error is None else ErrorCode.KAFKA_STORAGE_ERROR)
-        if self._wants_directory_flush:
-            self.effects.flush_wanted()
 
     def tell(self, sentence: str) -> None:
         """Tell the person who runs the broker, once."""
@@ -432,75 +341,6 @@ class Broker:
             return None
         return topic.partitions[index]
 
-    def new_uuid(self) -> bytes:
-        """A random (version 4) UUID that no topic has."""
-        while True:
-            raw = bytearray(self.random_bytes(16))
-            raw[6] = raw[6] & 0x0F | 0x40
-            raw[8] = raw[8] & 0x3F | 0x80
-            uuid = bytes(raw)
-            if uuid not in self.metadata.topics_by_id:
-                return uuid
-
-    def decide_create_topic(
-        self, name: str, partition_count: int, factor: int, configs: Mapping[str, str]
-    ) -> list[Record]:
-        """Records of a new topic; -1 stands for the configured default.
-
-        Raises `RequestError` with the reason when it cannot be created.
-        """
-        if factor == 0 or factor < -1:
-            raise RequestError(
-                ErrorCode.INVALID_REPLICATION_FACTOR,
-                "Replication factor must be larger than 0, or -1 to use the default value.",
-            )
-        if factor > 1:
-            raise RequestError(ErrorCode.INVALID_REPLICATION_FACTOR, refuse_factor(factor))
-        if partition_count == -1:
-            partition_count = self.config.number("num.partitions")
-        if partition_count <= 0:
-            raise RequestError(
-                ErrorCode.INVALID_PARTITIONS,
-                "Number of partitions was set to an invalid non-positive value.",
-            )
-        try:
-            self.config.check_topic(configs)
-        except ConfigError as error:
-            raise RequestError(ErrorCode.INVALID_CONFIG, str(error)) from None
-        self.check_partition_limit(partition_count)
-        return self.metadata.decide_create_topic(name, self.new_uuid(), partition_count, configs)
-
-    def create_topic(
-        self, name: str, partition_count: int, factor: int, configs: Mapping[str, str]
-    ) -> Topic:
-        """The topic exists, durably; raises `RequestError` when it may not."""
-        self.commit_metadata(self.decide_create_topic(name, partition_count, factor, configs))
-        topic = self.metadata.topics[name]
-        try:
-            self._open_partitions(topic)
-        except OSError as error:
-            self.delete_topic(topic)
-            raise RequestError(
-                ErrorCode.KAFKA_STORAGE_ERROR, f"Cannot create the logs of {name}: {error}"
-            ) from error
-        return topic
-
-    def auto_create_topic(self, name: str) -> Topic:
-        """Create a topic because somebody asked about it."""
-        if name in INTERNAL_TOPICS:
-            return self.coordinators.create_internal_topic(name)
-        return self.create_topic(name, -1, -1, {})
-
-    def check_partition_limit(self, added: int) -> None:
-        """Refuse more partitions than this broker can hold."""
-        held = sum(t.partition_count for t in self.metadata.topics.values())
-        if held + added > MAX_PARTITIONS:
-            raise RequestError(
-                ErrorCode.POLICY_VIOLATION,
-                f"The broker holds {held} partitions; {added} more would pass its limit of "
-                f"{MAX_PARTITIONS}.",
-            )
-
     def next_producer_id(self) -> int:
         """A producer id that was never given before, not even before a crash."""
         if not self._free_producer_ids:
@@ -513,12 +353,6 @@ class Broker:
         )
         return producer_id
 
-    def topic_configs_changed(self, topic: Topic) -> None:
-        """Put a topic's configuration into effect."""
-        settings = log_config(self.config, topic.configs)
-        for partition in topic.partitions:
-            partition.log.config = settings
-
     def broker_configs_changed(self) -> None:
         """Put changed dynamic configuration of the broker into effect."""
         configs = self.metadata.configs
@@ -527,42 +361,7 @@ class Broker:
             configs.get((RESOURCE_BROKER, str(self.node_id)), {}),
         )
         for topic in self.metadata.topics.values():
-            self.topic_configs_changed(topic)
-
-    def create_partitions(self, topic: Topic, partition_count: int) -> None:
-        """The topic has this many partitions, durably."""
-        before = topic.partition_count
-        self.commit_metadata(self.metadata.decide_create_partitions(topic, partition_count))
-        try:
-            self._open_partitions(topic)
-        except OSError as error:
-            for partition in topic.partitions[before:]:
-                self._drop(partition)
-            del topic.partitions[before:]
-            self.commit_metadata(self.metadata.decide_create_partitions(topic, before))
-            raise RequestError(
-                ErrorCode.KAFKA_STORAGE_ERROR, f"Cannot create the logs of {topic.name}: {error}"
-            ) from error
-
-    def delete_topic(self, topic: Topic) -> None:
-        """The topic is gone, durably; its files follow in a worker."""
-        self.commit_metadata(self.metadata.decide_delete_topic(topic))
-        partitions, topic.partitions = topic.partitions, []
-        for partition in partitions:
-            self._drop(partition)
-
-    def _drop(self, partition: Partition) -> None:
-        self._dirty.pop(partition, None)
-        try:
-            self._delete_log(partition.topic_name, partition.index)
-        except OSError:
-            # The metadata says that it is gone: the next start removes what is left.
-            self.check_log_directory()
-        partition.fail(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)
-
-    def _delete_log(self, topic_name: str, index: int) -> None:
-        job = self.log_directory.delete_log(topic_name, index, self.random_bytes(16))
-        self.run_delete_job(job)
+            self.topics.configs_changed(topic)
 
     def run_delete_job(self, job: DeleteJob) -> None:
         """Have a worker remove files when their grace period is over."""
@@ -572,27 +371,6 @@ class Broker:
             self.deadlines.at(
                 self.mono_ms + job.delay_ms,
                 lambda wall_ms, mono_ms: self.effects.run_job(job.run, ignore_result),
-            )
-
-    def _open_partitions(self, topic: Topic) -> None:
-        """Open, or create, the logs that the topic should have and has not."""
-        settings = log_config(self.config, topic.configs)
-        leader_epoch = self.metadata.starts - topic.first_start
-        for index in range(len(topic.partitions), topic.partition_count):
-            log = self.log_directory.logs.get((topic.name, index))
-            if log is None:
-                log = self.log_directory.create_log(
-                    topic.name, index, topic.id, settings, self.wall_ms
-                )
-            topic.partitions.append(
-                Partition(
-                    topic.name,
-                    topic.id,
-                    index,
-                    log,
-                    leader_epoch,
-                    is_flushed_by_rounds=self.config.is_fsync,
-                )
             )
 
     # --- life cycle ---------------------------------------------------------------------
@@ -642,14 +420,14 @@ class Broker:
             configs.get((RESOURCE_BROKER, ""), {}),
             configs.get((RESOURCE_BROKER, str(self.node_id)), {}),
         )
-        self.load_report = self.log_directory.load(self._settings_of, self.wall_ms, run_all)
+        self.load_report = self.log_directory.load(self.topics.settings_of, self.wall_ms, run_all)
         for problem in self.load_report.problems:
             self.tell(problem)
         if self.load_report.leftovers is not None:
             self.run_delete_job(self.load_report.leftovers)
-        self._delete_orphans()
+        self.topics.delete_orphans()
         for topic in self.metadata.topics.values():
-            self._open_partitions(topic)
+            self.topics.open_partitions(topic)
         self.coordinators = Coordinators(self)
         self.coordinators.load()
         self.share_groups = ShareGroups(self)
@@ -661,28 +439,13 @@ class Broker:
         self.quotas.changed()
         Maintenance(self).start()
 
-    def _settings_of(self, topic_name: str) -> LogConfig:
-        topic = self.metadata.topics.get(topic_name)
-        return log_config(self.config, {} if topic is None else topic.configs)
-
-    def _delete_orphans(self) -> None:
-        """Remove logs of topics whose deletion a crash interrupted."""
-        for topic_name, index in list(self.log_directory.logs):
-            topic = self.metadata.topics.get(topic_name)
-            topic_id = self.log_directory.topic_id_of(topic_name, index)
-            if topic is None or index >= topic.partition_count or topic_id not in (None, topic.id):
-                self._delete_log(topic_name, index)
-            elif topic_id is None:
-                # It may be what is left of an earlier topic of the same name.
-                self.tell(self.log_directory.set_aside(topic_name, index, self.random_bytes(16)))
-
     def prepare_close(self) -> None:
         """Have flush rounds do, in parallel, what `close` would do log by log."""
         for topic in self.metadata.topics.values():
             for partition in topic.partitions:
                 if not partition.offline_error and partition.log.recovery_lag > 0:
                     partition.log.request_checkpoint()
-                    self.flush_soon(partition)
+                    self.flushes.flush_soon(partition)
 
     def close(self, wall_ms: int) -> None:
         """Leave everything durable and marked as cleanly shut down. Raises `OSError`."""

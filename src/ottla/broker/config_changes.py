@@ -157,7 +157,7 @@ class Resource:
             return
         broker.commit_metadata(broker.metadata.decide_configs(self._kind, self._name, changes))
         if self._kind == RESOURCE_TOPIC:
-            broker.topic_configs_changed(broker.metadata.topics[self._name])
+            broker.topics.configs_changed(broker.metadata.topics[self._name])
         elif self._kind == RESOURCE_BROKER:
             broker.broker_configs_changed()
 

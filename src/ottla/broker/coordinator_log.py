@@ -58,7 +58,7 @@ def create_internal_topic(broker: Broker, name: str) -> Topic:
     prefix, configs = _SETTINGS[name]
     key = f"{prefix}.segment.bytes"
     segment_bytes = broker.config.text(key) if broker.config.is_set(key) else SEGMENT_BYTES
-    return broker.create_topic(
+    return broker.topics.create(
         name,
         broker.config.number(f"{prefix}.num.partitions"),
         1,

@@ -78,20 +78,20 @@ class Maintenance:
             broker.check_log_directory()
             return
         if partition.log.log_start_offset != before:
-            broker.flush_soon(partition)
-            broker.flush_directory()
+            broker.flushes.flush_soon(partition)
+            broker.flushes.flush_directory()
         if job is not None:
             broker.run_delete_job(job)
 
     def _request_checkpoint(self, partition: Partition) -> None:
         if partition.log.recovery_lag > 0:
             partition.log.request_checkpoint()
-            self._broker.flush_soon(partition)
+            self._broker.flushes.flush_soon(partition)
 
     def _checkpoint_directory(self) -> None:
         self._broker.share_groups.prune()
         self._broker.log_directory.request_checkpoint()
-        self._broker.flush_directory()
+        self._broker.flushes.flush_directory()
 
     def _compact(self, partition: Partition) -> None:
         """Begin a round where one is due; only one round is under way at a time."""
@@ -136,6 +136,6 @@ class Maintenance:
             broker.check_log_directory()
             return
         broker.metrics.compactions += 1
-        broker.flush_soon(partition)
+        broker.flushes.flush_soon(partition)
         if delete_job is not None:
             broker.run_delete_job(delete_job)

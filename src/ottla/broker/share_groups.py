@@ -189,7 +189,7 @@ class ShareGroups:
             offset = min(offset, partition.high_watermark)
             if partition.log_start_offset < offset:
                 partition.log.advance_log_start_offset(offset)
-                self._broker.flush_directory()
+                self._broker.flushes.flush_directory()
 
 
 def duration_ms(text: str) -> int | None:

@@ -84,6 +84,6 @@ def _create(
             reason = why_refused(broker, assignment.broker_ids)
             if reason is not None:
                 raise RequestError(ErrorCode.INVALID_REPLICA_ASSIGNMENT, reason)
-    broker.check_partition_limit(wanted.count - topic.partition_count)
+    broker.topics.check_limit(wanted.count - topic.partition_count)
     if not validate_only:
-        broker.create_partitions(topic, wanted.count)
+        broker.topics.add_partitions(topic, wanted.count)

@@ -86,10 +86,10 @@ def _create(
             )
         configs[config.name] = config.value
     if validate_only:
-        (record,) = broker.decide_create_topic(wanted.name, partition_count, factor, configs)
+        (record,) = broker.topics.decide_create(wanted.name, partition_count, factor, configs)
         topic = Topic(wanted.name, bytes(16), record["partitions"], configs, 0)
     else:
-        topic = broker.create_topic(wanted.name, partition_count, factor, configs)
+        topic = broker.topics.create(wanted.name, partition_count, factor, configs)
     return CreatableTopicResult(
         topic.name,
         topic.id,

@@ -54,7 +54,7 @@ def handle(broker: Broker, request: RequestContext, message: DeleteRecordsReques
                 result.error_code = result.error_code or error
         request.complete(response)
 
-    broker.when_checkpointed(checkpointed)
+    broker.flushes.when_checkpointed(checkpointed)
     return Parked.LATER
 
 

@@ -81,6 +81,6 @@ def _delete(
     if not may_touch_topic(request, Operation.DELETE, topic.name):
         code = ErrorCode.TOPIC_AUTHORIZATION_FAILED
         return DeletableTopicResult(wanted.name, wanted.topic_id, code, code.name)
-    broker.delete_topic(topic)
+    broker.topics.delete(topic)
     broker.share_groups.forget(broker.share_groups.coordinator.keys_of_topic(topic.id))
     return DeletableTopicResult(topic.name, topic.id)

@@ -96,7 +96,7 @@ def _find(
         if not may_create:
             return MetadataResponseTopic(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, name)
         try:
-            topic = broker.auto_create_topic(name)
+            topic = broker.topics.auto_create(name)
         except RequestError as error:
             return MetadataResponseTopic(error.code, name)
     return _describe(broker, topic, message)

@@ -54,7 +54,7 @@ def create_topics(broker: Broker, config: BrokerConfig) -> None:
         if name in broker.metadata.topics:
             continue
         try:
-            broker.create_topic(
+            broker.topics.create(
                 name,
                 int(partitions or -1),
                 int(factor or -1),

@@ -63,7 +63,7 @@ def test_a_topic_deleted_during_a_cold_read_shows_nothing(cold: Core) -> None:
     client = cold.client()
     client.send(fetch("t"), 12)
     topic = cold.broker.metadata.topics["t"]
-    cold.broker.delete_topic(topic)
+    cold.broker.topics.delete(topic)
     run_jobs(cold)
     assert not client.read().responses[0].partitions[0].records
 
