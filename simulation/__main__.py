@@ -12,7 +12,7 @@ from collections.abc import Callable
 from simulation.log_world import LogWorld
 from simulation.mutants import MUTANTS, catch
 from simulation.rot import RotWorld
-from simulation.world import World
+from simulation.world import PageCacheWorld, World
 
 
 def main() -> int:
@@ -31,6 +31,7 @@ def main() -> int:
     started = time.monotonic()
     cuts = run("storage", LogWorld, seeds, options.lives or 30, "")
     cuts += run("broker", World, seeds, options.lives or 12, ' ARGS="--broker"')
+    run("broker, page cache", PageCacheWorld, seeds, options.lives or 12, "")
     minutes = (time.monotonic() - started) / 60
     decay(seeds)
     print(f"{cuts} power cuts, {cuts / minutes:.0f} a minute: nothing lost")

@@ -36,6 +36,11 @@ from ottla.wire.messages.produce import (
     ProduceRequest,
     TopicProduceData,
 )
+from ottla.wire.messages.txn_offset_commit import (
+    TxnOffsetCommitRequest,
+    TxnOffsetCommitRequestPartition,
+    TxnOffsetCommitRequestTopic,
+)
 from simulation.history import History, Place, Transaction
 from simulation.log_model import Violation
 
@@ -61,6 +66,7 @@ FENCED: Final = {
     ErrorCode.PRODUCER_FENCED,
     ErrorCode.INVALID_PRODUCER_EPOCH,
     ErrorCode.INVALID_TXN_STATE,
+    ErrorCode.TRANSACTION_ABORTABLE,
 }
 
 
@@ -190,6 +196,126 @@ def transactional_producer(name: str, rng: random.Random, history: History) -> P
             is_ended = yield from _end(name, producer_id, epoch, is_commit)
             if is_ended and is_commit:
                 transaction.outcome = "committed"
+
+
+def transactional_producer_v2(name: str, rng: random.Random, history: History) -> Program:
+    """As `transactional_producer` in the second version of transactions (KIP-890): partitions
+    join by being produced to, each end brings a new epoch, and offsets of a group may be part
+    of it."""
+    number = 0
+    while True:
+        producer: tuple[int, int] | None = yield from begin_transactions(name)
+        while producer is not None:
+            transaction = Transaction()
+            sequences = dict.fromkeys(PLACES, 0)
+            is_known = True
+            for _ in range(rng.randint(1, 4)):
+                place = rng.choice(PLACES)
+                number += 1
+                value = f"{name}:{number}:".encode() + rng.randbytes(rng.choice((0, 100)))
+                history.attempt(place, [value], idempotent=True)
+                transaction.places[value] = place
+                history.transactions[value] = transaction
+                data = build_batch(
+                    [Record(0, 1_700_000_000_000, None, value)],
+                    producer_id=producer[0],
+                    producer_epoch=producer[1],
+                    base_sequence=sequences[place],
+                    transactional=True,
+                )
+                call = _produce(place, data, -1, transactional_id=name)._replace(version=12)
+                response = yield call
+                answer = None if response is None else _answer(response)
+                if answer is None or answer.error_code:
+                    if answer is not None and answer.error_code not in FENCED:
+                        _expect_patience(name, answer.error_code)
+                    is_known = False
+                    break
+                sequences[place] += 1
+                history.acknowledge(place, answer.base_offset, [value])
+            if is_known and rng.random() < 0.5:
+                number += 1
+                history.transactional_offsets[number] = transaction
+                is_known = yield from _commit_offset_within(name, producer, number)
+            is_commit = is_known and rng.random() < 0.6
+            transaction.outcome = "committing" if is_commit else "aborted"
+            producer = (yield from _end_v2(name, producer, is_commit)) if is_known else None
+            if producer is not None and is_commit:
+                transaction.outcome = "committed"
+
+
+#: Where the offsets go that are committed within transactions.
+GROUP_OF_TRANSACTIONS: Final = "group of transactions"
+
+
+def _commit_offset_within(
+    name: str, producer: tuple[int, int], offset: int
+) -> Generator[Call, Any, bool]:
+    partition = TxnOffsetCommitRequestPartition(partition_index=0, committed_offset=offset)
+    response = yield Call(
+        TxnOffsetCommitRequest(
+            transactional_id=name,
+            group_id=GROUP_OF_TRANSACTIONS,
+            producer_id=producer[0],
+            producer_epoch=producer[1],
+            topics=[TxnOffsetCommitRequestTopic(name=PLACES[0][0], partitions=[partition])],
+        ),
+        5,
+    )
+    if response is None:
+        return False
+    code = response.topics[0].partitions[0].error_code
+    if code and code not in FENCED:
+        _expect_patience(name, code)
+    return not code
+
+
+def _end_v2(
+    name: str, producer: tuple[int, int], is_commit: bool
+) -> Generator[Call, Any, tuple[int, int] | None]:
+    """The producer's next id and epoch when the transaction durably ended as asked."""
+    while True:
+        response = yield Call(
+            EndTxnRequest(
+                transactional_id=name,
+                producer_id=producer[0],
+                producer_epoch=producer[1],
+                committed=is_commit,
+            ),
+            5,
+        )
+        if response is None:
+            continue
+        if not response.error_code:
+            return response.producer_id, response.producer_epoch
+        if response.error_code in FENCED:
+            return None
+        _expect_patience(name, response.error_code)
+
+
+def reader_of_transactional_offsets(history: History, *, rounds: int | None = None) -> Program:
+    """Looks up the offset that is committed within transactions."""
+    done = 0
+    while rounds is None or done < rounds:
+        promised = history.last_committed_within()
+        response = yield Call(
+            OffsetFetchRequest(
+                group_id=GROUP_OF_TRANSACTIONS,
+                topics=[OffsetFetchRequestTopic(name=PLACES[0][0], partition_indexes=[0])],
+                require_stable=True,
+            ),
+            7,
+        )
+        if response is None:
+            continue
+        found = None if response.error_code else response.topics[0].partitions[0]
+        code = response.error_code if found is None else found.error_code
+        if code or found is None:
+            if code != ErrorCode.UNSTABLE_OFFSET_COMMIT:
+                _expect_patience("an OffsetFetch", code)
+            continue
+        history.committed_within(found.committed_offset, promised)
+        done += 1
 
 
 def begin_transactions(name: str) -> Generator[Call, Any, tuple[int, int]]:

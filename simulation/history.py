@@ -39,6 +39,8 @@ class History:
     #: Values that may stand in the log only once, and where they do.
     idempotent: dict[bytes, int | None] = field(default_factory=dict)
     transactions: dict[bytes, Transaction] = field(default_factory=dict)
+    #: Offsets committed within transactions; each is larger than those before.
+    transactional_offsets: dict[int, Transaction] = field(default_factory=dict)
     #: By group: the largest offset acknowledged, and the largest anybody tried to commit.
     committed_offsets: dict[tuple[str, Place], int] = field(default_factory=dict)
     attempted_offsets: dict[tuple[str, Place], int] = field(default_factory=dict)
@@ -126,6 +128,19 @@ class History:
                 f"{group} on {place[0]}-{place[1]}: committed offset {offset}, acknowledged "
                 f"{promised}, attempted up to {latest}"
             )
+
+    def last_committed_within(self) -> int:
+        """The last offset whose transaction is known to be committed; -1 before any."""
+        committed = (o for o, t in self.transactional_offsets.items() if t.outcome == "committed")
+        return max(committed, default=-1)
+
+    def committed_within(self, offset: int, promised: int) -> None:
+        """An OffsetFetch said `offset`; `promised` is what was committed when it was asked."""
+        if offset < promised:
+            raise Violation(f"transactional offset {offset}, committed was {promised}")
+        transaction = self.transactional_offsets.get(offset)
+        if offset >= 0 and (transaction is None or transaction.outcome in ("open", "aborted")):
+            raise Violation(f"transactional offset {offset} of {transaction} was shown")
 
     def check_orders(self) -> None:
         """Each idempotent producer's values stand in the order it sent them."""

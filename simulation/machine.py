@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import random
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Final, TypeVar
 
@@ -55,7 +55,10 @@ class Link:
 class Machine:
     """Implements the broker's `Effects`; `broker` is None while the power is off."""
 
-    def __init__(self, disk: SimulatedDisk, rng: random.Random) -> None:
+    def __init__(
+        self, disk: SimulatedDisk, rng: random.Random, settings: Mapping[str, str]
+    ) -> None:
+        self._settings = {**SETTINGS, **settings}
         self.disk = disk
         self._rng = rng
         self.broker: Broker | None = None
@@ -76,7 +79,7 @@ class Machine:
         """The broker runs; raises what `Broker.open` raises, and `PowerCut`."""
         self.stop()
         self.broker = Broker.open(
-            BrokerConfig(SETTINGS),
+            BrokerConfig(self._settings),
             self.disk,
             self,
             self._rng.randbytes,

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter, deque
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 from ottla.storage.errors import StorageError
 from ottla.wire import frames
@@ -21,18 +21,19 @@ from simulation.clients import (
     consumer,
     idempotent_producer,
     plain_producer,
+    reader_of_transactional_offsets,
     topic_keeper,
     transactional_producer,
+    transactional_producer_v2,
 )
 from simulation.disk import PowerCut, SimulatedDisk
 from simulation.history import History
 from simulation.log_model import Violation
 from simulation.machine import Link, Machine
 
-STEPS_PER_LIFE: Final = 700
+STEPS_PER_LIFE: Final = (200, 700, 2_500)
 AUDIT_STEPS: Final = 60_000
 TRACE_LINES: Final = 3_000
-ENDS: Final = {"power cuts": 70, "kills": 22, "clean stops": 8}
 
 
 class Client:
@@ -109,12 +110,18 @@ class Client:
 def audit(rng: random.Random, history: History) -> Program:
     """End what transaction is open, then read everything at both isolation levels."""
     yield from begin_transactions("txn")
+    yield from begin_transactions("tv2")
+    yield from reader_of_transactional_offsets(history, rounds=1)
     yield from consumer(rng, history, rounds=1)
     yield from consumer(rng, history, rounds=1, is_committed=True)
 
 
 class World:
     """Runs any number of lives of one broker among its clients."""
+
+    #: What ends a life, and how often.
+    ends: ClassVar[dict[str, int]] = {"power cuts": 70, "kills": 22, "clean stops": 8}
+    durability: ClassVar[str] = "fsync"
 
     def __init__(self, seed: int) -> None:
         self.rng = random.Random(f"world {seed}")
@@ -124,7 +131,7 @@ class World:
         self.disk.sync_directory("/")
         self.trace: deque[str] = deque(maxlen=TRACE_LINES)
         self.disk.follow = lambda what: self.trace.append(f"    {what}")
-        self.machine = Machine(self.disk, self.rng)
+        self.machine = Machine(self.disk, self.rng, {"ottla.durability": self.durability})
         self.history = History()
         self.counts: Counter[str] = Counter()
         self.life = 0
@@ -134,6 +141,8 @@ class World:
             Client("once", idempotent_producer("once", self.rng, self.history)),
             Client("twice", idempotent_producer("twice", self.rng, self.history)),
             Client("transactions", transactional_producer("txn", self.rng, self.history)),
+            Client("version 2", transactional_producer_v2("tv2", self.rng, self.history)),
+            Client("offsets", reader_of_transactional_offsets(self.history)),
             Client("committed", consumer(self.rng, self.history, is_committed=True)),
             Client("reader", consumer(self.rng, self.history)),
             Client("group", committer("group", self.rng, self.history)),
@@ -154,7 +163,7 @@ class World:
 
     def _start(self) -> None:
         while True:
-            if self.rng.random() < 0.3:
+            if self.rng.random() < 0.3 and "power cuts" in self.ends:
                 self.disk.cut_power_at(self.disk.steps + self.rng.randint(1, 60))
             self.life += 1
             self.trace.append(f"=== start {self.life}")
@@ -170,15 +179,16 @@ class World:
                 raise Violation(f"the broker does not start: {error}") from error
 
     def _live(self) -> None:
-        end = self.rng.choices(list(ENDS), list(ENDS.values()))[0]
+        end = self.rng.choices(list(self.ends), list(self.ends.values()))[0]
         if end == "power cuts":
-            self.disk.cut_power_at(self.disk.steps + self.rng.randint(1, 250))
+            within = self.rng.choice((60, 250, 1_000))
+            self.disk.cut_power_at(self.disk.steps + self.rng.randint(1, within))
         if self.rng.random() < 0.05:
             self.disk.set_fault(lambda _kind, _path: self.rng.random() < 0.1)
         if self.rng.random() < 0.05:
             self.disk.capacity_bytes = self.disk.used_bytes + self.rng.randint(0, 20_000)
         try:
-            for _ in range(self.rng.randint(1, STEPS_PER_LIFE)):
+            for _ in range(self.rng.randint(1, self.rng.choice(STEPS_PER_LIFE))):
                 self._step(drop_share=0.01)
             if end == "clean stops":
                 self.disk.set_fault(None)
@@ -230,3 +240,11 @@ class World:
                 return
             self._step(drop_share=0.0)
         raise Violation("the audit does not come to an end")
+
+
+class PageCacheWorld(World):
+    """Under page-cache durability a process may die at any moment and nothing is lost, as long
+    as the machine lives."""
+
+    ends: ClassVar[dict[str, int]] = {"kills": 90, "clean stops": 10}
+    durability: ClassVar[str] = "page-cache"

@@ -9,7 +9,7 @@ import pytest
 from simulation.log_world import LogWorld
 from simulation.mutants import MUTANTS, Mutant, catch
 from simulation.rot import RotWorld
-from simulation.world import World
+from simulation.world import PageCacheWorld, World
 
 
 @pytest.mark.parametrize("seed", range(40))
@@ -28,6 +28,11 @@ def test_the_broker_keeps_its_promises(seed: int) -> None:
         world.run(lives=10)
     except Exception as failure:
         pytest.fail(f'{failure!r}\nreplay it with: make sim SEED={seed} ARGS="--broker"')
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_the_page_cache_is_enough_while_the_machine_lives(seed: int) -> None:
+    PageCacheWorld(seed).run(lives=8)
 
 
 @pytest.mark.parametrize("first", range(0, 100, 25))
