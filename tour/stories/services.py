@@ -78,19 +78,37 @@ def failures(stage: Stage) -> str:
 
 @shows("1.4")
 def scale(stage: Stage) -> str:
-    producer_port, consumer_port = free_port(), free_port()
-    with stage.leaves_running(
-        f"ottla demo services --members 4 --producer-port {producer_port} "
-        f"--consumer-port {consumer_port} --database-url sqlite:///{stage.scratch}/four.db"
-    ):
-        stage.waits_for_http(f"http://127.0.0.1:{consumer_port}/health/ready")
-        table = stage.repeats(
-            "kafka-consumer-groups --bootstrap-server localhost:9092 --describe "
-            "--group consumer-service-users",
-            until=lambda text: len(owners_of("new-user-created", text)) == 4,
+    ports = [free_port() for _ in range(3)]
+    database = f"--database-url sqlite:///{stage.scratch}/four.db"
+    table = (
+        "kafka-consumer-groups --bootstrap-server localhost:9092 --describe "
+        "--group consumer-service-users"
+    )
+
+    def shared_by(members: int) -> str:
+        return stage.repeats(
+            table, until=lambda text: len(owners_of("new-user-created", text)) == members
         )
-    stage.sees(table.count(" new-user-created ") == 8, "the topic has not 8 partitions")
-    return "8 partitions shared by 4 consumers, as kafka-consumer-groups shows"
+
+    with stage.leaves_running(
+        f"ottla demo services --members 4 --producer-port {ports[0]} "
+        f"--consumer-port {ports[1]} {database}"
+    ):
+        stage.waits_for_http(f"http://127.0.0.1:{ports[1]}/health/ready")
+        described = shared_by(4)
+        stage.sees(described.count(" new-user-created ") == 8, "the topic has not 8 partitions")
+        with stage.leaves_running(
+            f"ottla demo services consumer --members 4 --consumer-port {ports[2]} {database} "
+            f"--producer-url http://127.0.0.1:{ports[0]}"
+        ):
+            shared_by(8)
+        shared_by(4)
+        stage.types(
+            "kafka-consumer-groups --bootstrap-server localhost:9092 --all-groups --describe",
+            shows="consumer-service-users",
+        )
+    stage.types("ottla lab keys --fast", shows="✓ within its partition each key is in order")
+    return "8 partitions shared by 4 consumers, by 8, and by 4 again; each key in order"
 
 
 @shows("1.5")
