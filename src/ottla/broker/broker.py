@@ -110,6 +110,7 @@ class Broker:
         self._told: dict[str, None] = {}
         self._free_producer_ids = range(0)
         self.load_report = LoadReport(is_clean=True)
+        self._run_all: RunAll = run_in_turn
         self._connection_ids = count(1)
         self._woken: dict[ParkedFetch, None] = {}
         self.flushes = FlushRounds(self)
@@ -420,6 +421,7 @@ class Broker:
             configs.get((RESOURCE_BROKER, ""), {}),
             configs.get((RESOURCE_BROKER, str(self.node_id)), {}),
         )
+        self._run_all = run_all
         self.load_report = self.log_directory.load(self.topics.settings_of, self.wall_ms, run_all)
         for problem in self.load_report.problems:
             self.tell(problem)
@@ -452,7 +454,7 @@ class Broker:
         for connection in list(self.connections.values()):
             connection.close("the broker stops")
         self.journal.close()
-        self.log_directory.close()
+        self.log_directory.close(self._run_all)
 
 
 def ignore_result(result: object) -> None:

@@ -85,6 +85,11 @@ class FlushTicket:
             if renamed_in is not None and renamed_in not in durable.directories:
                 self._sync_names(renamed_in, safety.sync_replaced_name)
 
+    def leave_out(self, directory: str) -> None:
+        """Whoever runs it syncs this directory himself, once for many tickets."""
+        rest = tuple(name for name in self.durable.directories if name != directory)
+        self.durable = self.durable._replace(directories=rest)
+
     def _replace(self, path: str, content: bytes | Callable[[], bytes]) -> str | None:
         """The directory whose name leads to other content now."""
         directory = path.rpartition("/")[0]
@@ -112,3 +117,13 @@ class FlushTicket:
             safety.sync_appended_data(file)
         finally:
             file.close()
+
+
+def run_now(ticket: FlushTicket) -> None:
+    """Run a ticket and give it back to its owner. Raises `OSError`."""
+    try:
+        ticket.run()
+    except OSError as error:
+        ticket.owner.finish_flush(ticket, error)
+        raise
+    ticket.owner.finish_flush(ticket, None)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Final, TypeAlias
 
 from ottla.seams.filesystem import DirectoryLock, FileSystem
@@ -29,7 +30,7 @@ from ottla.storage.directory_checkpoint import decode as decode_checkpoint
 from ottla.storage.directory_checkpoint import encode as encode_checkpoint
 from ottla.storage.directory_state import DirectoryState
 from ottla.storage.errors import DirectoryRefusedError
-from ottla.storage.flush import Durable, FlushTicket
+from ottla.storage.flush import Durable, FlushTicket, run_now
 from ottla.storage.identity import LOCK_FILE, Identity, read_identity, write_identity
 from ottla.storage.log_config import LogConfig
 from ottla.storage.open_files import DEFAULT_LIMIT, OpenFiles
@@ -51,6 +52,7 @@ from ottla.storage.retention import DeleteJob
 RunAll: TypeAlias = Callable[[Sequence[Callable[[], None]]], None]
 
 _FILES_OF_A_RECOVERY: Final = 6
+_LOGS_STOPPED_TOGETHER: Final = 256
 CLEAN_STOP_MARK: Final = ".kafka_cleanshutdown"
 _CLEAN_STOP_CONTENT: Final = b'{"version":0,"brokerEpoch":-1}'
 
@@ -116,6 +118,28 @@ class _Recovery:
             self._log.note_written(path)
         else:
             write_atomically(self._filesystem, path, encode_metadata(topic_id))
+
+
+class _Stop:
+    """Runs the last ticket of one log."""
+
+    def __init__(self, ticket: FlushTicket, root: str) -> None:
+        # Synced once, behind all of them.
+        ticket.leave_out(root)
+        self._ticket = ticket
+        self._error: OSError | None = None
+
+    def run(self) -> None:
+        try:
+            self._ticket.run()
+        except OSError as error:
+            self._error = error
+
+    def finish(self) -> None:
+        """Raises `OSError`."""
+        self._ticket.owner.finish_flush(self._ticket, self._error)
+        if self._error is not None:
+            raise self._error
 
 
 def run_in_turn(jobs: Sequence[Callable[[], None]]) -> None:
@@ -353,21 +377,6 @@ class LogDirectory:
             if log is not None and log.topic_id == entry.topic_id:
                 log.checkpoint_written(entry)
 
-    def _checkpoint_now(self) -> None:
-        """Every open log's recovery point is its end, durably."""
-        for log in self.checkpoint_candidates():
-            log.checkpoint()
-        self.request_checkpoint()
-        ticket = self.begin_flush()
-        if ticket is None:
-            return
-        try:
-            ticket.run()
-        except OSError as error:
-            self.finish_flush(ticket, error)
-            raise
-        self.finish_flush(ticket, None)
-
     # Stopping
 
     def let_go(self) -> None:
@@ -375,22 +384,33 @@ class LogDirectory:
         self.files.close()
         self._lock.release()
 
-    def close(self) -> None:
+    def close(self, run_all: RunAll = run_in_turn) -> None:
         """Stop cleanly: everything is durable, and the next start has nothing to recover.
-        After a failure the directory is only let go, without the mark that says "clean"."""
+        After a failure the directory is only let go, without the mark that says "clean".
+        `run_all` may flush logs at the same time. Raises `OSError`."""
         try:
             if self.state.reason is None:
-                self._ticket = None
-                for log in self.logs.values():
-                    log.checkpoint()
-                self._checkpoint_now()
+                self._checkpoint_all(run_all)
                 safety.sync_new_names(self.filesystem, self.path)
+                self._ticket = None
+                self.request_checkpoint()
+                ticket = self.begin_flush()
+                if ticket is not None:
+                    run_now(ticket)
                 write_atomically(
                     self.filesystem, f"{self.path}/{CLEAN_STOP_MARK}", _CLEAN_STOP_CONTENT
                 )
         finally:
-            self.files.close()
-            self._lock.release()
+            self.let_go()
+
+    def _checkpoint_all(self, run_all: RunAll) -> None:
+        logs = iter(self.logs.values())
+        while some := list(islice(logs, _LOGS_STOPPED_TOGETHER)):
+            tickets = [t for log in some if (t := log.begin_checkpoint()) is not None]
+            stops = [_Stop(ticket, self.path) for ticket in tickets]
+            run_all([stop.run for stop in stops])
+            for stop in stops:
+                stop.finish()
 
 
 def _make_directory(filesystem: FileSystem, path: str) -> None:

@@ -20,7 +20,7 @@ from ottla.storage.compaction_plan import Cleanable, find_cleanable, plan_round
 from ottla.storage.directory_checkpoint import LogCheckpoint
 from ottla.storage.directory_state import DirectoryState
 from ottla.storage.errors import AppendError, LogOfflineError, OffsetOutOfRangeError
-from ottla.storage.flush import FlushTicket
+from ottla.storage.flush import FlushTicket, run_now
 from ottla.storage.leader_epochs import FILE_NAME as EPOCHS_FILE
 from ottla.storage.leader_epochs import LeaderEpochs
 from ottla.storage.log_config import LogConfig
@@ -177,22 +177,21 @@ class PartitionLog:
         self.log_end_offset = max(known.recovery_point, known.log_start_offset)
         self.flushed_end_offset = self.log_end_offset
 
-    def checkpoint(self) -> None:
-        """Make everything durable at once, indexes and producers included: the recovery point
-        is the log's end. Raises `OSError` and takes the directory offline when that fails."""
+    def begin_checkpoint(self) -> FlushTicket | None:
+        """A ticket for everything, indexes and producers included, whatever one that is out
+        may still cover: when it has run, the recovery point is the log's end."""
         if not self._is_open or self._state.reason is not None:
-            return
+            return None
         self._unflushed.recall()
         self.request_checkpoint()
-        ticket = self.begin_flush()
-        if ticket is None:
-            return
-        try:
-            ticket.run()
-        except OSError as error:
-            self.finish_flush(ticket, error)
-            raise
-        self.finish_flush(ticket, None)
+        return self.begin_flush()
+
+    def checkpoint(self) -> None:
+        """Run such a ticket at once. Raises `OSError` and takes the directory offline when that
+        fails."""
+        ticket = self.begin_checkpoint()
+        if ticket is not None:
+            run_now(ticket)
 
     def abandon(self) -> None:
         """Let go of all files: the log is being deleted."""
