@@ -413,7 +413,13 @@ class ClientConnection(asyncio.BufferedProtocol):
         if self._unsent:
             self._report_unsent()
         silence = now_ms - self.last_active_ms
-        may_stall = self._transport.is_closing() or (self._frame is not None and self._is_reading)
+        # A frame is held up by its client: by not sending, or by not taking its answers.
+        is_ours_to_go_on = self._is_budget_short or (
+            self.connection is not None and self.connection.is_paused
+        )
+        may_stall = self._transport.is_closing() or (
+            self._frame is not None and not is_ours_to_go_on
+        )
         if (may_stall and silence > stall_limit_ms) or 0 <= max_idle_ms < silence:
             self._transport.abort()
 
