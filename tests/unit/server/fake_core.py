@@ -17,9 +17,12 @@ class FakeTicket:
     def __init__(self, waiting: list[tuple[Connection, ResponseSlot]]) -> None:
         self.waiting = waiting
         self.runs = 0
+        self.error: OSError | None = None
 
     def run(self) -> None:
         self.runs += 1
+        if self.error is not None:
+            raise self.error
 
 
 class FakeCore:
@@ -34,6 +37,8 @@ class FakeCore:
         self.frames: list[bytes] = []
         self.frame_sizes: list[int] = []
         self.rounds = 0
+        self.disk_error: OSError | None = None
+        self.flush_errors: list[OSError] = []
         self.deadline: int | None = None
         self.woken_at: list[int] = []
 
@@ -99,12 +104,17 @@ class FakeCore:
     def take_flush_round(self) -> list[FakeTicket]:
         dirty, self.dirty = self.dirty, []
         self.rounds += bool(dirty)
-        return [FakeTicket([one]) for one in dirty]
+        tickets = [FakeTicket([one]) for one in dirty]
+        for ticket in tickets:
+            ticket.error = self.disk_error
+        return tickets
 
     def finish_flush(
         self, ticket: FakeTicket, error: OSError | None, wall_ms: int, mono_ms: int
     ) -> None:
         assert ticket.runs == 1
-        assert error is None
+        if error is not None:
+            self.flush_errors.append(error)
+            return
         for connection, slot in ticket.waiting:
             connection.fill_slot(slot, (b"\0\0\0\1d",))

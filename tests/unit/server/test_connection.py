@@ -276,6 +276,17 @@ async def test_flushes_gather_what_arrives_meanwhile() -> None:
         assert 1 <= w.core.rounds <= 50
 
 
+async def test_a_failing_disk_is_reported_and_the_next_round_still_comes() -> None:
+    async with world() as w:
+        client = await w.connect()
+        w.core.disk_error = OSError("dying disk")
+        client.writer.write(frame(b"d"))
+        await until(lambda: w.core.flush_errors == [w.core.disk_error])
+        w.core.disk_error = None
+        other = await w.connect()
+        assert await other.ask(b"d") == b"d"
+
+
 async def test_deadlines_wake_the_core_in_time() -> None:
     async with world() as w:
         due = mono_ms() + 30
