@@ -52,6 +52,8 @@ class KafkaAccess:
     def __init__(self, settings: GatewaySettings) -> None:
         self.settings = settings
         self.pool = ThreadPoolExecutor(WORKER_THREADS, thread_name_prefix="gateway-kafka")
+        #: Set when the gateway is asked to stop, for answers that would never end.
+        self.is_stopping = False
         self._lock = threading.Lock()
         self._admin: AdminClient | None = None
         self._reader: Consumer | None = None

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -114,13 +114,19 @@ class RecordProducer:
 
         Errors: none is raised for a record; each `Delivery` carries its own.
         """
+        return await (await self.enqueue(topic, records))
+
+    async def enqueue(
+        self, topic: str, records: Sequence[OutgoingRecord]
+    ) -> Awaitable[list[Delivery]]:
+        """Put the records on their way; what is returned can be awaited for their reports."""
         producer = self._start()
         batch = _Batch(len(records), asyncio.get_running_loop())
         if not records:
-            return []
+            batch.future.set_result([])
         for index, record in enumerate(records):
             await self._enqueue(producer, topic, record, batch, index)
-        return await batch.future
+        return batch.future
 
     async def _enqueue(
         self, producer: Producer, topic: str, record: OutgoingRecord, batch: _Batch, index: int
@@ -144,6 +150,9 @@ class RecordProducer:
                 await asyncio.sleep(0.01)
             except KafkaException as error:
                 batch.report(index, error.args[0], None)
+                return
+            except (ValueError, TypeError, OverflowError) as error:
+                batch.report(index, KafkaError(KafkaError._INVALID_ARG, str(error)), None)
                 return
 
     def close(self) -> None:

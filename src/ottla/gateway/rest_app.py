@@ -15,6 +15,13 @@ from ottla.gateway.producing import RecordProducer
 from ottla.gateway.rest_v2.consumers import ConsumerRoutes
 from ottla.gateway.rest_v2.instances import ConsumerInstances
 from ottla.gateway.rest_v2.topics import TopicRoutes
+from ottla.gateway.rest_v3.acls import AclRoutes
+from ottla.gateway.rest_v3.clusters import ClusterRoutes
+from ottla.gateway.rest_v3.configs import ConfigRoutes
+from ottla.gateway.rest_v3.groups import GroupRoutes
+from ottla.gateway.rest_v3.produce import ProduceRoutes
+from ottla.gateway.rest_v3.reading import ReadingRoutes
+from ottla.gateway.rest_v3.topics import TopicRoutes as V3TopicRoutes
 
 
 def rest_application(kafka: KafkaAccess, commands: AdminCommands) -> Starlette:
@@ -22,6 +29,7 @@ def rest_application(kafka: KafkaAccess, commands: AdminCommands) -> Starlette:
     producer = RecordProducer(kafka.settings)
     instances = ConsumerInstances(kafka)
     consumers = ConsumerRoutes(kafka, instances)
+    reading = ReadingRoutes(kafka)
 
     @contextlib.asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
@@ -31,6 +39,7 @@ def rest_application(kafka: KafkaAccess, commands: AdminCommands) -> Starlette:
         finally:
             expiry.cancel()
             await instances.close()
+            await kafka.call(reading.close)
             # Blocks for at most a few seconds: every request that produced has
             # been answered by then, or is about to learn what became of it.
             await kafka.call(producer.close)
@@ -39,5 +48,12 @@ def rest_application(kafka: KafkaAccess, commands: AdminCommands) -> Starlette:
         *TopicRoutes(kafka, producer).routes(),
         *consumers.routes(),
         *commands.routes(),
+        *ClusterRoutes(kafka).routes(),
+        *ConfigRoutes(kafka).routes(),
+        *V3TopicRoutes(kafka).routes(),
+        *GroupRoutes(kafka).routes(),
+        *AclRoutes(kafka).routes(),
+        *ProduceRoutes(kafka, producer).routes(),
+        *reading.routes(),
     ]
     return build_door(kafka, routes, lifespan)

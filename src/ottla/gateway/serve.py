@@ -155,6 +155,7 @@ async def serve(
     until: set[asyncio.Future[Any]] = {asked_to_stop, stopped}
     try:
         await asyncio.wait(until, return_when=asyncio.FIRST_COMPLETED)
+        kafka.is_stopping = True
         for server in servers:
             server.should_exit = True
         await stopped
