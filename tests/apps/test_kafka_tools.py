@@ -9,6 +9,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from confluent_kafka import KafkaException, Producer
 from tests.apps.typed_lines import Shell, environment_for
 
 
@@ -258,3 +259,38 @@ def test_the_verifiable_clients_tell_every_event(shell: Shell, unique: str) -> N
     committed = [event for event in told if event["name"] == "offsets_committed"]
     assert committed[-1]["offsets"] == [{"topic": unique, "partition": 0, "offset": 3}]
     assert committed[-1]["success"] is True
+
+
+def test_partitions_are_reassigned(shell: Shell, unique: str, tmp_path: Path) -> None:
+    shell(f"kafka-topics --create --topic {unique} --partitions 1")
+    (tmp_path / "topics.json").write_text(f'{{"version": 1, "topics": [{{"topic": "{unique}"}}]}}')
+    tool = "kafka-reassign-partitions"
+    proposed = shell(
+        f"{tool} --generate --broker-list 1 --topics-to-move-json-file {tmp_path}/topics.json"
+    ).splitlines()
+    assert proposed[0] == "Current partition replica assignment"
+    assert proposed[3] == "Proposed partition reassignment configuration"
+    assert json.loads(proposed[4])["partitions"] == [
+        {"topic": unique, "partition": 0, "replicas": [1], "log_dirs": ["any"]}
+    ]
+    (tmp_path / "plan.json").write_text(proposed[4])
+    started = shell(f"{tool} --execute --reassignment-json-file {tmp_path}/plan.json")
+    last = f"Successfully started partition reassignment for {unique}-0"
+    assert started.splitlines()[-1] == last
+    verified = shell(f"{tool} --verify --reassignment-json-file {tmp_path}/plan.json")
+    assert f"Reassignment of partition {unique}-0 is completed." in verified.splitlines()
+
+
+def test_a_transaction_is_ended_by_force(shell: Shell, unique: str, bootstrap_servers: str) -> None:
+    producer = Producer(
+        {"bootstrap.servers": bootstrap_servers, "transactional.id": unique, "log_level": 0}
+    )
+    producer.init_transactions(20)
+    producer.begin_transaction()
+    producer.produce(unique, "lost")
+    producer.flush(20)
+    shell(f"kafka-transactions forceTerminateTransaction --transactionalId {unique}")
+    listed = shell("kafka-transactions list")
+    assert re.search(rf"^{unique}\s.*\sEmpty\s", listed, re.MULTILINE), listed
+    with pytest.raises(KafkaException, match="fenced"):
+        producer.commit_transaction(20)

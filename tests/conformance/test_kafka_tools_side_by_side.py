@@ -34,6 +34,7 @@ CLASSES = {
     "kafka-features": "org.apache.kafka.tools.FeatureCommand",
     "kafka-groups": "org.apache.kafka.tools.GroupsCommand",
     "kafka-leader-election": "org.apache.kafka.tools.LeaderElectionCommand",
+    "kafka-reassign-partitions": "org.apache.kafka.tools.reassign.ReassignPartitionsCommand",
     "kafka-share-groups": "org.apache.kafka.tools.consumer.group.ShareGroupCommand",
     "kafka-transactions": "org.apache.kafka.tools.TransactionsCommand",
 }
@@ -46,6 +47,19 @@ PREPARATION, LINES = (
     .read_text()
     .split("# and then what is compared:")
 )
+
+#: What tools are told in JSON, `{files}/NAME` in a line.
+FILES = {
+    "deletions.json": '{"version": 1, "partitions": ['
+    '{"topic": "st-deleted", "partition": 0, "offset": 0},'
+    '{"topic": "st-deleted", "partition": 1, "offset": 99}]}',
+    "topics.json": '{"version": 1, "topics": [{"topic": "st-plain"}]}',
+    "same.json": '{"version": 1, "partitions": ['
+    '{"topic": "st-plain", "partition": 0, "replicas": [1]}]}',
+    "elsewhere.json": '{"version": 1, "partitions": ['
+    '{"topic": "st-plain", "partition": 0, "replicas": [1], "log_dirs": ["/none"]},'
+    '{"topic": "st-nope", "partition": 0, "replicas": [1, 9]}]}',
+}
 
 MASKS = {
     r"TopicId: [\w-]{22}": "TopicId: ID",
@@ -69,20 +83,17 @@ def ours(kafka: ApacheKafka, words: list[str], text: str = "") -> subprocess.Com
 
 @pytest.fixture(scope="module")
 def prepared(apache_kafka: ApacheKafka, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Topics, groups and rules to look at, made by our own tools; returns a file of deletions."""
+    """Topics, groups and rules to look at, made by our own tools; returns where `FILES` are."""
     for line in PREPARATION:
         if line.startswith("kafka-consumer-groups"):
             numbers = "".join(f"{n}\n" for n in range(100))
             ours(apache_kafka, ["kafka-console-producer", "--topic", "st-plain"], numbers)
         done = ours(apache_kafka, shlex.split(line))
         assert done.returncode == 0, done.stdout + done.stderr
-    deletions = tmp_path_factory.mktemp("tools") / "deletions.json"
-    deletions.write_text(
-        '{"version": 1, "partitions": ['
-        '{"topic": "st-deleted", "partition": 0, "offset": 0},'
-        '{"topic": "st-deleted", "partition": 1, "offset": 99}]}'
-    )
-    return deletions
+    files = tmp_path_factory.mktemp("tools")
+    for name, text in FILES.items():
+        (files / name).write_text(text)
+    return files
 
 
 @pytest.fixture(scope="module")
@@ -127,7 +138,7 @@ def masked(tool: str, text: str) -> str:
 @pytest.mark.usefixtures("members")
 @pytest.mark.parametrize("line", LINES)
 def test_output_and_status_are_kafkas(apache_kafka: ApacheKafka, prepared: Path, line: str) -> None:
-    words = shlex.split(line.format(deletions=prepared))
+    words = shlex.split(line.format(files=prepared))
     tool, *arguments = words
     theirs = subprocess.run(
         [

@@ -20,7 +20,14 @@ if TYPE_CHECKING:
     from ottla.client.cluster import Cluster
     from ottla.wire.messages.describe_producers import PartitionResponse
 
-COMMANDS: Final = ("list", "describe", "describe-producers", "abort", "find-hanging")
+COMMANDS: Final = (
+    "list",
+    "describe",
+    "describe-producers",
+    "abort",
+    "find-hanging",
+    "forceTerminateTransaction",
+)
 #: Key type of FindCoordinator for transactional ids.
 TRANSACTION: Final = 1
 #: So long a transaction may last before it counts as hanging, in minutes.
@@ -33,6 +40,7 @@ def build_parser() -> OptionParser:
     add_connection_options(parser)
     value = parser.value
     value("--transactional-id", "with describe: which", metavar="ID")
+    value("--transactionalId", "with forceTerminateTransaction: which", metavar="ID")
     value("--transactional-id-pattern", "with list: only ids that match", metavar="REGEX")
     value("--duration-filter", "with list: only longer than so many ms", type_=int)
     value("--topic", "the partition's topic", metavar="TOPIC")
@@ -56,6 +64,7 @@ def run(arguments: Sequence[str]) -> int:
         "describe": ("transactional_id",),
         "describe-producers": ("topic", "partition"),
         "abort": ("topic", "partition"),
+        "forceTerminateTransaction": ("transactionalId",),
     }.get(command, ())
     for name in needed:
         if getattr(options, name) is None:
@@ -73,6 +82,7 @@ def run(arguments: Sequence[str]) -> int:
             "describe-producers": _describe_producers,
             "abort": _abort,
             "find-hanging": _find_hanging,
+            "forceTerminateTransaction": _terminate,
         }[command](cluster, options)
     return 0
 
@@ -271,6 +281,29 @@ def _find_hanging(cluster: Cluster, options: argparse.Namespace) -> None:
                         ]
                     )
     _print_table(rows)
+
+
+def _terminate(cluster: Cluster, options: argparse.Namespace) -> None:
+    """Fence the producer of the id, which aborts what it has open."""
+    from ottla.cli.workers.failures import sentence
+    from ottla.wire.errors import ErrorCode
+    from ottla.wire.messages.init_producer_id import InitProducerIdRequest
+
+    name = options.transactionalId
+    deadline = time.monotonic() + cluster.settings.request_timeout_ms / 1000
+    while True:
+        response = cluster.request_coordinator(
+            name, InitProducerIdRequest(name, 1, -1, -1), key_type=TRANSACTION
+        )
+        # Until the open transaction is aborted, that is what the coordinator answers.
+        is_busy = response.error_code == ErrorCode.CONCURRENT_TRANSACTIONS
+        if not is_busy or time.monotonic() > deadline:
+            break
+        time.sleep(0.05)
+    if response.error_code:
+        raise CommandError(
+            f"Failed to force terminate transactionalId `{name}`: {sentence(response.error_code)}"
+        )
 
 
 def main() -> int:

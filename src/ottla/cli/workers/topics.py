@@ -263,21 +263,31 @@ def wait_for_topic(cluster: Cluster, name: str) -> Topic:
         time.sleep(0.05)
 
 
-def reassignments(cluster: Cluster, topics: Sequence[Topic]) -> dict[tuple[str, int], Reassignment]:
-    """The moves under way among these topics; none where the broker cannot tell."""
+def reassignments(
+    cluster: Cluster, topics: Sequence[Topic] | None
+) -> dict[tuple[str, int], Reassignment]:
+    """The moves under way among these topics, or among all.
+
+    None of them where the broker cannot tell. Errors: `RefusedError`, when all
+    topics are asked for.
+    """
     from ottla.wire.messages.list_partition_reassignments import (
         ListPartitionReassignmentsRequest,
         ListPartitionReassignmentsTopics,
     )
 
-    if not topics or not supports(cluster, LIST_PARTITION_REASSIGNMENTS):
+    if topics == [] or not supports(cluster, LIST_PARTITION_REASSIGNMENTS):
         return {}
-    wanted = [
-        ListPartitionReassignmentsTopics(topic.name, [p.number for p in topic.partitions])
-        for topic in topics
-    ]
+    wanted = None
+    if topics is not None:
+        wanted = [
+            ListPartitionReassignmentsTopics(topic.name, [p.number for p in topic.partitions])
+            for topic in topics
+        ]
     response = cluster.request_controller(ListPartitionReassignmentsRequest(topics=wanted))
     if response.error_code:
+        if topics is None:
+            raise_for(response.error_code, response.error_message)
         return {}
     return {
         (topic.name, partition.partition_index): Reassignment(
