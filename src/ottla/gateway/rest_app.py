@@ -11,6 +11,7 @@ from starlette.routing import BaseRoute
 from ottla.gateway.admin_commands import AdminCommands
 from ottla.gateway.door import build_door
 from ottla.gateway.kafka_access import KafkaAccess
+from ottla.gateway.openapi_page import documentation_routes
 from ottla.gateway.producing import RecordProducer
 from ottla.gateway.rest_v2.consumers import ConsumerRoutes
 from ottla.gateway.rest_v2.instances import ConsumerInstances
@@ -55,5 +56,6 @@ def rest_application(kafka: KafkaAccess, commands: AdminCommands) -> Starlette:
         *AclRoutes(kafka).routes(),
         *ProduceRoutes(kafka, producer).routes(),
         *reading.routes(),
+        *documentation_routes(),
     ]
     return build_door(kafka, routes, lifespan)
