@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 import re
+from pathlib import Path
 
 from tour.run import shows
 from tour.stage import Stage, free_port
 
+ROOT = Path(__file__).parents[2]
+DEPLOYMENT = ROOT / "examples" / "services-deployment"
 PERSON = '{"name": "Ada", "email": "ada@example.org", "password": "correct horse"}'
 LOGIN = '{"email": "ada@example.org", "password": "correct horse"}'
 JSON = "-H 'content-type: application/json'"
@@ -139,6 +142,27 @@ def configuration(stage: Stage) -> str:
         warnings = [line for line in up.output.splitlines() if "zookeeper.connect" in line]
     stage.sees(len(warnings) == 1, f"{len(warnings)} warnings name zookeeper.connect, not one")
     return "the file works as it is; one warning names the keys without a use"
+
+
+@shows("1.6")
+def deployment(stage: Stage) -> str:
+    stage.types(f"ls {DEPLOYMENT} {DEPLOYMENT}/copilot {DEPLOYMENT}/workflows")
+    stage.types(
+        "OTTLA_TEST_BOOTSTRAP_SERVERS=localhost:9092 python -m pytest -q -p no:randomly "
+        f"-c {ROOT}/pyproject.toml {ROOT}/tests/apps/test_services_deployment.py",
+        shows=r"^\d+ passed",
+    )
+    built = "no Docker Compose here: nothing was built"
+    if "Compose version" in stage.types("docker compose version 2>&1", status=None, lines=2):
+        stage.types(
+            "TOKEN_SECRET=x POSTGRES_PASSWORD=x docker compose "
+            f"-f {DEPLOYMENT}/compose.yaml config --quiet"
+        )
+        built = "Docker Compose reads its file, too"
+    return (
+        "image, compose file, manifests and workflows fit their schemas and one another; the "
+        f"compose file's commands find each other as processes; {built}"
+    )
 
 
 def owners_of(topic: str, table: str) -> set[str]:

@@ -239,7 +239,7 @@ def _price(bench: Bench, name: str, config: dict[str, str]) -> dict[str, int]:
         "taken": len({p for m in members for moment, p in m.taken if moment >= joined_at}),
         "moved": sum(before[p] != after[p] for p in before),
         "went_on": sum(pause < PAUSE_MS for pause in pauses),
-        "stopped_ms": sum(pause for pause in pauses if pause >= PAUSE_MS),
+        "stopped_ms": sum(pauses),
         "settled_ms": round((settled_at - joined_at) * 1000),
         "read_twice": sum(read.values()) - len(read),
         "lost": len(lying - set(read)),
