@@ -51,7 +51,7 @@ from ottla.storage.transaction_index import encode as encode_aborted
 REPLACES: Final = ".replaces"
 SWAPPED_INDEXES: Final = (OFFSETS, TIMES, TRANSACTIONS)
 
-_STEP_BYTES: Final = 262_144
+_STEP_BYTES: Final = 65_536
 _WRITE_BYTES: Final = 1_048_576
 
 

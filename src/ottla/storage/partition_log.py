@@ -446,6 +446,7 @@ class PartitionLog:
         if ticket.end_offset > self.flushed_end_offset:
             self.flushed_end_offset = ticket.end_offset
             self._segments.mark_steady(ticket.end_offset, ticket.segment, ticket.size)
+            self._producers.forget_covered(ticket.end_offset)
         if ticket.is_checkpoint:
             self.recovery_point = ticket.end_offset
 

@@ -253,15 +253,19 @@ class ProducerStates:
     def first_unstable_offset(self, high_watermark: int) -> int | None:
         """The first offset that read_committed must not see yet, judged by what
         `high_watermark` covers; None when there is none. The watermark never falls."""
-        completed = self._completed
-        if completed and completed[0][1] < high_watermark:
-            # Markers stand in the order of their offsets.
-            self._completed = completed = [c for c in completed if c[1] >= high_watermark]
+        self.forget_covered(high_watermark)
         first = next(iter(self._open.values()), None)
-        for transaction_first, _marker in completed:
+        for transaction_first, _marker in self._completed:
             if first is None or transaction_first < first:
                 first = transaction_first
         return first
+
+    def forget_covered(self, high_watermark: int) -> None:
+        """Completed transactions whose markers the watermark covers hold nobody up any more."""
+        completed = self._completed
+        # Markers stand in the order of their offsets.
+        if completed and completed[0][1] < high_watermark:
+            self._completed = [c for c in completed if c[1] >= high_watermark]
 
     # Expiry, restart
 
