@@ -39,6 +39,8 @@ class History:
     #: Values that may stand in the log only once, and where they do.
     idempotent: dict[bytes, int | None] = field(default_factory=dict)
     transactions: dict[bytes, Transaction] = field(default_factory=dict)
+    #: What a share group was told to be done with.
+    finished: set[tuple[Place, int]] = field(default_factory=set)
     #: Offsets committed within transactions; each is larger than those before.
     transactional_offsets: dict[int, Transaction] = field(default_factory=dict)
     #: By group: the largest offset acknowledged, and the largest anybody tried to commit.
@@ -141,6 +143,16 @@ class History:
         transaction = self.transactional_offsets.get(offset)
         if offset >= 0 and (transaction is None or transaction.outcome in ("open", "aborted")):
             raise Violation(f"transactional offset {offset} of {transaction} was shown")
+
+    def share(self, place: Place, offset: int, value: bytes) -> None:
+        """A share group was given this record."""
+        if (place, offset) in self.finished:
+            raise Violation(f"{place[0]}-{place[1]} at {offset}: finished, and shared again")
+        self.show(place, offset, value)
+
+    def finish_shared(self, done: Sequence[tuple[Place, int]]) -> None:
+        """A share group was told that it is done with these."""
+        self.finished.update(done)
 
     def check_orders(self) -> None:
         """Each idempotent producer's values stand in the order it sent them."""

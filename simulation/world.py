@@ -30,6 +30,7 @@ from simulation.disk import PowerCut, SimulatedDisk
 from simulation.history import History
 from simulation.log_model import Violation
 from simulation.machine import Link, Machine
+from simulation.share_client import share_consumer
 
 STEPS_PER_LIFE: Final = (200, 700, 2_500)
 AUDIT_STEPS: Final = 60_000
@@ -142,6 +143,7 @@ class World:
             Client("twice", idempotent_producer("twice", self.rng, self.history)),
             Client("transactions", transactional_producer("txn", self.rng, self.history)),
             Client("version 2", transactional_producer_v2("tv2", self.rng, self.history)),
+            Client("sharer", share_consumer("sharer-1", self.rng, self.history)),
             Client("offsets", reader_of_transactional_offsets(self.history)),
             Client("committed", consumer(self.rng, self.history, is_committed=True)),
             Client("reader", consumer(self.rng, self.history)),
@@ -159,6 +161,7 @@ class World:
         self.history.check_transactions()
         promised = sum(len(records) for records in self.history.promised.values())
         self.counts["records promised"] = promised
+        self.counts["records shared"] = len(self.history.finished)
         return self.counts
 
     def _start(self) -> None:
