@@ -17,6 +17,7 @@ from starlette.applications import Starlette
 from ottla.gateway.admin_commands import AdminCommands
 from ottla.gateway.burrow.config import BurrowConfigError
 from ottla.gateway.burrow.monitor import LagMonitor
+from ottla.gateway.burrow.notifier import NotifierThread, notifiers_of
 from ottla.gateway.burrow_app import burrow_application, load_monitor
 from ottla.gateway.door import build_door
 from ottla.gateway.kafka_access import KafkaAccess
@@ -123,11 +124,13 @@ async def serve(
     kafka = KafkaAccess(settings)
     try:
         monitor = load_monitor(kafka)
+        notifier = NotifierThread(monitor, notifiers_of(monitor.config.modules("notifier")))
     except BurrowConfigError as error:
         raise DoorError(str(error)) from None
     doors = open_doors(settings, kafka, monitor, warn)
     if settings.burrow_port is not None or settings.metrics_port is not None:
         monitor.start()
+        notifier.start()
     servers = [
         DoorServer(
             uvicorn.Config(
@@ -161,5 +164,6 @@ async def serve(
         await stopped
     finally:
         asked_to_stop.cancel()
+        await kafka.call(notifier.stop)
         await kafka.call(monitor.stop)
         kafka.close()
