@@ -251,8 +251,7 @@ class Broker:
             raise
         if not info.is_duplicate:
             partition.appended(info)
-            if partition.is_flushed_by_rounds:
-                self.flushes.flush_soon(partition)
+            self.flushes.appended(partition)
         return info
 
     def take_flush_round(self) -> list[FlushTicket]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ottla.storage.log_config import MAX_LONG
 from ottla.wire.errors import ErrorCode
 
 if TYPE_CHECKING:
@@ -35,6 +36,24 @@ class FlushRounds:
         if partition not in self._dirty:
             self._dirty[partition] = None
             self._broker.effects.flush_wanted()
+
+    def appended(self, partition: Partition) -> None:
+        """A partition has grown: flush it now, or as `flush.messages` and `flush.ms` say."""
+        if partition.is_flushed_by_rounds:
+            self.flush_soon(partition)
+            return
+        log, config = partition.log, partition.log.config
+        if log.log_end_offset - log.flushed_end_offset >= config.flush_messages:
+            self.flush_soon(partition)
+        elif config.flush_ms < MAX_LONG and not partition.is_flush_scheduled:
+            partition.is_flush_scheduled = True
+
+            def flush(wall_ms: int, mono_ms: int) -> None:
+                partition.is_flush_scheduled = False
+                self.flush_soon(partition)
+
+            broker = self._broker
+            broker.deadlines.at(broker.mono_ms + config.flush_ms, flush)
 
     def forget(self, partition: Partition) -> None:
         """The partition is gone: nobody waits for its flush."""

@@ -46,6 +46,7 @@ class Partition:
         "_invisible",
         "high_watermark",
         "index",
+        "is_flush_scheduled",
         "is_flushed_by_rounds",
         "is_flushing",
         "leader_epoch",
@@ -77,6 +78,8 @@ class Partition:
         self.high_watermark: int = log.log_end_offset
         #: A ticket of its log is out.
         self.is_flushing = False
+        #: Under page-cache durability: `flush.ms` is running.
+        self.is_flush_scheduled = False
         #: NONE while the partition serves.
         self.offline_error = ErrorCode.NONE
         self.watchers: dict[Watcher, None] = {}
