@@ -420,6 +420,7 @@ class Broker:
             configs.get((RESOURCE_BROKER, ""), {}),
             configs.get((RESOURCE_BROKER, str(self.node_id)), {}),
         )
+        self.log_directory.state.tell = self.tell
         self._run_all = run_all
         self.load_report = self.log_directory.load(self.topics.settings_of, self.wall_ms, run_all)
         for problem in self.load_report.problems:

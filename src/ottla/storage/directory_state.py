@@ -7,6 +7,7 @@ machine itself stays up, that the page cache and the disk may differ.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final
 
 from ottla.seams.filesystem import FileSystem
@@ -24,6 +25,7 @@ class DirectoryState:
         "has_moved_log_starts",
         "is_cache_doubtful",
         "reason",
+        "tell",
     )
 
     def __init__(self, filesystem: FileSystem, path: str) -> None:
@@ -33,6 +35,8 @@ class DirectoryState:
         #: A sync failed before this start: what the page cache holds may not be on the disk,
         #: and no sync will bring it there. Whatever is not known to be durable is rewritten.
         self.is_cache_doubtful = filesystem.exists(f"{path}/{SYNC_FAILED_MARK}")
+        #: Tells the person who runs the broker what was found in a log opened only now.
+        self.tell: Callable[[str], None] = lambda _sentence: None
         #: A log's start offset moved since it was last made durable.
         self.has_moved_log_starts = False
 

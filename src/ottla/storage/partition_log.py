@@ -207,7 +207,8 @@ class PartitionLog:
         if self._state.reason is not None:
             raise self._state.offline_error()
         if not self._is_open:
-            self.open(is_clean=True)
+            for problem in self.open(is_clean=True).problems:
+                self._state.tell(problem)
         elif self._is_deleted:
             raise LogOfflineError(f"{self.topic}-{self.partition} was deleted")
 

@@ -299,3 +299,18 @@ def test_an_empty_log_that_nobody_uses_is_not_opened_by_retention(opener: Opener
     assert again.logs["orders", 0].apply_retention(NOW_MS) is None
     assert len(again.files) == 0
     assert again.checkpoint_candidates() == []
+
+
+def test_what_is_wrong_with_a_log_is_told_when_it_is_first_used(opener: Opener) -> None:
+    directory = opener()
+    log = directory.create_log("orders", 0, TOPIC_ID, LogConfig(), NOW_MS)
+    log.append(batch(5), leader_epoch=0, wall_ms=NOW_MS)
+    directory.close()
+    opener.opened.clear()
+    path = Path(opener.path) / "orders-0" / f"{0:020d}.log"
+    path.write_bytes(path.read_bytes()[:30])
+    again = opener()
+    told: list[str] = []
+    again.state.tell = told.append
+    assert again.logs["orders", 0].size == 30
+    assert str(path) in told[0]
