@@ -173,3 +173,61 @@ def test_keys_lead_to_pages(page: Page, console: str) -> None:
     expect(page.get_by_text("Busiest topics")).to_be_visible()
     page.keyboard.press("t")
     expect(page).to_have_url(f"{console}/topics")
+
+
+def test_create_produce_configure_and_delete_a_topic(
+    page: Page, console: str, bootstrap_servers: str
+) -> None:
+    name = f"made-{time.time_ns()}"
+    page.goto(f"{console}/topics")
+    page.get_by_role("button", name="Create a topic").click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_role("button", name="Create", exact=True).click()
+    expect(dialog.get_by_text("Give the topic a name.")).to_be_visible()
+    dialog.get_by_label("Name").fill(name)
+    dialog.get_by_label("Partitions").fill("2")
+    dialog.get_by_label("Configuration, key=value").fill("retention.ms=7200000")
+    dialog.get_by_role("button", name="Create", exact=True).click()
+    expect(page).to_have_url(f"{console}/topics/{name}")
+    page.get_by_role("button", name="Produce", exact=True).click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_label("Key (empty: none)").fill("ada")
+    dialog.get_by_label("Value", exact=True).fill("hello from the console")
+    dialog.get_by_label("Headers, name=value").fill("trace=t1")
+    dialog.get_by_role("button", name="Produce", exact=True).click()
+    expect(page.get_by_role("cell", name="hello from the console")).to_be_visible()
+    page.get_by_role("tab", name="Configuration").click()
+    page.get_by_role("cell", name="retention.ms", exact=True).click()
+    page.get_by_role("dialog").get_by_label("Value (empty: the default)").fill("3600000")
+    page.get_by_role("button", name="Set", exact=True).click()
+    expect(page.get_by_role("cell", name="3600000")).to_be_visible()
+    page.get_by_role("tab", name="Partitions").click()
+    page.get_by_role("button", name="Delete", exact=True).click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_role("button", name="Delete for ever").click()
+    expect(dialog.get_by_text("That is not the topic's name.")).to_be_visible()
+    dialog.get_by_label(f"Type {name} to confirm").fill(name)
+    dialog.get_by_role("button", name="Delete for ever").click()
+    expect(page).to_have_url(f"{console}/topics")
+    assert name not in AdminClient({"bootstrap.servers": bootstrap_servers}).list_topics().topics
+
+
+def test_reset_a_groups_offsets_after_a_look(
+    page: Page, console: str, topic: str, bootstrap_servers: str
+) -> None:
+    from confluent_kafka import TopicPartition
+
+    name = f"{topic}-reset"
+    consumer = Consumer({"bootstrap.servers": bootstrap_servers, "group.id": name})
+    consumer.commit(offsets=[TopicPartition(topic, 0, 7)], asynchronous=False)
+    page.goto(f"{console}/groups/{name}")
+    page.get_by_role("button", name="Reset offsets").click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_role("button", name="Reset", exact=True).click()
+    expect(dialog.get_by_text("Look at the preview first.")).to_be_visible()
+    dialog.get_by_role("button", name="Preview").click()
+    expect(dialog.get_by_text(f"{topic}-0: 7 → 0")).to_be_visible()
+    dialog.get_by_role("button", name="Reset", exact=True).click()
+    expect(page.get_by_text("Offsets were reset")).to_be_visible()
+    assert consumer.committed([TopicPartition(topic, 0)], timeout=20)[0].offset == 0
+    consumer.close()

@@ -92,7 +92,7 @@ class ClusterView:
                 self.problem = None
             except (KafkaException, TimeoutError) as error:
                 self.problem = (
-                    f"Kafka at {self.bootstrap_servers} does not answer: {_reason(error)}"
+                    f"Kafka at {self.bootstrap_servers} does not answer: {reason_of(error)}"
                 )
             self._add_rates()
             self._stop.wait(SAMPLE_S)
@@ -223,7 +223,7 @@ class ClusterView:
         try:
             entries = self.admin.describe_configs([resource])[resource].result(10)
         except (KafkaException, TimeoutError) as error:
-            raise ClusterError(_reason(error)) from None
+            raise ClusterError(reason_of(error)) from None
         rows = [
             {
                 "key": key,
@@ -239,7 +239,7 @@ class ClusterView:
         try:
             found = self.admin.describe_consumer_groups([group])[group].result(10)
         except (KafkaException, TimeoutError) as error:
-            raise ClusterError(_reason(error)) from None
+            raise ClusterError(reason_of(error)) from None
         return {
             "state": found.state.name.replace("_", " ").lower(),
             "assignor": found.partition_assignor or "–",
@@ -278,7 +278,7 @@ def _some(names: list[str]) -> str:
     return shown if len(names) <= 3 else f"{shown} and {len(names) - 3} more"
 
 
-def _reason(error: Exception) -> str:
+def reason_of(error: Exception) -> str:
     """One sentence of what the client library reported."""
     if isinstance(error, KafkaException) and error.args:
         first = error.args[0]

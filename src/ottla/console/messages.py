@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
 
-from ottla.console.cluster import ClusterError, ClusterView, _reason
+from ottla.console.cluster import ClusterError, ClusterView, reason_of
 from ottla.lag.feed import quiet_logger
 
 POLL_S = 0.5
@@ -163,7 +163,7 @@ class Reader:
             }
             starts = self._starts(wanted, found)
         except KafkaException as error:
-            raise ClusterError(_reason(error)) from None
+            raise ClusterError(reason_of(error)) from None
         return {n: (starts[n], high) for n, (_, high) in found.items()}
 
     def _starts(self, wanted: Range, found: dict[int, tuple[int, int]]) -> dict[int, int]:

@@ -7,7 +7,7 @@ from typing import Any
 
 from nicegui import ui
 
-from ottla.console import formatting
+from ottla.console import dialogs, formatting
 from ottla.console.cluster import ClusterError, ClusterView
 from ottla.console.clusters import Clusters
 from ottla.console.layout import frame, heading, path, tile
@@ -109,6 +109,13 @@ class GroupDetail:
             self.members = tile("Members", "–")
             self.lag = tile("Lag", "–")
             self.assignor = tile("Assignor", "–")
+        with ui.row():
+            ui.button(
+                "Reset offsets", on_click=lambda: dialogs.reset_offsets(self.cluster, self.group)
+            ).props("no-caps outline")
+            ui.button(
+                "Delete", on_click=lambda: dialogs.delete_group(self.cluster, self.group)
+            ).props("no-caps outline color=negative")
         self.fault = ui.label().classes("text-negative")
         ui.label("Partitions and who reads them").classes("text-subtitle1")
         self.picture = ui.row().classes("w-full gap-4 items-start")

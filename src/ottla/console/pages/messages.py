@@ -14,7 +14,7 @@ from typing import Any
 
 from nicegui import ui
 
-from ottla.console import formatting
+from ottla.console import dialogs, formatting
 from ottla.console.cluster import ClusterError, ClusterView
 from ottla.console.messages import (
     MAX_SHOWN_BYTES,
@@ -45,6 +45,7 @@ class MessagesPanel:
         self.records: list[RecordView] = []
         self.progress: Progress | None = None  # written by the searching thread
         self.stop_search = False
+        self.is_stale = False
         self.is_searching = False
 
     async def build(self) -> None:
@@ -62,6 +63,12 @@ class MessagesPanel:
             )
             ui.button("Read", on_click=self.read).props("no-caps")
             self.live = ui.switch("live", on_change=self.read)
+            ui.space()
+            ui.button(
+                "Produce",
+                icon="add",
+                on_click=lambda: dialogs.produce(self.cluster, self.topic, self._soon),
+            ).props("no-caps outline")
         with ui.row().classes("items-center w-full gap-2"):
             self.text = ui.input(placeholder="Search key, value and headers").props(
                 'dense outlined clearable aria-label="Search text"'
@@ -132,10 +139,15 @@ class MessagesPanel:
         self.state.set_text(f"{len(self.records):,} records, {STARTS[wanted.start]}")
         self._fill()
 
+    def _soon(self) -> None:
+        """Read again with the next tick."""
+        self.is_stale = True
+
     async def _tick(self) -> None:
         if self.is_searching:
             self._show_progress()
-        elif self.live.value and self.start.value == "end":
+        elif self.is_stale or (self.live.value and self.start.value == "end"):
+            self.is_stale = False
             await self.read()
 
     def _fill(self) -> None:

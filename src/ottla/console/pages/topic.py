@@ -6,7 +6,7 @@ import asyncio
 
 from nicegui import ui
 
-from ottla.console import formatting
+from ottla.console import dialogs, formatting
 from ottla.console.cluster import ClusterError, ClusterView
 from ottla.console.clusters import Clusters
 from ottla.console.layout import frame, heading, path, tile
@@ -46,6 +46,17 @@ async def build(cluster: ClusterView, topic: str, tab: str) -> None:
         with ui.tab_panel("messages").classes("q-px-none"):
             await MessagesPanel(cluster, topic).build()
         with ui.tab_panel("partitions").classes("q-px-none"):
+            with ui.row():
+                ui.button(
+                    "Add partitions",
+                    on_click=lambda: dialogs.add_partitions(cluster, topic, len(rows)),
+                ).props("no-caps outline")
+                ui.button("Empty", on_click=lambda: dialogs.empty_topic(cluster, topic)).props(
+                    "no-caps outline color=negative"
+                )
+                ui.button("Delete", on_click=lambda: dialogs.delete_topic(cluster, topic)).props(
+                    "no-caps outline color=negative"
+                )
             partitions_table(cluster, topic)
         with ui.tab_panel("consumers").classes("q-px-none"):
             consumers_table(cluster, topic)
@@ -114,20 +125,36 @@ async def configuration_table(cluster: ClusterView, topic: str) -> None:
     except ClusterError as error:
         ui.label(f"The configuration cannot be read: {error}").classes("text-negative")
         return
-    ui.table(
-        columns=[
-            column("key", "Key"),
-            column("value", "Value"),
-            column("origin", "Set by"),
-        ],
-        rows=[
-            {
-                "key": e["key"],
-                "value": e["value"],
-                "origin": "default" if e["is_default"] else "this topic or broker",
-            }
-            for e in entries
-        ],
-        row_key="key",
-        pagination=50,
-    ).classes("w-full card").props("flat dense")
+    ui.label("Click a key to change it.").classes("text-caption text-grey")
+    table = (
+        ui.table(
+            columns=[
+                column("key", "Key"),
+                column("value", "Value"),
+                column("origin", "Set by"),
+            ],
+            rows=[
+                {
+                    "key": e["key"],
+                    "value": e["value"],
+                    "origin": "default" if e["is_default"] else "this topic or broker",
+                }
+                for e in entries
+            ],
+            row_key="key",
+            pagination=50,
+        )
+        .classes("w-full card")
+        .props("flat dense")
+    )
+    here = path("topics", topic) + "?tab=configuration"
+    table.on(
+        "rowClick",
+        lambda e: dialogs.set_config(
+            cluster,
+            topic,
+            e.args[1]["key"],
+            e.args[1]["value"] or "",
+            lambda: ui.navigate.to(here),
+        ),
+    )

@@ -6,7 +6,7 @@ import asyncio
 
 from nicegui import ui
 
-from ottla.console import formatting
+from ottla.console import dialogs, formatting
 from ottla.console.cluster import ClusterView, TopicRow
 from ottla.console.clusters import Clusters
 from ottla.console.layout import frame, heading, path
@@ -49,6 +49,9 @@ class TopicList:
             ).props('dense outlined aria-label="Order"')  # fmt: skip
             self.internal = ui.checkbox("internal topics", on_change=self.refresh)
             ui.space()
+            ui.button(
+                "Create a topic", icon="add", on_click=lambda: dialogs.create_topic(self.cluster)
+            ).props("no-caps")
             self.found = ui.label().classes("text-grey")
         self.table = (
             ui.table(

@@ -1,0 +1,228 @@
+"""Dialogs in which a person changes something; errors stay in the dialog."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+from nicegui import ui
+
+from ottla.console import administration
+from ottla.console.cluster import ClusterError, ClusterView
+from ottla.console.layout import path
+
+Action = Callable[[], Any]
+
+
+class ActionDialog:
+    """A titled dialog with a button that does one thing in a thread, and says what went wrong."""
+
+    def __init__(self, title: str, button: str, *, is_dangerous: bool = False) -> None:
+        with ui.dialog() as self.dialog, ui.card().classes("w-96") as self.card:
+            ui.label(title).classes("text-h6")
+        self._button_text = button
+        self._color = "negative" if is_dangerous else "primary"
+
+    def show(self, action: Action, finished: Callable[[Any], None]) -> None:
+        """Add the buttons below what the caller has put in, and open."""
+        with self.card:
+            fault = ui.label().classes("text-negative")
+
+            async def perform() -> None:
+                button.disable()
+                try:
+                    result = await asyncio.to_thread(action)
+                except (ClusterError, ValueError) as error:
+                    fault.set_text(str(error))
+                    button.enable()
+                    return
+                self.dialog.close()
+                finished(result)
+
+            with ui.row().classes("justify-end w-full"):
+                ui.button("Cancel", on_click=self.dialog.close).props("flat no-caps")
+                button = ui.button(self._button_text, on_click=perform).props(
+                    f"no-caps color={self._color}"
+                )
+        self.dialog.open()
+
+
+def config_of(text: str) -> dict[str, str]:
+    """`key=value` lines. Errors: `ValueError` with a sentence."""
+    found = {}
+    for line in filter(None, (part.strip() for part in text.splitlines())):
+        key, separator, value = line.partition("=")
+        if not separator or not key.strip():
+            raise ValueError(f"{line!r} is not of the form key=value.")
+        found[key.strip()] = value.strip()
+    return found
+
+
+def create_topic(cluster: ClusterView, template: dict[str, str] | None = None) -> None:
+    """Ask for a topic; `template` are the settings of one to clone."""
+    box = ActionDialog("Create a topic", "Create")
+    with box.card:
+        name = ui.input("Name").classes("w-full")
+        partitions = ui.number("Partitions", value=1, min=1, format="%d").classes("w-full")
+        replicas = ui.number("Replicas (-1: default)", value=-1, format="%d").classes("w-full")
+        text = "\n".join(f"{k}={v}" for k, v in (template or {}).items())
+        config = ui.textarea("Configuration, key=value", value=text).classes("w-full mono")
+
+    def act() -> str:
+        topic = (name.value or "").strip()
+        if not topic:
+            raise ValueError("Give the topic a name.")
+        administration.create_topic(
+            cluster,
+            topic,
+            int(partitions.value or 1),
+            int(replicas.value or -1),
+            config_of(config.value or ""),
+        )
+        return topic
+
+    box.show(act, lambda topic: ui.navigate.to(path("topics", topic)))
+
+
+def delete_topic(cluster: ClusterView, topic: str) -> None:
+    """The name has to be typed: this cannot be taken back."""
+    box = ActionDialog(f"Delete {topic}", "Delete for ever", is_dangerous=True)
+    with box.card:
+        ui.label("All its records and every group's offsets for it are lost.")
+        typed = ui.input(f"Type {topic} to confirm").classes("w-full")
+
+    def act() -> None:
+        if typed.value != topic:
+            raise ValueError("That is not the topic's name.")
+        administration.delete_topic(cluster, topic)
+
+    box.show(act, lambda _: ui.navigate.to("/topics"))
+
+
+def empty_topic(cluster: ClusterView, topic: str) -> None:
+    box = ActionDialog(f"Empty {topic}", "Delete all records", is_dangerous=True)
+    with box.card:
+        typed = ui.input(f"Type {topic} to confirm").classes("w-full")
+
+    def act() -> None:
+        if typed.value != topic:
+            raise ValueError("That is not the topic's name.")
+        administration.empty_topic(cluster, topic)
+
+    box.show(act, lambda _: ui.notify(f"{topic} is empty"))
+
+
+def add_partitions(cluster: ClusterView, topic: str, now: int) -> None:
+    box = ActionDialog(f"Partitions of {topic}", "Add")
+    with box.card:
+        ui.label(
+            "Records with keys go to other partitions afterwards: order per key holds only among"
+            " the new ones."
+        )
+        total = ui.number("Partitions in all", value=now + 1, min=now + 1, format="%d")
+
+    def act() -> None:
+        administration.add_partitions(cluster, topic, int(total.value or 0))
+
+    box.show(act, lambda _: ui.notify("Partitions added"))
+
+
+def set_config(
+    cluster: ClusterView, topic: str, key: str, value: str, refresh: Callable[[], None]
+) -> None:
+    box = ActionDialog(key, "Set")
+    with box.card:
+        field = ui.input("Value (empty: the default)", value=value).classes("w-full mono")
+
+    def act() -> None:
+        administration.set_config(cluster, topic, key, field.value or None)
+
+    box.show(act, lambda _: refresh())
+
+
+def produce(cluster: ClusterView, topic: str, refresh: Callable[[], Any]) -> None:
+    """Ask for a record; headers are `name=value` lines."""
+    box = ActionDialog(f"Produce to {topic}", "Produce")
+    with box.card:
+        key = ui.input("Key (empty: none)").classes("w-full mono")
+        value = ui.textarea("Value").classes("w-full mono")
+        headers = ui.textarea("Headers, name=value").classes("w-full mono")
+        partition = ui.input("Partition (empty: chosen)").classes("w-full")
+
+    def act() -> tuple[int, int]:
+        number = (partition.value or "").strip()
+        if number and not number.isdigit():
+            raise ValueError("The partition is a number.")
+        return administration.produce(
+            cluster,
+            topic,
+            value.value or "",
+            key.value or None,
+            list(config_of(headers.value or "").items()),
+            int(number) if number else None,
+        )
+
+    def finished(place: tuple[int, int]) -> None:
+        ui.notify(f"partition {place[0]}, offset {place[1]}")
+        refresh()
+
+    box.show(act, finished)
+
+
+RESETS = {
+    "earliest": "to the beginning",
+    "latest": "to the end",
+    "time": "to a time (2026-01-31 12:00 UTC)",
+    "offset": "to an offset",
+    "shift": "by so many records",
+}
+
+
+def reset_offsets(cluster: ClusterView, group: str) -> None:
+    """Choose, look at what would change, then do it."""
+    box = ActionDialog(f"Reset offsets of {group}", "Reset", is_dangerous=True)
+    plan: list[tuple[str, int, int, int]] = []
+    with box.card:
+        where = ui.select(RESETS, value="earliest").classes("w-full").props('aria-label="Where"')
+        number = ui.input("Time, offset or shift").classes("w-full")
+        preview = ui.label().classes("mono")
+
+        async def look() -> None:
+            try:
+                plan[:] = await asyncio.to_thread(
+                    administration.planned_offsets, cluster, group, where.value, position()
+                )
+            except (ClusterError, ValueError) as error:
+                preview.set_text(str(error))
+                return
+            preview.set_text("\n".join(f"{t}-{p}: {a} → {b}" for t, p, a, b in plan[:20]))
+
+        def position() -> int:
+            text = (number.value or "").strip()
+            if where.value == "time":
+                moment = datetime.fromisoformat(text)
+                return int(
+                    (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1000
+                )
+            return int(text or 0)
+
+        ui.button("Preview", on_click=look).props("flat no-caps")
+
+    def act() -> None:
+        if not plan:
+            raise ValueError("Look at the preview first.")
+        administration.reset_offsets(cluster, group, plan)
+
+    box.show(act, lambda _: ui.notify("Offsets were reset"))
+
+
+def delete_group(cluster: ClusterView, group: str) -> None:
+    box = ActionDialog(f"Delete {group}", "Delete", is_dangerous=True)
+    with box.card:
+        ui.label("Its committed offsets are lost.")
+
+    box.show(
+        lambda: administration.delete_group(cluster, group), lambda _: ui.navigate.to("/groups")
+    )
