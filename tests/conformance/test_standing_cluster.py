@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import os
+import signal
+import socket
+import subprocess
+import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +16,7 @@ from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient
 
 from ottla.cli import main
+from ottla.client import Cluster
 from ottla.engine.apache import free_ports
 from ottla.engine.errors import EngineError
 from ottla.engine.standing import StandingCluster, java_options
@@ -80,3 +86,42 @@ def test_java_options_follow_the_environment(monkeypatch: pytest.MonkeyPatch) ->
     assert "-Dcom.sun.management.jmxremote.port=10000" in options
     assert "-javaagent:/jmx.jar=7071:/jmx.yml" in options
     assert options.index("-Xmx256m") > options.index("-Xmx512m")
+
+
+def test_a_standing_cluster_outlives_whoever_started_it(tmp_path: Path) -> None:
+    (port,) = free_ports(1)
+    code = (
+        "import sys; from pathlib import Path; from ottla.engine.standing import StandingCluster;"
+        "cluster = StandingCluster(Path(sys.argv[1]));"
+        "cluster.up(is_combined=True, brokers=1, first_port=int(sys.argv[2]))"
+    )
+    directory = tmp_path / "cluster"
+    subprocess.run([sys.executable, "-c", code, str(directory), str(port)], check=True)
+    cluster = StandingCluster(directory)
+    try:
+        assert [cluster.is_running(node) for node in cluster.nodes] == [True]
+        with Cluster(f"127.0.0.1:{port}") as client:
+            assert [b.node_id for b in client.brokers()] == [1]
+    finally:
+        cluster.destroy()
+
+
+def test_other_nodes_go_with_whoever_started_them(tmp_path: Path) -> None:
+    code = (
+        "import os, signal, sys; from pathlib import Path;"
+        "from ottla.engine.apache import ApacheKafka;"
+        "kafka = ApacheKafka(directory=Path(sys.argv[1])); kafka.start();"
+        "print(kafka.nodes[0].port, flush=True);"
+        "os.kill(os.getpid(), signal.SIGKILL)"
+    )
+    started = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, check=False
+    )
+    assert started.returncode == -signal.SIGKILL
+    deadline = time.monotonic() + 30
+    while True:
+        try:
+            socket.create_connection(("127.0.0.1", int(started.stdout)), timeout=1).close()
+        except OSError:
+            break
+        assert time.monotonic() < deadline, "the node is still there"

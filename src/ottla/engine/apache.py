@@ -255,6 +255,8 @@ class ApacheKafka:
     def release(self) -> None:
         """The nodes go on by themselves: this process no longer stops them at its end."""
         atexit.unregister(self.stop)
+        for node in self.nodes:
+            node.release()
 
     def stop(self) -> None:
         """Stop everything in order, brokers before controllers; the second call does nothing."""

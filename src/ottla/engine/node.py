@@ -122,6 +122,13 @@ class Node:
             start_new_session=True,
         )
 
+    def release(self) -> None:
+        """Leave the process to itself: it goes on when we are gone."""
+        self._dismiss_guard()
+        if self.process is not None:
+            self.process.returncode = 0  # nobody here waits for its end any more
+            self.process = None
+
     def _dismiss_guard(self) -> None:
         if self._guard is not None:
             self._guard.kill()

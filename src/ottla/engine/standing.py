@@ -235,7 +235,10 @@ class StandingCluster:
         assert process_node.process is not None
         node.pid, node.is_paused = process_node.process.pid, False
         self._save()
-        process_node.wait_until_started(time.monotonic() + START_TIMEOUT_S)
+        try:
+            process_node.wait_until_started(time.monotonic() + START_TIMEOUT_S)
+        finally:
+            process_node.release()
 
     def stop(self) -> None:
         """Every node has shut down in order, brokers before controllers."""
