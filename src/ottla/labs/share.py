@@ -12,7 +12,7 @@ import time
 from collections import Counter
 from typing import Final
 
-from ottla.labs.bench import ANSWER_TIMEOUT_S, Bench
+from ottla.labs.bench import ANSWER_TIMEOUT_S, Bench, LabError
 from ottla.labs.screen import bar
 from ottla.lag.feed import quiet_logger
 
@@ -78,6 +78,12 @@ class Worker:
 
 
 def run(bench: Bench) -> None:
+    import confluent_kafka
+
+    if not hasattr(confluent_kafka, "ShareConsumer"):
+        raise LabError(
+            "Share groups need a newer confluent-kafka; run: pip install -U confluent-kafka"
+        )
     screen = bench.screen
     count = bench.scaled(60, 600)
     topic, group = bench.create_topic(bench.unique("share")), bench.unique("share-group")
