@@ -10,6 +10,7 @@ from ottla.cli.output import confirmed, print_rows
 from ottla.cli.verbs.connection import Actions, opened_cluster
 
 if TYPE_CHECKING:
+    from ottla.cli.workers.groups import Group
     from ottla.client.cluster import Cluster
 
 DESCRIPTION = """\
@@ -87,40 +88,50 @@ def _list(cluster: Cluster, args: argparse.Namespace) -> None:
 
 
 def _describe(cluster: Cluster, args: argparse.Namespace) -> None:
-    from ottla.cli.workers.groups import committed_offsets, describe_group
-    from ottla.cli.workers.offsets import end_offsets
+    from ottla.cli.workers.groups import describe_group
 
     columns = ("topic", "partition", "committed", "end", "lag", "member", "host")
     for name in dict.fromkeys(args.names):
         group = describe_group(cluster, name)
-        committed = committed_offsets(cluster, name)
-        owners = {p: member for member in group.members for p in member.assignment}
-        partitions = sorted({*committed, *owners})
-        ends = end_offsets(cluster, partitions)
-        rows: list[dict[str, Any]] = []
-        for partition in partitions:
-            offset = committed[partition].offset if partition in committed else None
-            end, owner = ends.get(partition), owners.get(partition)
-            rows.append(
-                {
-                    "group": name,
-                    "topic": partition[0],
-                    "partition": partition[1],
-                    "committed": offset,
-                    "end": end,
-                    "lag": None if offset is None or end is None else end - offset,
-                    "member": owner.client_id if owner else None,
-                    "host": owner.host.lstrip("/") if owner else None,
-                }
-            )
+        rows = _progress(cluster, group)
         if args.output != "table":
             print_rows(rows, ("group", *columns), args.output)
             continue
         lag = sum(row["lag"] or 0 for row in rows)
-        print(
-            f"{name}: {group.type.lower()}, {group.state}, {len(group.members)} members, lag {lag}"
-        )
+        head = f"{name}: {group.type.lower()}, {group.state}, {len(group.members)} members"
+        unread = sum(row["committed"] is None for row in rows)
+        without = f" and {unread} partition(s) without a commit" if unread else ""
+        print(f"{head}, lag {lag}{without}")
         print_rows(rows, columns, "table", empty="Nothing is committed, and nobody reads.")
+
+
+def _progress(cluster: Cluster, group: Group) -> list[dict[str, Any]]:
+    """How far the group is in every partition of the topics it has to do with."""
+    from ottla.cli.workers.groups import committed_offsets
+    from ottla.cli.workers.offsets import end_offsets, partition_leaders
+
+    committed = committed_offsets(cluster, group.group_id)
+    owners = {p: member for member in group.members for p in member.assignment}
+    touched = {*committed, *owners}
+    partitions = sorted(touched | {*partition_leaders(cluster, {topic for topic, _ in touched})})
+    ends = end_offsets(cluster, partitions)
+    rows: list[dict[str, Any]] = []
+    for partition in partitions:
+        offset = committed[partition].offset if partition in committed else None
+        end, owner = ends.get(partition), owners.get(partition)
+        rows.append(
+            {
+                "group": group.group_id,
+                "topic": partition[0],
+                "partition": partition[1],
+                "committed": offset,
+                "end": end,
+                "lag": None if offset is None or end is None else end - offset,
+                "member": owner.client_id if owner else None,
+                "host": owner.host.lstrip("/") if owner else None,
+            }
+        )
+    return rows
 
 
 def _members(cluster: Cluster, args: argparse.Namespace) -> None:
