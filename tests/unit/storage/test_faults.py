@@ -9,6 +9,7 @@ import pytest
 from simulation.disk import SimulatedDisk
 from tests.unit.storage.harness import NOW_MS, batch, flush, read_all
 
+from ottla.seams.filesystem import File
 from ottla.storage.errors import AppendError, LogOfflineError
 from ottla.storage.identity import Identity
 from ottla.storage.log_config import LogConfig
@@ -254,3 +255,73 @@ def test_a_journal_in_doubt_is_written_anew(machine: Machine) -> None:
     machine.disk.lose_everything_unsynced()
     _, found = MetadataJournal.open(machine.disk, machine.directory.state, "/data")
     assert found == [b"doubtful"]
+
+
+class StubbornFile:
+    """A file that can be neither written nor cut, as after the disk has gone."""
+
+    def __init__(self, file: File) -> None:
+        self._file = file
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._file, name)
+
+    def write_at(self, buffers: object, position: int) -> None:
+        raise OSError(5, "Input/output error")
+
+    def truncate(self, size: int) -> None:
+        raise OSError(5, "Input/output error")
+
+
+def test_a_write_that_cannot_be_undone_takes_the_directory_offline(machine: Machine) -> None:
+    log = machine.log
+    append(log)
+    path = log.segments[0].path
+    files = machine.directory.files
+    files._handles[path].file = StubbornFile(files.get(path))  # type: ignore[assignment]
+    with pytest.raises(AppendError, match="Cannot write"):
+        append(log)
+    assert machine.directory.state.reason is not None
+    machine.restart()
+    assert read_all(machine.log) == [0, 1, 2]
+
+
+def test_a_journal_that_cannot_be_undone_takes_the_directory_offline(machine: Machine) -> None:
+    journal, _ = MetadataJournal.open(machine.disk, machine.directory.state, "/data")
+    journal._file = StubbornFile(journal._file)  # type: ignore[assignment]
+    with pytest.raises(AppendError):
+        journal.append(b"refused")
+    assert machine.directory.state.reason is not None
+    with pytest.raises(AppendError, match="offline"):
+        journal.append(b"refused, too")
+
+
+def test_a_disk_that_takes_no_mark_is_offline_all_the_same(machine: Machine) -> None:
+    machine.fill_disk()
+    state = machine.directory.state
+    machine.disk.remove("/data/meta.properties")
+
+    class NoMark:
+        def __getattr__(self, name: str) -> object:
+            return getattr(machine.disk, name)
+
+        def open(self, path: str, **how: bool) -> File:
+            raise OSError(30, "Read-only file system")
+
+    state._filesystem = NoMark()  # type: ignore[assignment]
+    state.fail("trying", OSError(5, "Input/output error"))
+    assert state.reason == "trying: [Errno 5] Input/output error"
+
+
+def test_files_that_a_deletion_took_are_not_missed(machine: Machine) -> None:
+    """Replaced files and directories, too: the ticket runs after all is gone."""
+    append(machine.log)
+    machine.log.request_checkpoint()
+    machine.directory.files.close()
+    ticket = machine.log.begin_flush()
+    assert ticket is not None
+    machine.directory.delete_log("t", 0, bytes(16)).run()
+    ticket.run()
+    assert len(ticket.missing) >= 4
+    ticket.owner.finish_flush(ticket, None)
+    assert machine.directory.state.reason is None
