@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import subprocess
@@ -52,10 +53,9 @@ def bootstrap_servers() -> Iterator[str]:
         yield broker.bootstrap_servers
 
 
-@pytest.fixture(scope="session")
-def console(bootstrap_servers: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of a console for that Kafka, in a process of its own."""
-    log = tmp_path_factory.mktemp("console") / "log"
+@contextlib.contextmanager
+def running_console(bootstrap_servers: str, log: Path, *more: str) -> Iterator[str]:
+    """The address of a console in a process of its own."""
     code = (
         "import argparse, sys; from ottla.console import command;"
         " p = argparse.ArgumentParser(); command.add_arguments(p);"
@@ -63,9 +63,10 @@ def console(bootstrap_servers: str, tmp_path_factory: pytest.TempPathFactory) ->
     )
     # NiceGUI takes a process with this variable for one of its own test runs.
     environment = {k: v for k, v in os.environ.items() if not k.startswith("PYTEST_")}
+    words = ["--bootstrap-servers", bootstrap_servers, "--port", "0", *more]
     with log.open("w") as errors:
         process = subprocess.Popen(
-            [sys.executable, "-c", code, "--bootstrap-servers", bootstrap_servers, "--port", "0"],
+            [sys.executable, "-c", code, *words],
             stdout=subprocess.PIPE,
             stderr=errors,
             text=True,
@@ -80,6 +81,21 @@ def console(bootstrap_servers: str, tmp_path_factory: pytest.TempPathFactory) ->
         process.terminate()
         process.wait(20)
         process.stdout.close()
+
+
+@pytest.fixture(scope="session")
+def console(bootstrap_servers: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a console for that Kafka."""
+    log = tmp_path_factory.mktemp("console") / "log"
+    with running_console(bootstrap_servers, log) as address:
+        yield address
+
+
+@pytest.fixture
+def guarded_console(bootstrap_servers: str, tmp_path: Path) -> Iterator[str]:
+    """A console that asks for admin and admin."""
+    with running_console(bootstrap_servers, tmp_path / "log", "--auth", "admin:admin") as address:
+        yield address
 
 
 @pytest.fixture(scope="session")

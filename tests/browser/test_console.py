@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -198,9 +201,9 @@ def test_create_produce_configure_and_delete_a_topic(
     expect(page.get_by_role("cell", name="hello from the console")).to_be_visible()
     page.get_by_role("tab", name="Configuration").click()
     page.get_by_role("cell", name="retention.ms", exact=True).click()
-    page.get_by_role("dialog").get_by_label("Value (empty: the default)").fill("3600000")
+    page.get_by_role("dialog").get_by_label("Value (empty: the default)").fill("3700000")
     page.get_by_role("button", name="Set", exact=True).click()
-    expect(page.get_by_role("cell", name="3600000")).to_be_visible()
+    expect(page.get_by_role("cell", name="3700000")).to_be_visible()
     page.get_by_role("tab", name="Partitions").click()
     page.get_by_role("button", name="Delete", exact=True).click()
     dialog = page.get_by_role("dialog")
@@ -231,3 +234,36 @@ def test_reset_a_groups_offsets_after_a_look(
     expect(page.get_by_text("Offsets were reset")).to_be_visible()
     assert consumer.committed([TopicPartition(topic, 0)], timeout=20)[0].offset == 0
     consumer.close()
+
+
+def test_login_is_asked_for_and_leads_back(page: Page, guarded_console: str) -> None:
+    page.goto(f"{guarded_console}/topics")
+    expect(page).to_have_url(f"{guarded_console}/login")
+    page.get_by_label("User").fill("admin")
+    page.get_by_label("Password").fill("wrong")
+    page.get_by_role("button", name="Log in").click()
+    expect(page.get_by_text("User or password is wrong.")).to_be_visible()
+    page.get_by_label("Password").fill("admin")
+    page.get_by_role("button", name="Log in").click()
+    expect(page).to_have_url(f"{guarded_console}/topics")
+    expect(page.get_by_role("button", name="Create a topic")).to_be_visible()
+
+
+def test_a_host_that_others_reach_needs_a_login() -> None:
+    command = [
+        sys.executable,
+        "-m",
+        "ottla.cli.main",
+        "console",
+        "--host",
+        "0.0.0.0",
+        "--port",
+        "0",
+    ]
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("PYTEST_")}
+    ended = subprocess.run(
+        command, capture_output=True, text=True, env=environment, timeout=60, check=False
+    )
+    assert ended.returncode == 1
+    assert "--auth USER:PASSWORD" in ended.stderr
+    assert "Traceback" not in ended.stderr

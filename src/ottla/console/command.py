@@ -28,6 +28,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help=f"port to listen on, 0 for any (default: {DEFAULT_PORT})",
     )
     parser.add_argument(
+        "--auth",
+        metavar="USER:PASSWORD",
+        help="ask for these; needed on a host that others can reach",
+    )
+    parser.add_argument(
         "--manager", action="store_true", help=f"listen where Kafka Manager did: {MANAGER_PORT}"
     )
 
@@ -48,7 +53,13 @@ def run(args: argparse.Namespace) -> int:
     default = MANAGER_PORT if args.manager else DEFAULT_PORT
     port = default if args.port is None else args.port
     try:
-        serve(args.bootstrap_servers, args.host, port, is_strict=args.port not in (None, 0))
+        serve(
+            args.bootstrap_servers,
+            args.host,
+            port,
+            is_strict=args.port not in (None, 0),
+            credentials=args.auth,
+        )
     except ConsoleError as error:
         print(f"ottla console: {error}", file=sys.stderr)
         return 1

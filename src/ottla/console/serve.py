@@ -9,6 +9,7 @@ import sys
 
 from nicegui import app, ui
 
+from ottla.console import login
 from ottla.console.clusters import Clusters
 from ottla.console.pages import groups, overview, topic, topics
 
@@ -40,8 +41,18 @@ def free_port(host: str, port: int, *, is_strict: bool) -> int:
         return int(probe.getsockname()[1])
 
 
-def serve(bootstrap_servers: str, host: str, port: int, *, is_strict: bool) -> None:
+def serve(
+    bootstrap_servers: str, host: str, port: int, *, is_strict: bool, credentials: str | None
+) -> None:
     """Serve all pages until the process is told to stop. Errors: `ConsoleError`."""
+    if credentials is None and not login.is_loopback(host):
+        raise ConsoleError(
+            f"{host} can be reached by others, so it needs a login: --auth USER:PASSWORD."
+        )
+    if credentials is not None:
+        if ":" not in credentials:
+            raise ConsoleError("--auth takes USER:PASSWORD.")
+        login.require(credentials)
     port = free_port(host, port, is_strict=is_strict)
     clusters = Clusters(bootstrap_servers, {"client.id": "ottla-console"})
     for page in (overview, topics, topic, groups):
