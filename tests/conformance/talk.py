@@ -89,6 +89,8 @@ class Talk:
         self.names: dict[object, str] = {}
         self.counts: dict[str, int] = {}
         self.topics: list[str] = []
+        #: Requests that undo what would be in the way of other tests.
+        self.undoing: list[Request[Any]] = []
         #: Fields too long to be written down again and again.
         self.hidden: set[str] = set()
         self.connections: list[Connection] = []
@@ -107,6 +109,8 @@ class Talk:
             if self.topics:
                 deletion = [DeleteTopicState(name=name) for name in self.topics]
                 self.connect().request(DeleteTopicsRequest(deletion, self.topics, 10_000), 5)
+            for request in self.undoing:
+                self.connect().request(request)
         except ClientError:
             pass
         for connection in self.connections:

@@ -162,9 +162,19 @@ def delete_acls(talk: Talk) -> None:
     acls.close()
 
 
+def forget_quotas(talk: Talk, user: str) -> None:
+    """Have the talk remove, in the end, what it set for its user."""
+    keys = ("producer_byte_rate", "consumer_byte_rate", "request_percentage")
+    removals = [OpData(key, 0.0, True) for key in keys]
+    alone = [EntityData("user", user)]
+    entries = [EntryData(e, removals) for e in (alone, [*alone, EntityData("client-id", "c")])]
+    talk.undoing.append(AlterClientQuotasRequest(entries, False))
+
+
 @scenario(49, 0, 1)
 def alter_client_quotas(talk: Talk) -> None:
     user = talk.name("user")
+    forget_quotas(talk, user)
 
     def ask(
         label: str, *ops: OpData, entity: list[EntityData] | None = None, only: bool = False
@@ -195,6 +205,7 @@ def alter_client_quotas(talk: Talk) -> None:
 @scenario(48, 0, 1)
 def describe_client_quotas(talk: Talk) -> None:
     user = talk.name("user")
+    forget_quotas(talk, user)
     alone = EntryData([EntityData("user", user)], [OpData("producer_byte_rate", 1024.0)])
     both = EntryData(
         [EntityData("user", user), EntityData("client-id", "c")],
@@ -241,6 +252,8 @@ def alter_user_scram_credentials(talk: Talk) -> None:
     def ask(label: str, *upsertions: ScramCredentialUpsertion) -> None:
         talk.ask(label, AlterUserScramCredentialsRequest([], list(upsertions)))
 
+    forget = AlterUserScramCredentialsRequest([ScramCredentialDeletion(user, 1)], [])
+    talk.undoing.append(forget)
     ask("one", upsertion())
     ask("too few iterations", upsertion(iterations=100))
     ask("too many iterations", upsertion(iterations=100_000))
@@ -269,6 +282,8 @@ def describe_user_scram_credentials(talk: Talk) -> None:
     user = talk.name("user")
     upsertion = ScramCredentialUpsertion(user, 1, 4096, b"salt", b"p" * 32)
     talk.do(AlterUserScramCredentialsRequest([], [upsertion]), 0)
+    forget = AlterUserScramCredentialsRequest([ScramCredentialDeletion(user, 1)], [])
+    talk.undoing.append(forget)
     talk.wait_for(lambda: _credentials(talk, user))
 
     def ask(label: str, *users: str) -> None:

@@ -69,6 +69,10 @@ class Member:
         resource = AlterConfigsResource(GROUP_RESOURCE, self.group, change)
         answer = talk.do(IncrementalAlterConfigsRequest([resource]))
         assert not answer.responses[0].error_code, answer
+        undo = AlterConfigsResource(
+            GROUP_RESOURCE, self.group, [AlterableConfig("share.auto.offset.reset", 1, None)]
+        )
+        talk.undoing.append(IncrementalAlterConfigsRequest([undo]))
 
         def is_assigned() -> bool:
             names = (topic.name or "",) if self.epoch == 0 else ()
