@@ -294,3 +294,21 @@ def test_a_transaction_is_ended_by_force(shell: Shell, unique: str, bootstrap_se
     assert re.search(rf"^{unique}\s.*\sEmpty\s", listed, re.MULTILINE), listed
     with pytest.raises(KafkaException, match="fenced"):
         producer.commit_transaction(20)
+
+
+def test_committed_offsets_can_be_read_as_records(shell: Shell, unique: str) -> None:
+    shell(f"kafka-topics --create --topic {unique} --partitions 1")
+    shell(f"seq 3 | kafka-console-producer --topic {unique}")
+    shell(
+        f"kafka-console-consumer --topic {unique} --group {unique} --from-beginning "
+        "--max-messages 3"
+    )
+    text = shell(
+        "kafka-console-consumer --topic __consumer_offsets --from-beginning --timeout-ms 2000 "
+        "--formatter org.apache.kafka.tools.consumer.OffsetsMessageFormatter"
+    )
+    # As in Kafka's formatter nothing stands between the records.
+    records = [json.loads(record) for record in text.replace("}{", "}\n{").splitlines()]
+    of_group = [record for record in records if record["key"]["data"]["group"] == unique]
+    assert of_group[-1]["key"]["data"] == {"group": unique, "topic": unique, "partition": 0}
+    assert of_group[-1]["value"]["data"]["offset"] == 3

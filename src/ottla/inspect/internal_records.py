@@ -7,9 +7,10 @@ import importlib
 import inspect
 from functools import cache
 from types import ModuleType
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 from ottla.coordinator import consumer_protocol
+from ottla.coordinator.records import offsets
 from ottla.coordinator.records.framing import (
     INT16,
     RecordKey,
@@ -19,11 +20,14 @@ from ottla.coordinator.records.framing import (
     key_type,
 )
 from ottla.wire.errors import ProtocolError
-from ottla.wire.message import Buffer, FieldSchema, Message
+from ottla.wire.message import ZERO_UUID, Buffer, FieldSchema, Message, Schema
 
 #: Topic → modules that define its records.
 GROUPS: Final = ("offsets", "consumer_groups", "share_groups")
 TRANSACTIONS: Final = ("transactions",)
+#: Kinds of record among those of groups.
+OFFSET_COMMIT: Final = 1
+GROUP_METADATA: Final = 2
 
 #: Classes whose times Kafka names without their unit.
 WITHOUT_UNITS: Final = frozenset(
@@ -32,6 +36,7 @@ WITHOUT_UNITS: Final = frozenset(
         "GroupMember",
         "GroupMetadataValue",
         "OffsetCommitValue",
+        "ShareGroupTargetAssignmentMetadataValue",
     }
 )
 
@@ -42,6 +47,20 @@ class UnknownRecordError(Exception):
     def __init__(self, kind: int) -> None:
         super().__init__(kind)
         self.kind = kind
+
+
+class OffsetCommitValue(offsets.OffsetCommitValue):
+    """As Kafka 4 writes it: version 4 also knows the topic's id (KIP-848)."""
+
+    __slots__ = ("topic_id",)
+    SCHEMA: ClassVar[Schema] = (
+        *offsets.OffsetCommitValue.SCHEMA,
+        FieldSchema("topic_id", "uuid", False, 4, 32767, 32767, -1, 0, 4),
+    )
+
+    def __init__(self, *values: Any, topic_id: bytes = ZERO_UUID, **named: Any) -> None:
+        super().__init__(*values, **named)
+        self.topic_id = topic_id
 
 
 @cache
@@ -59,21 +78,25 @@ def _kinds(modules: tuple[str, ...]) -> dict[int, tuple[type[RecordKey], type[Re
             value = getattr(module, class_name.removesuffix("Key") + "Value", None)
             if value is not None:
                 kinds[key.KEY_TYPE] = (key, value)
+    if OFFSET_COMMIT in kinds:
+        kinds[OFFSET_COMMIT] = (kinds[OFFSET_COMMIT][0], OffsetCommitValue)
     return kinds
 
 
 def decode(
-    modules: tuple[str, ...], key: bytes, value: bytes | None
+    modules: tuple[str, ...], key: bytes, value: bytes | None, *, opens_members: bool = True
 ) -> tuple[int, dict[str, Any], int | None, dict[str, Any] | None]:
     """(kind, key's fields, value's version, value's fields); the last two None for a deletion.
 
+    `opens_members` shows what is in the subscriptions and assignments of
+    classic consumers instead of their bytes.
     Raises `UnknownRecordError`, and `ProtocolError` for bytes that do not decode.
     """
     kind = key_type(key)
     classes = _kinds(modules).get(kind)
     if classes is None and kind == 0 and modules == GROUPS:
         # Offsets were once committed under kind 0, with the same fields.
-        classes = _kinds(modules)[1]
+        classes = _kinds(modules)[OFFSET_COMMIT]
     if classes is None:
         raise UnknownRecordError(kind)
     key_fields = fields(decode_key(classes[0], key), kind)
@@ -82,7 +105,7 @@ def decode(
     message = decode_value(classes[1], value)
     version: int = INT16.unpack_from(value)[0]
     value_fields = fields(message, version)
-    if value_fields.get("protocolType") == consumer_protocol.PROTOCOL_TYPE:
+    if opens_members and value_fields.get("protocolType") == consumer_protocol.PROTOCOL_TYPE:
         for member in value_fields.get("members", []):
             _open_consumer_protocol(member)
     return kind, key_fields, version, value_fields

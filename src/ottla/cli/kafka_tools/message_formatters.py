@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import struct
 import sys
 import uuid
@@ -191,10 +192,75 @@ class NoOpFormatter:
         return b""
 
 
+class InternalFormatter:
+    """Kafka's formatters of its internal topics: JSON, one behind the other."""
+
+    modules: tuple[str, ...] = ("offsets", "consumer_groups", "share_groups")
+    #: Kinds of record that are shown; all without any.
+    kinds: frozenset[int] = frozenset()
+
+    def __init__(self, properties: dict[str, str]) -> None:
+        del properties
+
+    def format(self, message: Message) -> bytes:
+        """The record, or nothing where it is of another kind."""
+        from ottla.inspect.internal_records import UnknownRecordError, decode
+        from ottla.wire.errors import ProtocolError
+
+        key_bytes = _as_bytes(message.key())
+        if key_bytes is None:
+            return b""
+        try:
+            kind, key, version, value = decode(
+                self.modules, key_bytes, _as_bytes(message.value()), opens_members=False
+            )
+        except UnknownRecordError:
+            return b""
+        except ProtocolError as error:
+            raise CommandError(
+                f"Could not read record at offset {message.offset()} due to: {error}"
+            ) from None
+        if self.kinds and kind not in self.kinds:
+            return b""
+        shown = {
+            "key": {"type": kind, "data": key},
+            "value": None if value is None else {"version": version, "data": value},
+        }
+        return json.dumps(shown, separators=(",", ":"), ensure_ascii=False).encode()
+
+
+class OffsetsFormatter(InternalFormatter):
+    """Committed offsets in `__consumer_offsets`."""
+
+    kinds = frozenset({0, 1})
+
+
+class GroupMetadataFormatter(InternalFormatter):
+    """Classic groups in `__consumer_offsets`."""
+
+    kinds = frozenset({2})
+
+
+class ShareGroupFormatter(InternalFormatter):
+    """Share groups in `__consumer_offsets`."""
+
+    kinds = frozenset({10, 11, 12, 13, 14, 15})
+
+
+class TransactionLogFormatter(InternalFormatter):
+    """Transactions in `__transaction_state`."""
+
+    modules = ("transactions",)
+
+
 FORMATTERS: dict[str, Callable[[dict[str, str]], MessageFormatter]] = {
     "DefaultMessageFormatter": DefaultFormatter,
+    "GroupMetadataMessageFormatter": GroupMetadataFormatter,
     "LoggingMessageFormatter": LoggingFormatter,
     "NoOpMessageFormatter": NoOpFormatter,
+    "OffsetsMessageFormatter": OffsetsFormatter,
+    "ShareGroupMessageFormatter": ShareGroupFormatter,
+    "TransactionLogMessageFormatter": TransactionLogFormatter,
 }
 
 
