@@ -65,6 +65,8 @@ class PendingShareFetch:
         self._watched: list[Partition] = []
         self._watched_keys: list[ShareKey] = []
         self._is_over = False
+        self._cold: list[ColdRead] = []
+        self._has_warmed = False
         self._is_read_committed = request.broker.share_groups.is_read_committed(session.group_id)
 
     def start(self) -> None:
@@ -95,6 +97,7 @@ class PendingShareFetch:
 
     def _look(self, is_last: bool) -> None:
         self._stop_watching()
+        self._cold = []
         if self._request.is_gone:
             self._is_over = True
             return
@@ -118,10 +121,34 @@ class PendingShareFetch:
             if data.error_code or data.acquired_records:
                 is_final = True
             found[slot] = data
-        if is_final:
+        if self._cold and not any(data.acquired_records for data in found.values()):
+            self._warm_up()
+        elif is_final:
             self._answer(found)
         else:
             self._watch()
+
+    def _warm_up(self) -> None:
+        """Have a worker read what the page cache does not hold, then look again.
+
+        Others may acquire the records meanwhile, so what is read is not kept.
+        """
+        reads, self._cold = self._cold, []
+        self._has_warmed = True
+
+        def job() -> None:
+            for read in reads:
+                try:
+                    read.run()
+                except StorageError:
+                    return  # The next look meets it again, and answers with it.
+
+        def done(result: OSError | None) -> None:
+            broker = self._request.broker
+            if not self._is_over:
+                self._look(is_last=broker.mono_ms >= self._deadline_ms)
+
+        self._request.broker.effects.run_job(job, done)
 
     def _find(self, slot: Slot, data: PartitionData) -> Partition | None:
         topic = self._request.broker.metadata.topics_by_id.get(slot[0])
@@ -158,6 +185,9 @@ class PendingShareFetch:
                     return 0
                 read = partition.log.read(offset, max_bytes, end_offset)
                 if isinstance(read, ColdRead):
+                    if not self._has_warmed:
+                        self._cold.append(read)
+                        return 0
                     read = read.run()
                 if not read.size:
                     return 0

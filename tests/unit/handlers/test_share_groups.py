@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import random
+
 import pytest
+from simulation.disk import SimulatedDisk
 from tests.support.core import Client, Core, batch, values
 from tests.support.requests import create_topic, produce
 
@@ -211,3 +214,24 @@ def test_offsets_are_altered_while_nobody_is_there(core: Core, topic_id: bytes) 
     deleted = one.client.call(DeleteGroupsRequest(["s"]), 2).results[0]
     assert deleted.error_code == 0
     assert core.broker.share_groups.coordinator.keys_of("s") == []
+
+
+def test_cold_records_are_read_by_a_worker() -> None:
+    disk = SimulatedDisk(random.Random(1))
+    core = Core("/data", filesystem=disk)
+    client = core.client()
+    topic_id = client.call(create_topic("t"), 7).topics[0].topic_id
+    config = AlterableConfig("share.auto.offset.reset", 0, "earliest")
+    client.call(IncrementalAlterConfigsRequest([AlterConfigsResource(32, "s", [config])]), 1)
+    client.call(produce("t", batch("a")), 9)
+    one = Member(core, topic_id, "m1")
+    disk.cold_share = 1.0
+    core.sink.jobs = []
+    one.client.send(one.request(), 2)
+    assert one.client.read() is None
+    (job,) = core.sink.jobs
+    disk.cold_share = 0.0
+    job()
+    core.flush()
+    data = one.client.read().responses[0].partitions[0]
+    assert values(data.records) == ["a"]
