@@ -54,6 +54,7 @@ VERBS: Final = {
     "cluster": Verb("ottla.cli.cluster", "Apache Kafka on this machine: three brokers, or more"),
     "move": Verb("ottla.cli.move", "take topics, records and offsets to another Kafka"),
     "gateway": Verb("ottla.gateway.command", "HTTP doors: REST Proxy, Burrow, metrics"),
+    "dashboards": Verb("ottla.gateway.dashboards_command", "Grafana dashboards to import"),
     "console": Verb("ottla.console.command", "the web console"),
     "chaos": Verb("ottla.cli.chaos", "a proxy in front of a broker that is slow, cuts, drops"),
     "secure": Verb("ottla.cli.secure", "make certificates, users and a configuration with both"),

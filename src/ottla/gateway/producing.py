@@ -125,12 +125,17 @@ class RecordProducer:
         if not records:
             batch.future.set_result([])
         for index, record in enumerate(records):
-            await self._enqueue(producer, topic, record, batch, index)
+            while not self._enqueue(producer, topic, record, batch, index):  # noqa: ASYNC110
+                # The shared queue is full: wait for reports to make room.
+                await asyncio.sleep(0.01)
         return batch.future
 
-    async def _enqueue(
-        self, producer: Producer, topic: str, record: OutgoingRecord, batch: _Batch, index: int
-    ) -> None:
+    @staticmethod
+    def _enqueue(
+        producer: Producer, topic: str, record: OutgoingRecord, batch: _Batch, index: int
+    ) -> bool:
+        """Whether there was room for the record."""
+
         def delivered(error: KafkaError | None, message: Message) -> None:
             batch.report(index, error, message)
 
@@ -141,19 +146,15 @@ class RecordProducer:
             arguments["headers"] = record.headers
         if record.timestamp_ms:
             arguments["timestamp"] = record.timestamp_ms
-        while True:
-            try:
-                producer.produce(topic, record.value, record.key, **arguments)
-                return
-            except BufferError:
-                # The shared queue is full: wait for reports to make room.
-                await asyncio.sleep(0.01)
-            except KafkaException as error:
-                batch.report(index, error.args[0], None)
-                return
-            except (ValueError, TypeError, OverflowError) as error:
-                batch.report(index, KafkaError(KafkaError._INVALID_ARG, str(error)), None)
-                return
+        try:
+            producer.produce(topic, record.value, record.key, **arguments)
+        except BufferError:
+            return False
+        except KafkaException as error:
+            batch.report(index, error.args[0], None)
+        except (ValueError, TypeError, OverflowError) as error:
+            batch.report(index, KafkaError(KafkaError._INVALID_ARG, str(error)), None)
+        return True
 
     def close(self) -> None:
         """Deliver what is queued, or report it as failed, within five seconds."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 from starlette.routing import Route
 
 from ottla.gateway.errors import (
@@ -14,7 +14,7 @@ from ottla.gateway.errors import (
     partition_not_found,
     topic_not_found,
 )
-from ottla.gateway.json_bodies import list_of_objects, read_object
+from ottla.gateway.json_bodies import compact_json, list_of_objects, read_object
 from ottla.gateway.kafka_access import EARLIEST, LATEST, KafkaAccess
 from ottla.gateway.producing import OutgoingRecord, RecordProducer, describe_failure
 from ottla.gateway.rest_v2.formats import check_plain_accept, encode_embedded, produce_format
@@ -22,8 +22,8 @@ from ottla.gateway.rest_v2.formats import check_plain_accept, encode_embedded, p
 PRODUCE_FIELDS = ("records", "key_schema", "key_schema_id", "value_schema", "value_schema_id")
 
 
-def v2_json(content: Any, status: int = 200) -> JSONResponse:
-    return JSONResponse(content, status_code=status, media_type=V2_JSON_TYPE)
+def v2_json(content: Any, status: int = 200) -> Response:
+    return Response(compact_json(content), status_code=status, media_type=V2_JSON_TYPE)
 
 
 def partition_view(partition: Any) -> dict[str, Any]:

@@ -21,8 +21,10 @@ from starlette.types import Receive, Scope, Send
 from ottla.gateway.errors import RestError, bad_request, no_schema_registry, unprocessable
 from ottla.gateway.json_bodies import (
     check_fields,
+    compact_json,
     from_base64,
     list_of_objects,
+    parse_json,
     read_object,
 )
 from ottla.gateway.kafka_access import KafkaAccess
@@ -60,7 +62,7 @@ def payload(container: dict[str, Any], name: str) -> bytes | None:
     check_fields(part, DATA_FIELDS)
     kind, data = part.get("type"), part.get("data")
     if kind == "JSON":
-        return orjson.dumps(data)
+        return compact_json(data)
     if data is None and kind in (None, "BINARY", "STRING"):
         return None
     if kind == "BINARY":
@@ -242,8 +244,8 @@ class StreamedProduce:
     @staticmethod
     def _add(produced: Produced, data: bytes) -> None:
         try:
-            given = orjson.loads(data)
-        except orjson.JSONDecodeError as error:
+            given = parse_json(data)
+        except (ValueError, RecursionError) as error:
             produced.entries.append(bad_request(f"A record is not valid JSON: {error}"))
             return
         produced.add(given)
