@@ -50,6 +50,11 @@ def acks(stage: Stage) -> str:
     output = stage.types(f"ottla lab acks --fast{where(stage)}", shows="^verdict: holds", lines=60)
     refused = re.findall(r"acks=0: all (\d+) are gone", output)
     told = f"acks=0 lost {refused[0]} refused records in silence, 1 and all were told"
+    if stage.engine == "apache":
+        replicas = stage.types("ottla lab replicas --fast", shows="^verdict: holds", lines=20)
+        lost = re.search(r"acks=1: (\d+) acknowledged records died", replicas)
+        assert lost is not None
+        return f"{told}; with followers paused and the leader killed, acks=1 lost {lost[1]}, all 0"
     if stage.engine != "embedded":
         return told
     lost = re.search(r"page-cache: answers do not wait.*?acks=all.*?(\d+) lost", output, re.DOTALL)

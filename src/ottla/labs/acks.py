@@ -119,7 +119,7 @@ def speed(bench: Bench) -> None:
 
 def _speed_line(screen: Screen, sender: Sender, rates: dict[str, int]) -> str:
     rate = rates[sender.acks]
-    drawn = screen.paint(bar(rate, max(rates.values()), 24), "cyan")
+    drawn = screen.paint(bar(rate, max(rates.values()), 18), "cyan")
     waits = f"half within {sender.wait_ms(0.5):.1f} ms, 99 % {sender.wait_ms(0.99):.1f} ms"
     return f"  acks={sender.acks:<4}{drawn}{rate:>9,}/s  {waits}"
 

@@ -87,7 +87,11 @@ class Bench:
         return {"log_level": 0, **self.settings, **named}
 
     def create_topic(
-        self, topic: str, partitions: int = 1, config: Mapping[str, str] | None = None
+        self,
+        topic: str,
+        partitions: int = 1,
+        config: Mapping[str, str] | None = None,
+        replicas: int = -1,
     ) -> str:
         """The topic exists and every client sees it; returns its name. Errors: LabError."""
         from confluent_kafka import KafkaException
@@ -95,7 +99,12 @@ class Bench:
         from confluent_kafka.cimpl import NewTopic
 
         admin = AdminClient(self.client())
-        wanted = NewTopic(topic, num_partitions=partitions, config=dict(config or {}))
+        wanted = NewTopic(
+            topic,
+            num_partitions=partitions,
+            replication_factor=replicas,  # -1: the cluster's default
+            config=dict(config or {}),
+        )
         try:
             admin.create_topics([wanted], request_timeout=ANSWER_TIMEOUT_S)[topic].result()
         except KafkaException as error:

@@ -18,6 +18,7 @@ LABS: Final = {
     "groups": "who reads what: idle consumers, a second group, the price of a rebalance",
     "delivery": "at most once, at least once, exactly once, with a consumer that is killed",
     "acks": "acks 0, 1 and all: what each costs, and what each risks",
+    "replicas": "acks on three nodes of Apache Kafka: followers paused, the leader killed",
     "keys": "the order of a key, and what adding partitions does to it",
     "log": "segments, the sparse index, bytes as sent, retention, compaction",
     "lag": "a slow consumer through Burrow's eyes: OK, WARN, STALL, STOP, REWIND",
@@ -47,7 +48,8 @@ def run(
     """Run a lab; what it counted and found. Errors: LabError.
 
     Without settings the lab starts a throw-away broker. A module has `run(bench)`, and may
-    have `BROKER`, settings of that broker, and `OWN_ONLY`, why it runs on no other.
+    have `BROKER`, settings of that broker; `OWN_ONLY`, why it runs on no other; and
+    `OWN_KAFKA`, what it starts itself in its stead.
     """
     from confluent_kafka import KafkaException
 
@@ -58,8 +60,11 @@ def run(
     start = time.monotonic()
     screen.say(screen.paint(f"lab {name}", "bold"))
     screen.say(LABS[name])
+    own_kafka = getattr(module, "OWN_KAFKA", None)
+    if own_kafka:
+        settings = {"bootstrap.servers": ""}
     with _bench(settings, screen, is_fast, getattr(module, "BROKER", {})) as bench:
-        screen.say(screen.paint(f"on {_kafka_text(bench)}", "dim"))
+        screen.say(screen.paint(f"on {own_kafka or _kafka_text(bench)}", "dim"))
         try:
             module.run(bench)
         except KafkaException as error:
