@@ -180,3 +180,15 @@ def test_kafka_server_start_has_its_counterparts(shell: Shell) -> None:
     assert "not needed" in shell("zookeeper-server-start /usr/local/etc/kafka/zookeeper.properties")
     assert len(shell("kafka-storage.sh random-uuid").strip()) == 22
     shell("kafka-server-start --nonsense", status=1)
+
+
+def test_kafkas_tools_in_the_shell_take_the_properties_of_the_context(
+    shell: Shell, bootstrap_servers: str, tmp_path: Path
+) -> None:
+    shell.environment["OTTLA_CONTEXTS"] = str(tmp_path / "contexts.json")
+    del shell.environment["KAFKA_BOOTSTRAP_SERVERS"]
+    shell(f"ottla context add here {bootstrap_servers}")
+    shell(f"ottla context add locked {bootstrap_servers} -X security.protocol=NONSENSE")
+    shell("ottla shell -c here -e 'kafka-topics --list'")
+    shell("ottla shell -c locked -e 'kafka-topics --list'", status=1)
+    assert "NONSENSE" in shell.said

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import shlex
 import subprocess
 import sys
-from collections.abc import Iterable
+import tempfile
+from collections.abc import Iterable, Iterator, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -30,6 +32,10 @@ DESCRIPTION = """\
 A shell for a cluster: the verbs without `ottla`, and Kafka's tools as they are
 typed in tutorials. Tab completes; F2 next cluster, F3 fuzzy, F9 help, F10 end.
 """
+
+#: Option of Kafka's tools that takes a file of properties, and its older names.
+CONFIG: Final = "--command-config"
+CONFIGS: Final = {CONFIG, "--producer.config", "--consumer.config", "--admin.config"}
 
 #: What only the shell knows.
 BUILTINS: Final = (
@@ -150,7 +156,8 @@ class Shell:
         if module is not None and tool not in ("kafka-shell",):
             run_tool = getattr(import_module(module), "run", None)
             if run_tool is not None:
-                return int(run_tool(rest))
+                with self._properties_for(tool, rest) as extra:
+                    return int(run_tool([*rest, *extra]))
             return self._run_outside(shlex.join([tool, *rest]))
         if command in OUTSIDE:
             raise CommandError(f"You are inside already; `{command}` has nothing to do here.")
@@ -161,6 +168,22 @@ class Shell:
                 for word in ("-X", f"{key}={value}")
             ]
         return ottla([command, *rest])
+
+    @contextlib.contextmanager
+    def _properties_for(self, tool: str, rest: Sequence[str]) -> Iterator[list[str]]:
+        """The words that give one of Kafka's tools the properties of the context."""
+        parser = parser_of(tool)
+        takes_file = parser is not None and CONFIG in parser._option_string_actions
+        has_own = any(word.partition("=")[0] in CONFIGS for word in rest)
+        if not self.context.properties or not takes_file or has_own:
+            yield []
+            return
+        with tempfile.NamedTemporaryFile("w", suffix=".properties") as file:
+            for key, value in self.context.properties.items():
+                escaped = value.replace("\\", "\\\\")
+                file.write(f"{key}={escaped}\n")
+            file.flush()
+            yield [CONFIG, file.name]
 
     def _run_outside(self, line: str) -> int:
         """Give a line with pipes to the system's shell, where verbs need their `ottla`."""
