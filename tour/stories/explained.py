@@ -45,6 +45,29 @@ def command_line(stage: Stage) -> str:
     return "topics created, listed, described; 100 messages in and the same 100 out, in order"
 
 
+@shows("2.5")
+def partition_count(stage: Stage) -> str:
+    wished = 200
+    output = stage.types(
+        f"ottla plan partitions --rate {wished}MB --seconds 1 --rounds 2 "
+        "--bootstrap-servers localhost:9092"
+    )
+    measured = [
+        re.search(rf"^{name} .*?([\d.]+) MB/s", output, re.MULTILINE)
+        for name in ("producer", "consumer")
+    ]
+    answer = re.search(r"^(\d+) partitions?$", output, re.MULTILINE)
+    stage.sees(answer is not None and None not in measured, "the plan has no measurement")
+    p, c = (float(found[1]) for found in measured if found is not None)
+    asked = max(wished / p, wished / c)
+    stage.sees(
+        answer is not None and abs(int(answer[1]) - asked) < 1.05,
+        f"max({wished}/{p}, {wished}/{c}) is {asked:.2f}",
+    )
+    assert answer is not None
+    return f"p = {p:.0f} MB/s, c = {c:.0f} MB/s: {answer[1]} partitions for {wished} MB/s"
+
+
 @shows("2.6")
 def acks(stage: Stage) -> str:
     output = stage.types(f"ottla lab acks --fast{where(stage)}", shows="^verdict: holds", lines=60)

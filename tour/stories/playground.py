@@ -108,3 +108,24 @@ def hello(stage: Stage) -> str:
         lines=10,
     )
     return output.strip().splitlines()[-1]
+
+
+@shows("0.7")
+def questions(stage: Stage) -> str:
+    topic = stage.unique("tour-sql")
+    stage.types(f"ottla demo analytics --topic {topic} --no-pace --events 5000", lines=3)
+    where = "--bootstrap-servers localhost:9092"
+    answer = stage.types(
+        f"ottla sql 'SELECT event, count(*) AS n FROM \"{topic}\" GROUP BY event ORDER BY n DESC' "
+        f"-o jsonl {where}"
+    )
+    counts = [json.loads(line) for line in answer.splitlines() if line.startswith("{")]
+    stage.sees(sum(row["n"] for row in counts) == 5000, "SQL did not count all 5,000 events")
+    kind = counts[0]["event"]
+    pattern = f'/"event": *"{kind}"/'
+    found = stage.types(
+        f"ottla search '{pattern}' {topic} --count {where}", shows=rf"^{topic}: \d+"
+    )
+    number = int(re.search(rf"^{topic}: (\d+)", found, re.MULTILINE)[1])  # type: ignore[index]
+    stage.sees(number == counts[0]["n"], f"search found {number}, SQL {counts[0]['n']}")
+    return f"SQL counts 5,000 events of {len(counts)} kinds; search agrees on {number:,} {kind}s"
