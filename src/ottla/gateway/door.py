@@ -93,6 +93,11 @@ class AccessControl:
                     response.headers["www-authenticate"] = 'Basic realm="ottla"'
                 await response(scope, receive, send)
                 return
+        if scope["type"] == "http" and "\0" in scope["path"]:
+            # No name has one, and the client library takes it for the end of a text.
+            response = RestError(400, 400, "A path may not contain a zero byte.").response()
+            await response(scope, receive, send)
+            return
         await self.app(scope, receive, send)
 
 

@@ -248,6 +248,13 @@ class ConfigRoutes:
     async def _alter(
         self, owner: Owner, changes: list[ConfigEntry], *, validate_only: bool = False
     ) -> None:
+        if owner is CLUSTER_OWNER:
+            raise RestError(
+                400,
+                40002,
+                "The default of all brokers cannot be set through this gateway;"
+                " set it on a broker: brokers/{id}/configs.",
+            )
         resource = ConfigResource(
             getattr(ResourceType, owner.resource.upper()), owner.name, incremental_configs=changes
         )

@@ -169,9 +169,9 @@ class TopicRoutes:
         place = await place_of(self.kafka, request)
         limit = self.kafka.settings.max_request_bytes
         body = await read_object(request, limit, CREATE_FIELDS)
-        wanted = new_topic(body)
         only = optional_bool(body, "validate_only")
         try:
+            wanted = new_topic(body)
             futures = self.kafka.admin().create_topics(
                 [wanted], validate_only=only, request_timeout=self.kafka.timeout_s
             )
