@@ -16,6 +16,7 @@ GIVEN = os.environ.get("OTTLA_TEST_BOOTSTRAP_SERVERS")
 SETTINGS = {"bootstrap.servers": GIVEN} if GIVEN else None
 
 
+@pytest.mark.timeout(300)
 @pytest.mark.parametrize("name", catalog.available())
 def test_its_verdict_holds(name: str) -> None:
     out = io.StringIO()
