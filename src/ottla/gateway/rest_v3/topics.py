@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
 from typing import Any, Final
 
 from confluent_kafka.admin import NewPartitions
@@ -143,6 +145,20 @@ class TopicRoutes:
                 return place, topic.name, partition
         raise unknown_topic_or_partition()
 
+    async def _settled(self, name: str, partitions: int) -> Any:
+        """The topic once the brokers' metadata shows what the controller has agreed to."""
+        deadline = time.monotonic() + self.kafka.timeout_s
+        while True:
+            is_last = time.monotonic() > deadline
+            try:
+                topic = await self.kafka.topic(name)
+                if is_last or len(topic.partitions) >= partitions:
+                    return topic
+            except RestError as error:
+                if is_last or error.error_code != 40401:
+                    raise
+            await asyncio.sleep(0.02)
+
     async def list_topics(self, request: Request) -> Response:
         place = await place_of(self.kafka, request)
         metadata = await self.kafka.metadata()
@@ -188,7 +204,7 @@ class TopicRoutes:
                 operations=[],
             )
             return v3_json(view)
-        view = described_topic_view(place, await self.kafka.topic(wanted.topic))
+        view = described_topic_view(place, await self._settled(wanted.topic, 1))
         answer = v3_json(view, 201)
         answer.headers["location"] = view["metadata"]["self"]
         return answer
@@ -207,7 +223,7 @@ class TopicRoutes:
             except (ValueError, TypeError) as error:
                 raise bad_request(str(error)) from None
             await self.kafka.wait(futures[topic.name])
-        return v3_json(described_topic_view(place, await self.kafka.topic(topic.name)))
+        return v3_json(described_topic_view(place, await self._settled(topic.name, count)))
 
     async def delete(self, request: Request) -> Response:
         _, topic = await self._topic(request)
