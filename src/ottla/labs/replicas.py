@@ -77,6 +77,9 @@ def leader_dies(bench: Bench, kafka: ApacheKafka, acks: str) -> tuple[Sender, in
         follower.pause()
     try:
         screen.say(f"  leader {leader}; paused: {', '.join(str(f.node_id) for f in followers)}")
+        # Each follower had asked for more before it was paused: this one answers them.
+        sender.send("on its way")
+        sender.finish()
         for number in range(len(first_half(bench))):
             sender.send(f"alone {number}")
         sender.finish()
