@@ -128,4 +128,11 @@ def questions(stage: Stage) -> str:
     )
     number = int(re.search(rf"^{topic}: (\d+)", found, re.MULTILINE)[1])  # type: ignore[index]
     stage.sees(number == counts[0]["n"], f"search found {number}, SQL {counts[0]['n']}")
-    return f"SQL counts 5,000 events of {len(counts)} kinds; search agrees on {number:,} {kind}s"
+    stage.types("ottla dashboards export dashboards")
+    dashboards = list((stage.scratch / "dashboards").glob("*.json"))
+    panels = [panel for file in dashboards for panel in json.loads(file.read_text())["panels"]]
+    stage.sees(len(panels) > 10, f"{len(panels)} panels in {len(dashboards)} Grafana dashboards")
+    return (
+        f"SQL counts 5,000 events of {len(counts)} kinds; search agrees on {number:,} {kind}s; "
+        f"{len(dashboards)} Grafana dashboards with {len(panels)} panels"
+    )
