@@ -18,7 +18,14 @@ from ottla.cli.option_parser import OptionParser
 if TYPE_CHECKING:
     from ottla.client.cluster import Cluster
 
-COMMANDS: Final = ("describe", "upgrade", "downgrade", "disable", "version-mapping")
+COMMANDS: Final = (
+    "describe",
+    "upgrade",
+    "downgrade",
+    "disable",
+    "version-mapping",
+    "feature-dependencies",
+)
 METADATA: Final = "metadata.version"
 UPGRADE, SAFE_DOWNGRADE, UNSAFE_DOWNGRADE = 1, 2, 3
 
@@ -30,6 +37,20 @@ METADATA_VERSIONS: Final = (
     *("4.0-IV0", "4.0-IV1", "4.0-IV2", "4.0-IV3", "4.1-IV0", "4.1-IV1", "4.2-IV0"),
     *("4.2-IV1", "4.3-IV0", "4.4-IV0"),
 )
+
+#: Feature → (level, level of metadata.version since which it is the default), ascending.
+LEVELS: Final[dict[str, tuple[tuple[int, int], ...]]] = {
+    "kraft.version": ((0, 0), (1, 21)),
+    "transaction.version": ((0, 0), (1, 24), (2, 24)),
+    "group.version": ((0, 0), (1, 22)),
+    "eligible.leader.replicas.version": ((0, 0), (1, 26)),
+    "share.version": ((0, 0), (1, 28)),
+    "streams.version": ((0, 0), (1, 29)),
+}
+#: The level of metadata.version that a level of a feature needs at least.
+NEEDED: Final = {("eligible.leader.replicas.version", 1): 23}
+#: The oldest level that Kafka 4 still runs with.
+OLDEST: Final = 7
 
 
 def build_parser() -> OptionParser:
@@ -59,9 +80,45 @@ def level_text(feature: str, level: int) -> str:
 def metadata_level(name: str) -> int:
     """Level of a metadata version by its name. Errors: `CommandError`."""
     for level, known in reversed(list(enumerate(METADATA_VERSIONS, 1))):
-        if known == name or known.startswith(f"{name}-"):
+        if level >= OLDEST and (known == name or known.startswith(f"{name}-")):
             return level
-    raise CommandError(f"Unknown metadata.version '{name}'.")
+    raise CommandError(
+        f"Unknown metadata.version '{name}'. Supported metadata.version are: "
+        f"{', '.join(METADATA_VERSIONS[OLDEST - 1 :])}"
+    )
+
+
+def default_levels(metadata: int) -> dict[str, int]:
+    """Level of every other feature where metadata.version is this."""
+    return {
+        name: max(level for level, since in levels if since <= metadata)
+        for name, levels in LEVELS.items()
+    }
+
+
+def _show_mapping(options: argparse.Namespace) -> None:
+    name = options.release_version or METADATA_VERSIONS[-2]
+    level = metadata_level(name)
+    print(f"{METADATA}={level} ({name})")
+    for feature, default in default_levels(level).items():
+        print(f"{feature}={default}")
+
+
+def _show_dependencies(options: argparse.Namespace) -> None:
+    for feature, level in _levels_of(options.feature).items():
+        if feature == METADATA and 1 <= level <= len(METADATA_VERSIONS):
+            print(f"{feature}={level} ({level_text(feature, level)}) has no dependencies.")
+            continue
+        if feature not in LEVELS and feature != METADATA:
+            raise CommandError(f"Unknown feature: {feature}")
+        if level not in dict(LEVELS.get(feature, ())):
+            raise CommandError(f"No feature:{feature} with feature level {level}")
+        needed = NEEDED.get((feature, level))
+        if needed is None:
+            print(f"{feature}={level} has no dependencies.")
+        else:
+            print(f"{feature}={level} requires:")
+            print(f"    {METADATA}={needed} ({level_text(METADATA, needed)})")
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -71,8 +128,10 @@ def run(arguments: Sequence[str]) -> int:
     if command not in COMMANDS:
         raise CommandError(f"kafka-features needs one of {', '.join(COMMANDS)}.")
     if command == "version-mapping":
-        name = options.release_version or METADATA_VERSIONS[-2]
-        print(f"{METADATA}={metadata_level(name)} ({name})")
+        _show_mapping(options)
+        return 0
+    if command == "feature-dependencies":
+        _show_dependencies(options)
         return 0
     servers = bootstrap_servers(options.bootstrap_server, [options.bootstrap_controller])
 
@@ -114,23 +173,35 @@ def _updates(command: str, options: argparse.Namespace) -> dict[str, int]:
     updates: dict[str, int] = {}
     if release or options.metadata:
         updates[METADATA] = metadata_level(release or options.metadata)
-    for text in options.feature:
-        name, equals, level = text.partition("=")
-        if command == "disable":
-            updates[text] = 0
-            continue
-        if not equals:
-            raise CommandError(f"Can't parse feature=level string {text}: equals sign not found.")
-        if not level.strip().isdigit():
-            raise CommandError(
-                f"Can't parse feature=level string {text}: unable to parse {level} as a short."
-            )
-        if name.strip() in updates:
-            raise CommandError(f"Feature {name.strip()} was specified more than once.")
-        updates[name.strip()] = int(level)
+    if release:
+        defaults = default_levels(updates[METADATA])
+        is_up = command == "upgrade"
+        updates |= {name: level for name, level in defaults.items() if level or not is_up}
+    if command == "disable":
+        updates |= dict.fromkeys(options.feature, 0)
+    else:
+        updates |= _levels_of(options.feature)
     if not updates:
         raise CommandError(f"You must specify at least one feature to {command}")
     return updates
+
+
+def _levels_of(texts: Sequence[str]) -> dict[str, int]:
+    """`NAME=LEVEL` words. Errors: `CommandError`."""
+    levels: dict[str, int] = {}
+    for text in texts:
+        name, equals, level = text.partition("=")
+        name, level = name.strip(), level.strip()
+        if not equals:
+            raise CommandError(f"Can't parse feature=level string {text}: equals sign not found.")
+        if not level.isdigit():
+            raise CommandError(
+                f"Can't parse feature=level string {text}: unable to parse {level} as a short."
+            )
+        if name in levels:
+            raise CommandError(f"Feature {name} was specified more than once.")
+        levels[name] = int(level)
+    return levels
 
 
 def _update(cluster: Cluster, command: str, options: argparse.Namespace) -> int:

@@ -7,11 +7,14 @@ import json
 import math
 import sys
 import textwrap
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from ottla.cli.errors import CommandError
 from ottla.cli.output import BOLD, colour
 from ottla.cli.verbs.connection import add_connection_arguments, connection_of, opened_cluster
+
+if TYPE_CHECKING:
+    from ottla.cli.workers.rate_trials import Rates
 
 DESCRIPTION = """\
 Say how many partitions a topic needs for a wished rate t: max(t/p, t/c), with
@@ -124,6 +127,11 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
+def _spread(rates: Rates) -> str:
+    """How far the trials lie apart; nothing of a single one."""
+    return f"  ± {rates.spread:.0%}" if len(rates.trials) > 1 else ""
+
+
 def _rate(records: float, size: int) -> str:
     return f"{records:>12,.0f} records/s  {records * size / 1e6:>9,.1f} MB/s"
 
@@ -131,19 +139,15 @@ def _rate(records: float, size: int) -> str:
 def _explain(
     args: argparse.Namespace,
     wished: float,
-    producing: object,
-    consuming: object,
+    producing: Rates,
+    consuming: Rates,
     consumed: float,
     answer: int,
 ) -> None:
-    from ottla.cli.workers.rate_trials import Rates
-
-    assert isinstance(producing, Rates)
-    assert isinstance(consuming, Rates)
     p, size = producing.median, args.size
     print(f"wished     t {_rate(wished, size)}")
-    print(f"producer   p {_rate(p, size)}  ± {producing.spread:.0%}")
-    print(f"consumer   c {_rate(consuming.median, size)}  ± {consuming.spread:.0%}")
+    print(f"producer   p {_rate(p, size)}{_spread(producing)}")
+    print(f"consumer   c {_rate(consuming.median, size)}{_spread(consuming)}")
     if args.consumer_ms:
         print(f"  with work  {_rate(consumed, size)}  ({args.consumer_ms:g} ms a record)")
     print()
