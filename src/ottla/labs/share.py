@@ -101,7 +101,7 @@ def run(bench: Bench) -> None:
     def picture() -> list[str]:
         lines = []
         for number, worker in enumerate(workers):
-            drawn = screen.colour_of(number, bar(worker.accepted.total(), count / 2, 40))
+            drawn = screen.colour_of(number, bar(worker.accepted.total(), count / 2, 32))
             extra = f"  gave back {worker.given_back.total()}" if worker.given_back else ""
             extra += f"  rejected {worker.rejected.total()}" if worker.rejected else ""
             lines.append(f"  worker {number + 1} {drawn} {worker.accepted.total():>4}{extra}")
