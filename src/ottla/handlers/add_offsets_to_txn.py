@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ottla.broker.authorizer import Operation, Resource
+from ottla.broker.authorizer import Operation
 from ottla.broker.request import Parked
-from ottla.handlers.authorization import require, require_group
+from ottla.handlers.authorization import require_group, require_transactional_write
 from ottla.wire.errors import ErrorCode
 from ottla.wire.messages.add_offsets_to_txn import (
     AddOffsetsToTxnRequest,
@@ -28,13 +28,7 @@ FENCED_FROM = 2
 
 def handle(broker: Broker, request: RequestContext, message: AddOffsetsToTxnRequest) -> Parked:
     """The group's offsets may be committed in the transaction."""
-    require(
-        request,
-        Operation.WRITE,
-        Resource.TRANSACTIONAL_ID,
-        message.transactional_id,
-        ErrorCode.TRANSACTIONAL_ID_AUTHORIZATION_FAILED,
-    )
+    require_transactional_write(request, message.transactional_id)
     require_group(request, Operation.READ, message.group_id)
     coordinators = broker.coordinators
     partition = coordinators.group_partition(message.group_id)

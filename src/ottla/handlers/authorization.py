@@ -45,6 +45,17 @@ def require_group(request: RequestContext, operation: Operation, group_id: str) 
     require(request, operation, Resource.GROUP, group_id, ErrorCode.GROUP_AUTHORIZATION_FAILED)
 
 
+def require_transactional_write(request: RequestContext, transactional_id: str) -> None:
+    """Refuse the whole request unless its principal may write with the transactional id."""
+    require(
+        request,
+        Operation.WRITE,
+        Resource.TRANSACTIONAL_ID,
+        transactional_id,
+        ErrorCode.TRANSACTIONAL_ID_AUTHORIZATION_FAILED,
+    )
+
+
 def may_touch_topic(request: RequestContext, operation: Operation, topic_name: str) -> bool:
     return is_allowed(request, operation, Resource.TOPIC, topic_name)
 

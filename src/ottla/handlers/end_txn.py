@@ -11,11 +11,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ottla.broker.authorizer import Operation, Resource
 from ottla.broker.coordinators import client_of
 from ottla.broker.request import Parked
-from ottla.handlers.authorization import require
-from ottla.wire.errors import ErrorCode
+from ottla.handlers.authorization import require_transactional_write
 from ottla.wire.messages.end_txn import EndTxnRequest
 
 if TYPE_CHECKING:
@@ -25,13 +23,7 @@ if TYPE_CHECKING:
 
 def handle(broker: Broker, request: RequestContext, message: EndTxnRequest) -> Parked:
     """The transaction is committed or aborted, visibly and durably."""
-    require(
-        request,
-        Operation.WRITE,
-        Resource.TRANSACTIONAL_ID,
-        message.transactional_id,
-        ErrorCode.TRANSACTIONAL_ID_AUTHORIZATION_FAILED,
-    )
+    require_transactional_write(request, message.transactional_id)
     coordinators = broker.coordinators
     outcome = coordinators.transactions.end_txn(
         message, client_of(request), request, request.wall_ms, request.mono_ms

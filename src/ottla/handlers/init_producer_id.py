@@ -11,10 +11,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ottla.batch.record_batch import NO_PRODUCER_EPOCH, NO_PRODUCER_ID
-from ottla.broker.authorizer import Operation, Resource
 from ottla.broker.coordinators import client_of
 from ottla.broker.request import Parked
-from ottla.handlers.authorization import require, require_idempotent_write
+from ottla.handlers.authorization import (
+    require_idempotent_write,
+    require_transactional_write,
+)
 from ottla.wire.errors import ErrorCode
 from ottla.wire.messages.init_producer_id import InitProducerIdRequest, InitProducerIdResponse
 
@@ -35,13 +37,7 @@ def handle(
             return InitProducerIdResponse(0, ErrorCode.INVALID_REQUEST, -1, -1)
         require_idempotent_write(request)
         return InitProducerIdResponse(producer_id=broker.next_producer_id(), producer_epoch=0)
-    require(
-        request,
-        Operation.WRITE,
-        Resource.TRANSACTIONAL_ID,
-        transactional_id,
-        ErrorCode.TRANSACTIONAL_ID_AUTHORIZATION_FAILED,
-    )
+    require_transactional_write(request, transactional_id)
     outcome = broker.coordinators.transactions.init_producer_id(
         message, client_of(request), request, request.wall_ms, request.mono_ms
     )

@@ -20,6 +20,7 @@ from ottla.broker.legacy_formats import PRODUCES_BATCHES_FROM, as_batch, is_mess
 from ottla.broker.pending_produce import PendingProduce, refuse
 from ottla.broker.quotas import PRODUCER_BYTE_RATE
 from ottla.broker.request import Parked
+from ottla.handlers.authorization import require_transactional_write
 from ottla.storage.errors import AppendError
 from ottla.storage.validator import Origin
 from ottla.wire.errors import ErrorCode, RequestError
@@ -72,10 +73,8 @@ def handle(
     acks = message.acks
     if acks not in (-1, 0, 1):
         raise RequestError(ErrorCode.INVALID_REQUIRED_ACKS)
-    if message.transactional_id is not None and not broker.authorizer.is_allowed(
-        request.connection, Operation.WRITE, Resource.TRANSACTIONAL_ID, message.transactional_id
-    ):
-        raise RequestError(ErrorCode.TRANSACTIONAL_ID_AUTHORIZATION_FAILED)
+    if message.transactional_id is not None:
+        require_transactional_write(request, message.transactional_id)
     response = ProduceResponse()
     pending = PendingProduce(request, response)
     metadata = broker.metadata

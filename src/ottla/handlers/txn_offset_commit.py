@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ottla.broker.authorizer import Operation, Resource
+from ottla.broker.authorizer import Operation
 from ottla.broker.coordinator_log import MergedReply
 from ottla.broker.coordinators import client_of
 from ottla.broker.request import Parked
-from ottla.handlers.authorization import may_touch_topic, require, require_group
+from ottla.handlers.authorization import may_touch_topic, require_group, require_transactional_write
 from ottla.wire.errors import ErrorCode, RequestError
 from ottla.wire.message import Message
 from ottla.wire.messages.txn_offset_commit import (
@@ -36,13 +36,7 @@ ABORTABLE_FROM = 4
 
 def handle(broker: Broker, request: RequestContext, message: TxnOffsetCommitRequest) -> Parked:
     """The offsets are committed if, and when, the transaction is."""
-    require(
-        request,
-        Operation.WRITE,
-        Resource.TRANSACTIONAL_ID,
-        message.transactional_id,
-        ErrorCode.TRANSACTIONAL_ID_AUTHORIZATION_FAILED,
-    )
+    require_transactional_write(request, message.transactional_id)
     require_group(request, Operation.READ, message.group_id)
     refused = _take_out_unknown(broker, request, message)
     if not message.topics:
