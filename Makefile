@@ -58,11 +58,13 @@ conformance: $(VENV)/.dev-ready ## compare with real Apache Kafka (needs Java 17
 tour: $(VENV)/.dev-ready ## type the write-ups' lines, and show each promise
 	@$(BIN)/python -m tour $(ARGS)
 
-check: $(VENV)/.dev-ready ## format, lint, types, import rules
+# The last line finds entries of docs/compatibility.toml that are patterns, or that no talk needs.
+check: $(VENV)/.dev-ready ## format, lint, types, import rules, register of differences
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
+	@$(BIN)/pytest -q tests/tidy/test_compatibility_register.py tests/conformance/test_raw_protocol.py -k "not apache_kafka_answers"
 
 bench: $(VENV)/.dev-ready ## measure, beside librdkafka's mock cluster (a few minutes)
 	@$(BIN)/python -m benchmarks $(ARGS)

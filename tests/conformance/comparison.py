@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import fnmatch
 import json
 import tomllib
 from collections.abc import Iterator
@@ -75,19 +74,19 @@ def _differences(path: str, kafka: Any, ottla: Any) -> Iterator[Difference]:
         yield Difference(path, kafka, ottla)
 
 
-def registered_patterns() -> list[str]:
-    """The paths of all registered differences, as shell patterns."""
-    entries = tomllib.loads(REGISTER.read_text()).get("difference", [])
-    return [pattern for entry in entries for pattern in entry.get("paths", [])]
+def registered() -> list[str]:
+    """The paths of all registered differences."""
+    entries = tomllib.loads(REGISTER.read_text())["difference"]
+    return [path for entry in entries for path in entry.get("paths", [])]
 
 
 def unregistered(found: list[Difference]) -> list[Difference]:
     """Those that docs/compatibility.toml does not list."""
-    patterns = registered_patterns()
-    return [d for d in found if not any(fnmatch.fnmatchcase(d.path, p) for p in patterns)]
+    known = set(registered())
+    return [d for d in found if d.path not in known]
 
 
 def unseen(found: list[Difference]) -> list[str]:
-    """Registered patterns that none of these differences matches."""
+    """Registered paths where none of these differences is."""
     paths = {d.path for d in found}
-    return [p for p in registered_patterns() if not fnmatch.filter(paths, p)]
+    return [path for path in registered() if path not in paths]

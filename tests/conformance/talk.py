@@ -66,7 +66,12 @@ MADE_UP = {
     "assignment_epoch": "assignment-epoch",
 }
 #: Texts for people: that there is one is compared, not how it reads.
-FOR_PEOPLE = {"error_message", "batch_index_error_message", "documentation"}
+FOR_PEOPLE = {
+    "error_message",
+    "acknowledge_error_message",
+    "batch_index_error_message",
+    "documentation",
+}
 NOW = range(1_600_000_000_000, 4_000_000_000_000)
 UUID = re.compile(
     r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}|(?<![\w-])[\w-]{22}(?![\w-])",
@@ -260,7 +265,7 @@ class Talk:
         for key in NATURAL_KEYS:
             if any(field.name == key and field.first <= version for field in type_.SCHEMA):
                 keys = [
-                    str(item.get(key, getattr(value, key)))
+                    str(item.get(key, _key_text(getattr(value, key))))
                     for item, value in zip(items, values, strict=True)
                 ]
                 if len(set(keys)) == len(keys):
@@ -330,6 +335,11 @@ class Talk:
             )
             position += header.size_in_bytes
         return batches
+
+
+def _key_text(value: object) -> object:
+    """What a key reads as that is left out as its field's default."""
+    return "<no id>" if value == ZERO_UUID else value
 
 
 def _by_name(message: Message) -> list[str]:

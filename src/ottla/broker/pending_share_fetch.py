@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from ottla.batch.record_batch import BatchHeader, headers
 from ottla.broker.coordinator_log import when_all_visible
+from ottla.broker.share_groups import WHY_NOT_ACKNOWLEDGED
 from ottla.coordinator.share_coordinator import ShareKey
 from ottla.coordinator.share_partition import Acquired
 from ottla.storage.errors import StorageError
@@ -267,6 +268,7 @@ class PendingShareFetch:
             code = self._acknowledged.get(slot)
             if code is not None:
                 data.acknowledge_error_code = code
+                data.acknowledge_error_message = WHY_NOT_ACKNOWLEDGED.get(code)
             elif not (self._is_first or data.error_code or data.acquired_records):
                 continue
             if slot[0] not in topics:

@@ -30,6 +30,18 @@ _EARLIEST: Final = "earliest"
 _DURATION: Final = "by_duration:"
 _ISO_DURATION: Final = re.compile(r"P(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?(?:(\d+(?:\.\d+)?)S)?)?")
 
+#: Why acknowledgements were not taken, in words.
+WHY_NOT_ACKNOWLEDGED: Final = {
+    ErrorCode.INVALID_REQUEST: (
+        "The acknowledgements do not fit what was fetched: their offsets must ascend, end before "
+        "the first record never acquired, and have one known type or one for each."
+    ),
+    ErrorCode.INVALID_RECORD_STATE: (
+        "A record is no longer acquired by this member: it was acknowledged before, or its lock "
+        "ran out."
+    ),
+}
+
 
 class ShareGroups:
     """Everything about share groups but their membership."""

@@ -87,7 +87,7 @@ def _create(
         configs[config.name] = config.value
     if validate_only:
         (record,) = broker.topics.decide_create(wanted.name, partition_count, factor, configs)
-        topic = Topic(wanted.name, bytes(16), record["partitions"], configs, 0)
+        topic = Topic(wanted.name, bytes.fromhex(record["id"]), record["partitions"], configs, 0)
     else:
         topic = broker.topics.create(wanted.name, partition_count, factor, configs)
     return CreatableTopicResult(

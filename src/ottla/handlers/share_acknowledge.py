@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from ottla.broker.authorizer import Operation
 from ottla.broker.coordinator_log import when_all_visible
 from ottla.broker.request import Parked
+from ottla.broker.share_groups import WHY_NOT_ACKNOWLEDGED
 from ottla.coordinator.share_coordinator import ShareKey
 from ottla.coordinator.share_partition import AcknowledgeBatch
 from ottla.coordinator.share_sessions import CLOSE_EPOCH
@@ -53,7 +54,8 @@ def handle(broker: Broker, request: RequestContext, message: ShareAcknowledgeReq
                 key = ShareKey(group_id, *slot)
                 error = share_groups.acknowledge(key, session.member_id, batches)
                 touched.append(share_groups.state_partition(key))
-            rows.append(PartitionData(wanted.partition_index, error))
+            why = WHY_NOT_ACKNOWLEDGED.get(error)
+            rows.append(PartitionData(wanted.partition_index, error, why))
         response.responses.append(ShareAcknowledgeTopicResponse(topic.topic_id, rows))
     if message.share_session_epoch == CLOSE_EPOCH:
         touched += [share_groups.state_partition(k) for k in share_groups.end_session(session)]

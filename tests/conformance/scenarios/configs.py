@@ -90,6 +90,7 @@ def incremental_alter_configs(talk: Talk) -> None:
     ask("a broker's wrong value", ("log.retention.ms", SET, "soon"), name="1", kind=BROKER)
     ask("a broker's unknown key", ("no.such.key", DELETE, None), name="1", kind=BROKER)
     ask("an unknown kind", ("a", SET, "1"), name="x", kind=99)
+    ask("small segments", ("segment.bytes", SET, "1000"), validate_only=True)
     _note_result(talk, topic.name or "")
 
 

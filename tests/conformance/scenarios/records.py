@@ -92,6 +92,8 @@ def produce(talk: Talk) -> None:
     ask("from the beginning of time", batch_of("a", time_ms=0))
     ask("offsets that do not count up", batch_of("a", base_offset=77))
     talk.ask("nothing at all", ProduceRequest(None, -1, 5_000, []))
+    careful = talk.topic("careful", 1, {"min.insync.replicas": "2"})
+    talk.ask("more replicas wanted than there are", produce_request(careful, good))
     fire_and_forget = talk.connect()
     fire_and_forget.send(produce_request(topic, good, acks=0), talk.version)
     fire_and_forget.send(produce_request(missing, good, acks=0), talk.version)
