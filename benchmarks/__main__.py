@@ -12,12 +12,14 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import measurements
+from benchmarks.http_door import rest_produce
 from benchmarks.report import markdown
 from benchmarks.targets import Target, mock_cluster, ottla_broker
 
 SIZES = (100, 1_000, 10_000)
 PARTITIONS = (1, 12, 100)
 DURABILITIES = ("fsync", "page-cache")
+REST_SIZE, REST_REQUESTS = 100, 6_000
 
 
 def main() -> None:
@@ -53,6 +55,10 @@ def measure(target: Target, total: int) -> dict[str, Any]:
     }
     print(f"{target.name}: ready after {target.ready_s:.2f} s", flush=True)
     figures["latency_ms"] = measurements.latency_ms(target)
+    topic = measurements.new_topic(target, 1)
+    rest = rest_produce(target, topic, REST_SIZE, REST_REQUESTS)
+    figures["rest"] = asdict(rest)
+    print(f"  REST door, batches of 100: {rest.records_per_s:,.0f} records/s", flush=True)
     for partitions in PARTITIONS:
         for size in SIZES:
             volume = total // 4 if size == 100 else total

@@ -28,7 +28,8 @@ class Rate:
     broker_core_share: float
 
 
-def _topic(target: Target, partitions: int) -> str:
+def new_topic(target: Target, partitions: int) -> str:
+    """The name of a topic made for one measurement."""
     name = f"bench-{uuid.uuid4().hex[:8]}"
     if target.create_topic is not None:
         target.create_topic(name, partitions)
@@ -45,7 +46,7 @@ def _rate(target: Target, count: int, size: int, seconds: float, cpu_s: float) -
 
 def produce(target: Target, size: int, total_bytes: int, partitions: int) -> tuple[str, Rate]:
     """One librdkafka producer, acks=all, no compression. Returns the topic, too."""
-    topic = _topic(target, partitions)
+    topic = new_topic(target, partitions)
     producer = BatchProducer(
         {
             "bootstrap.servers": target.bootstrap_servers,
@@ -113,7 +114,7 @@ def consume(target: Target, topic: str, size: int, partitions: int) -> Rate:
 
 def latency_ms(target: Target) -> tuple[float, float]:
     """Median and 99th percentile from produce to consume, one message at a time."""
-    topic = _topic(target, 1)
+    topic = new_topic(target, 1)
     producer = Producer(
         {"bootstrap.servers": target.bootstrap_servers, "linger.ms": 0, "acks": "all"}
     )

@@ -30,6 +30,7 @@ def markdown(results: dict[str, Any]) -> str:
             "produce to consume, ms (p50 / p99)",
             lambda t: "{:.2f} / {:.2f}".format(*t["latency_ms"]),
         ),
+        ("REST door, batches of 100, records/s (core)", _rest),
     ):
         lines.append(f"| {title} | " + " | ".join(show(t) for t in targets.values()) + " |")
     lines += ["", "## Produce", "", *_throughput(targets, "produce")]
@@ -37,6 +38,11 @@ def markdown(results: dict[str, Any]) -> str:
     ours = {name: target for name, target in targets.items() if name != MOCK}
     lines += ["", "## Consume", "", *_throughput(ours, "consume")]
     return "\n".join(lines) + "\n"
+
+
+def _rest(target: dict[str, Any]) -> str:
+    rest = target["rest"]
+    return f"{rest['records_per_s']:,.0f} ({rest['gateway_core_share']:.0%})"
 
 
 def _throughput(targets: dict[str, Any], kind: str) -> list[str]:

@@ -35,6 +35,7 @@ def rest_application(kafka: KafkaAccess, commands: AdminCommands) -> Starlette:
     @contextlib.asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
         expiry = consumers.background()
+        producer.open()
         try:
             yield
         finally:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import uvicorn
+from confluent_kafka import KafkaException
 from starlette.applications import Starlette
 
 from ottla.gateway.admin_commands import AdminCommands
@@ -70,7 +71,8 @@ def bind(name: str, host: str, port: int, warn: Callable[[str], None]) -> socket
     Errors: `DoorError` when the host is not ours or the port may not be used.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    sock = socket.socket(family, socket.SOCK_STREAM)
+    # asyncio turns off Nagle's waiting only where the protocol is spelt out.
+    sock = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         sock.bind((host, port))
@@ -127,6 +129,10 @@ async def serve(
         notifier = NotifierThread(monitor, notifiers_of(monitor.config.modules("notifier")))
     except BurrowConfigError as error:
         raise DoorError(str(error)) from None
+    try:
+        kafka.admin()
+    except KafkaException as error:
+        raise DoorError(f"the Kafka client cannot be set up: {error.args[0].str()}") from None
     doors = open_doors(settings, kafka, monitor, warn)
     if settings.burrow_port is not None or settings.metrics_port is not None:
         monitor.start()

@@ -318,7 +318,9 @@ def _bind_loopback(endpoint: Endpoint) -> list[socket.socket]:
 
 
 def _bind_socket(family: int, address: object) -> socket.socket:
-    sock = socket.socket(family, socket.SOCK_STREAM)
+    # asyncio sets TCP_NODELAY only where the protocol is spelt out; without it an answer can
+    # wait 40 ms for the acknowledgement of the one before.
+    sock = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         if os.name == "posix":
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 
 import pytest
@@ -113,4 +114,26 @@ def test_containers_get_listeners_of_their_own(monkeypatch: pytest.MonkeyPatch) 
     assert listeners.bound[1].addresses == [("127.0.0.2", port)]
     assert listeners.container_address == f"127.0.0.2:{port}"
     assert listeners.bootstrap_servers == f"127.0.0.1:{port}"
+    listeners.close()
+
+
+async def test_an_accepted_connection_sends_its_answers_at_once() -> None:
+    listeners = bound(listeners="PLAINTEXT://127.0.0.1:0")
+    (sock,) = listeners.bound[0].sockets
+    loop = asyncio.get_running_loop()
+    accepted: asyncio.Future[asyncio.BaseTransport] = loop.create_future()
+
+    class Accepting(asyncio.Protocol):
+        def connection_made(self, transport: asyncio.BaseTransport) -> None:
+            accepted.set_result(transport)
+
+    server = await loop.create_server(Accepting, sock=sock)
+    _, writer = await asyncio.open_connection(*sock.getsockname())
+    transport = await accepted
+    assert transport.get_extra_info("socket").getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+    transport.close()
+    writer.close()
+    await writer.wait_closed()
+    server.close()
+    await server.wait_closed()
     listeners.close()
