@@ -35,7 +35,8 @@ their own names: [kafka-tools.md](kafka-tools.md).
 
 - **Where the cluster is**, from strong to weak: `-b HOST:PORT` (`--bootstrap-servers`),
   `-c NAME` (`--context`), `$KAFKA_BOOTSTRAP_SERVERS`, the current context, `localhost:9092`.
-  Client properties come from `--command-config FILE` and `-X KEY=VALUE`, by Kafka's names.
+  Client properties come from `--command-config FILE` (or `$OTTLA_COMMAND_CONFIG`, which Kafka's
+  tools read, too) and `-X KEY=VALUE`, by Kafka's names.
 - **What comes out**: `-o table`, `json`, `jsonl` or `csv` where there are rows. Colours and
   progress appear on a terminal only; everything is made for pipes.
 - **How it ends**: 0; 1 with one sentence on stderr that says what, where and what to do; 2 for a

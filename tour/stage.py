@@ -110,7 +110,7 @@ class Stage:
 
         Errors: NotSeenError unless it ends with `status` and its output has a match of `shows`.
         """
-        line = self._here(line)
+        line = self.here(line)
         self._say(f"$ {line}")
         try:
             done = subprocess.run(
@@ -119,7 +119,7 @@ class Stage:
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
                 timeout=LINE_TIMEOUT_S,
-                env=self._environment,
+                env=self.environment,
                 cwd=self.scratch,
                 check=False,
             )
@@ -147,7 +147,7 @@ class Stage:
                 time.sleep(0.2)
         finally:
             self._say = say
-        self._say(f"$ {self._here(line)}")
+        self._say(f"$ {self.here(line)}")
         self._show(output, SHOWN_LINES)
         self.sees(bool(is_seen(output)), f"`{line}` did not show what was expected")
         return output
@@ -167,7 +167,7 @@ class Stage:
     @contextlib.contextmanager
     def leaves_running(self, line: str) -> Iterator[Running]:
         """Start a line, and end it with SIGINT, as Ctrl-C would, when the block ends."""
-        line = self._here(line)
+        line = self.here(line)
         self._say(f"$ {line} &")
         log = self.scratch / f"{uuid4().hex}.log"
         with log.open("wb") as sink:
@@ -176,7 +176,7 @@ class Stage:
                 stdin=subprocess.DEVNULL,
                 stdout=sink,
                 stderr=subprocess.STDOUT,
-                env=self._environment,
+                env=self.environment,
                 cwd=self.scratch,
                 start_new_session=True,
             )
@@ -201,7 +201,7 @@ class Stage:
             raise NotSeenError(sentence)
 
     @property
-    def _environment(self) -> dict[str, str]:
+    def environment(self) -> dict[str, str]:
         return {
             **os.environ,
             "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}",
@@ -209,7 +209,7 @@ class Stage:
             "PYTHONUNBUFFERED": "1",
         }
 
-    def _here(self, line: str) -> str:
+    def here(self, line: str) -> str:
         """The line with the write-ups' addresses replaced where ours are others."""
         addresses = {}
         if not self.bootstrap_servers.endswith(":9092"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import signal
 import subprocess
@@ -11,6 +12,8 @@ from pathlib import Path
 import pytest
 from confluent_kafka import KafkaException, Producer
 from tests.apps.typed_lines import Shell, environment_for
+
+from ottla.batch.record_batch import Record, build_batch
 
 
 @pytest.fixture
@@ -157,6 +160,35 @@ def test_a_reader_that_leaves_is_no_error(shell: Shell, unique: str) -> None:
     line = f"kafka-console-consumer --topic {unique} --from-beginning --max-messages 1000 | head -1"
     assert shell(line) == "1\n"
     assert "Traceback" not in shell.said
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "kafka-topics --help",
+        "kafka-topics --list",
+        "kafka-dump-log --files {data} --print-data-log",
+        "ottla",
+        "ottla complete -- ottla ''",
+        "ottla topics",
+    ],
+)
+def test_a_reader_that_has_gone_before_we_speak_is_no_error(
+    line: str, environment: dict[str, str], tmp_path: Path
+) -> None:
+    data = tmp_path / "00000000000000000000.log"
+    data.write_bytes(build_batch([Record(0, 0, b"k", b"v", ())]))
+    reader, writer = os.pipe()
+    os.close(reader)
+    done = subprocess.run(
+        ["bash", "-c", line.format(data=data)],
+        env=environment,
+        stdout=writer,
+        stderr=subprocess.PIPE,
+        check=False,
+    )
+    os.close(writer)
+    assert (done.returncode, done.stderr) in ((0, b""), (2, b""))
 
 
 @pytest.mark.parametrize(

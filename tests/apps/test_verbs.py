@@ -180,6 +180,8 @@ def test_kafka_server_start_has_its_counterparts(shell: Shell) -> None:
     assert "not needed" in shell("zookeeper-server-start /usr/local/etc/kafka/zookeeper.properties")
     assert len(shell("kafka-storage.sh random-uuid").strip()) == 22
     shell("kafka-server-start --nonsense", status=1)
+    for tool in ("kafka-server-start", "kafka-server-stop", "kafka-storage"):
+        assert shell(f"{tool} --help").startswith(f"usage: {tool}")
 
 
 def test_kafkas_tools_in_the_shell_take_the_properties_of_the_context(
@@ -191,4 +193,8 @@ def test_kafkas_tools_in_the_shell_take_the_properties_of_the_context(
     shell(f"ottla context add locked {bootstrap_servers} -X security.protocol=NONSENSE")
     shell("ottla shell -c here -e 'kafka-topics --list'")
     shell("ottla shell -c locked -e 'kafka-topics --list'", status=1)
+    assert "NONSENSE" in shell.said
+    shell("ottla shell -c locked -e 'kafka-topics --list | cat; exit 3'", status=3)
+    assert "NONSENSE" in shell.said
+    shell("ottla shell -c locked -e 'topics | cat; exit 3'", status=3)
     assert "NONSENSE" in shell.said

@@ -7,6 +7,7 @@ import re
 
 from tour.run import shows
 from tour.stage import Stage
+from tour.terminal import at_terminal
 
 TOPIC = "my-topic-golang-test1"
 #: For four nodes of Apache Kafka, on a slow machine.
@@ -45,6 +46,43 @@ def command_line(stage: Stage) -> str:
     numbers = [line for line in output.splitlines() if line.isdigit()]
     stage.sees(numbers == [str(n) for n in range(1, 101)], "not the 100 numbers in their order")
     return "topics created, listed, described; 100 messages in and the same 100 out, in order"
+
+
+@shows("2.3")
+def shell(stage: Stage) -> str:
+    topic, key = stage.unique("shell"), "cleanup.policy"
+    with at_terminal(stage, "kafka-shell --bootstrap-servers localhost:9092") as terminal:
+        terminal.shows("Tab completes")
+
+        def types(line: str, shows: str) -> None:
+            terminal.presses(f"{line}\r")
+            terminal.shows(shows)
+            stage.says(f"› {line}")
+
+        types(f"kafka-topics --create --topic {topic} --partitions 2", "Created topic")
+        types(f"produce {topic} -m 'from inside'", "1 record")
+        types(f"consume {topic} -e | tr a-z A-Z", "FROM INSIDE")
+        terminal.presses(f"topics describe {topic[:9]}")
+        terminal.shows(f"{topic} +2 partitions")
+        terminal.presses("\t")
+        terminal.shows(topic[9:])
+        terminal.presses("\r")
+        terminal.shows("PARTITION ")
+        terminal.presses(f"topics create x --config {key}=com")
+        terminal.shows(f"{key}=compact,delete")
+        terminal.presses("\x03")
+        terminal.presses("kafka-topics --cr")  # what was typed before is offered in grey
+        terminal.shows(rf"eate --topic {topic}")
+        terminal.presses("\x03")
+        terminal.presses(f"consume {topic}\r")
+        terminal.shows("from inside")
+        terminal.presses("\x03")  # ends what is live, not the shell
+        terminal.shows("›")
+        terminal.presses("exit\r")
+        stage.sees(terminal.ends() == 0, "the shell did not end with status 0")
+    return (
+        "Kafka's tools, verbs and pipes; topics and values completed; a live view ended by Ctrl-C"
+    )
 
 
 @shows("2.5")

@@ -2,7 +2,8 @@
 
 The address comes from the command line, else from `KAFKA_BOOTSTRAP_SERVERS`,
 else it is localhost:9092. Everything else comes in Kafka's own property names
-from `--command-config` files and `--command-property` pairs.
+from `--command-config` files, else the file of `OTTLA_COMMAND_CONFIG`, and from
+`--command-property` pairs.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ from ottla.cli.properties_files import read_properties
 
 DEFAULT_SERVERS: Final = "localhost:9092"
 ENVIRONMENT_VARIABLE: Final = "KAFKA_BOOTSTRAP_SERVERS"
+#: Names a properties file for clients where the command line names none.
+CONFIG_VARIABLE: Final = "OTTLA_COMMAND_CONFIG"
 
 
 def add_connection_options(parser: OptionParser, *, config: str = "--command-config") -> None:
@@ -64,6 +67,11 @@ def merged_properties(file: str | None, pairs: Sequence[str] = ()) -> dict[str, 
     properties = read_properties(file) if file else {}
     properties.update(key_value_pairs(pairs))
     return properties
+
+
+def client_properties(file: str | None, pairs: Sequence[str] = ()) -> dict[str, str]:
+    """What clients are told: as `merged_properties`, the environment's file by default."""
+    return merged_properties(file or os.environ.get(CONFIG_VARIABLE), pairs)
 
 
 def key_value_pairs(pairs: Sequence[str]) -> dict[str, str]:

@@ -6,7 +6,7 @@ import argparse
 import importlib
 from collections.abc import Sequence
 
-from ottla.cli.connection_options import bootstrap_servers, merged_properties
+from ottla.cli.connection_options import bootstrap_servers, client_properties
 from ottla.cli.errors import CommandError
 from ottla.cli.librdkafka_settings import librdkafka_settings
 from ottla.cli.main import Parser
@@ -82,7 +82,7 @@ def add_connection_arguments(
 
 def connection_settings(args: argparse.Namespace) -> dict[str, str]:
     """Settings of a confluent-kafka client. Errors: CommandError."""
-    properties = merged_properties(args.command_config, args.command_property)
+    properties = client_properties(args.command_config, args.command_property)
     named = properties.pop("bootstrap.servers", None)
     servers = bootstrap_servers(args.bootstrap_servers, [named])
     return {**librdkafka_settings(properties), "bootstrap.servers": servers}

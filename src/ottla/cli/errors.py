@@ -50,18 +50,21 @@ def flush_to_reader() -> None:
 
 
 def exit_status_of(run: Callable[[], int]) -> int:
-    """Run a command; returns its exit status, having said why where it failed."""
+    """Run a command; returns its exit status, having said why where it failed.
+
+    Whoever reads our output may leave at any time (`| head -1`): that is no error.
+    """
     try:
-        status = run()
-        sys.stdout.flush()
-        return status
-    except CommandError as error:
-        print(error, file=sys.stdout if error.on_stdout else sys.stderr)
-        return error.status
-    except KeyboardInterrupt:
-        return INTERRUPTED
+        try:
+            return run()
+        except CommandError as error:
+            print(error, file=sys.stdout if error.on_stdout else sys.stderr)
+            return error.status
+        except KeyboardInterrupt:
+            return INTERRUPTED
+        finally:
+            sys.stdout.flush()
     except BrokenPipeError:
-        # The reader of our output is gone: nobody to tell, and Python's own
-        # flush at exit must not complain either.
+        # Nobody to tell, and Python's own flush at exit must not complain either.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0

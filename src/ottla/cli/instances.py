@@ -27,7 +27,8 @@ class Part:
 
     name: str
     pid: int
-    address: str = ""
+    #: Pairs of name and address.
+    doors: list[list[str]] = field(default_factory=list)
 
 
 @dataclass

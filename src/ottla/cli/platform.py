@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from ottla import __version__
 from ottla.cli import children, instances
+from ottla.cli.connection_options import CONFIG_VARIABLE, ENVIRONMENT_VARIABLE
 from ottla.cli.main import available
 from ottla.server.limits import raise_file_limit
 from ottla.server.server import Server
@@ -143,7 +144,10 @@ class Platform:
 
     @property
     def _environment(self) -> dict[str, str]:
-        return {**os.environ, "KAFKA_BOOTSTRAP_SERVERS": self._server.bootstrap_servers}
+        """For the parts: their cluster is this broker, not the one a person meant before."""
+        environment = {**os.environ, ENVIRONMENT_VARIABLE: self._server.bootstrap_servers}
+        environment.pop(CONFIG_VARIABLE, None)
+        return environment
 
     def _register(self) -> Path:
         instance = instances.Instance(
@@ -153,7 +157,7 @@ class Platform:
             data_directory=str(self._options.data_directory),
             bootstrap_servers=self._server.bootstrap_servers,
             parts=[
-                instances.Part(child.name, child.process.pid, _addresses(child))
+                instances.Part(child.name, child.process.pid, [list(door) for door in child.doors])
                 for child in self._parts
             ],
         )
@@ -263,10 +267,6 @@ class Platform:
         await asyncio.gather(*(child.stop(PART_STOP_LIMIT_S) for child in self._parts))
         await self._server.stop()
         print("Stopped; everything acknowledged is on the disk.", flush=True)
-
-
-def _addresses(child: children.Child) -> str:
-    return ", ".join(address for _, address in child.doors)
 
 
 def _warn(text: str) -> None:

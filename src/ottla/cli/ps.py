@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Iterator
 from dataclasses import asdict
+from datetime import datetime
 
 from ottla.cli import instances
+from ottla.cli.tables import aligned
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -14,7 +17,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Print one row per process."""
+    """Print one row per process, and one for each further address that it answers at."""
     found = instances.running()
     if args.json:
         print(json.dumps([asdict(instance) for instance in found], indent=2))
@@ -22,29 +25,35 @@ def run(args: argparse.Namespace) -> int:
     if not found:
         print("Nothing is running. `ottla up` starts a broker here.")
         return 0
-    rows = [("NAME", "ADDRESS", "STATE", "MEMORY", "PID", "DATA")]
+    rows: list[tuple[str, ...]] = [("NAME", "ADDRESS", "STATE", "MEMORY", "PID")]
+    paths = {}
     for instance in found:
-        rows.append(
-            (
-                instance.name,
-                instance.bootstrap_servers,
-                f"up since {instance.started_at}",
-                _memory(instance.pid),
-                str(instance.pid),
-                instance.data_directory,
-            )
-        )
-        for part in instance.parts:
-            state = "up" if _memory(part.pid) != "-" else "gone"
-            rows.append(
-                (f"  {part.name}", part.address, state, _memory(part.pid), str(part.pid), "")
-            )
-    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-    for row in rows:
-        print("  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)).rstrip())
+        paths[len(rows)] = instance.data_directory
+        rows += _rows(instance)
+    for number, line in enumerate(aligned(rows)):
+        print(line)
+        if number in paths:  # it may be long, so it has a line for itself
+            print(f"  data in {paths[number]}")
     return 0
 
 
-def _memory(pid: int) -> str:
+def _rows(instance: instances.Instance) -> Iterator[tuple[str, ...]]:
+    state = f"up since {_short(instance.started_at)}"
+    yield instance.name, instance.bootstrap_servers, state, *_process(instance.pid)
+    for part in instance.parts:
+        memory, pid = _process(part.pid)
+        state = "gone" if memory == "-" else "up"
+        for name, address in part.doors or [[part.name, ""]]:
+            yield f"  {name}", address, state, memory, pid
+            state = memory = pid = ""
+
+
+def _short(moment: str) -> str:
+    """The time alone when it was today."""
+    today = datetime.now().astimezone().strftime("%Y-%m-%d ")
+    return moment.removeprefix(today)
+
+
+def _process(pid: int) -> tuple[str, str]:
     size = instances.resident_mb(pid)
-    return "-" if size is None else f"{size} MB"
+    return "-" if size is None else f"{size} MB", str(pid)

@@ -14,6 +14,7 @@ import sys
 from types import FrameType
 from typing import Final
 
+from ottla.cli.connection_options import CONFIG_VARIABLE
 from ottla.cli.errors import CommandError
 
 #: Variables that get the broker's address.
@@ -82,6 +83,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _run_beside(address: str, command: list[str]) -> int:
     environment = dict(os.environ)
+    environment.pop(CONFIG_VARIABLE, None)  # it is another cluster's
     environment.update(dict.fromkeys(ADDRESS_VARIABLES, address))
     host, _, port = address.rpartition(":")
     environment.update(KAFKA_HOST=host, KAFKA_PORT=port)

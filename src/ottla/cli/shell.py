@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
 import os
 import shlex
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Mapping
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from ottla.cli.completing import Candidate, ClusterNames, candidates, kafka_tools, parser_of
-from ottla.cli.connection_options import ENVIRONMENT_VARIABLE
+from ottla.cli.connection_options import CONFIG_VARIABLE, ENVIRONMENT_VARIABLE
 from ottla.cli.contexts import Context, load_contexts
 from ottla.cli.errors import CommandError, exit_status_of
 from ottla.cli.main import VERBS
@@ -32,10 +31,6 @@ DESCRIPTION = """\
 A shell for a cluster: the verbs without `ottla`, and Kafka's tools as they are
 typed in tutorials. Tab completes; F2 next cluster, F3 fuzzy, F9 help, F10 end.
 """
-
-#: Option of Kafka's tools that takes a file of properties, and its older names.
-CONFIG: Final = "--command-config"
-CONFIGS: Final = {CONFIG, "--producer.config", "--consumer.config", "--admin.config"}
 
 #: What only the shell knows.
 BUILTINS: Final = (
@@ -86,14 +81,18 @@ class Shell:
             ),
             connection.servers,
         )
-        self._clusters.setdefault(name, Context(connection.servers, connection.properties))
+        self._clusters[name] = Context(connection.servers, connection.properties)
+        self._properties_file: Any = None
         self.fuzzy = False
         self.help = False
         self.names = ClusterNames(self._options)
         self.use(name)
 
     def use(self, name: str) -> None:
-        """Mean another cluster from now on. Errors: `CommandError`."""
+        """Mean another cluster from now on. Errors: `CommandError`.
+
+        The environment says so, which programs in pipes see as well.
+        """
         if name not in self._clusters:
             if ":" not in name:
                 load_contexts().named(name)
@@ -101,7 +100,25 @@ class Shell:
         self.current = name
         context = self._clusters[name]
         os.environ[ENVIRONMENT_VARIABLE] = context.bootstrap_servers
+        self._hand_on(context.properties)
         self.names.forget()
+
+    def _hand_on(self, properties: Mapping[str, str]) -> None:
+        """Name a file of these properties to every command; only its owner can read it."""
+        if self._properties_file is not None:
+            self._properties_file.close()
+        self._properties_file = None
+        os.environ.pop(CONFIG_VARIABLE, None)
+        if not properties:
+            return
+        self._properties_file = tempfile.NamedTemporaryFile(  # noqa: SIM115, as long as we live
+            "w", prefix="ottla-", suffix=".properties"
+        )
+        for key, value in properties.items():
+            escaped = value.replace("\\", "\\\\").replace("\n", "\\n")
+            self._properties_file.write(f"{key}={escaped}\n")
+        self._properties_file.flush()
+        os.environ[CONFIG_VARIABLE] = self._properties_file.name
 
     def use_next(self) -> None:
         """The next of the clusters, round and round."""
@@ -156,34 +173,11 @@ class Shell:
         if module is not None and tool not in ("kafka-shell",):
             run_tool = getattr(import_module(module), "run", None)
             if run_tool is not None:
-                with self._properties_for(tool, rest) as extra:
-                    return int(run_tool([*rest, *extra]))
+                return int(run_tool(rest))
             return self._run_outside(shlex.join([tool, *rest]))
         if command in OUTSIDE:
             raise CommandError(f"You are inside already; `{command}` has nothing to do here.")
-        if command in VERBS and self.context.properties and takes_connection(command):
-            rest += [
-                word
-                for key, value in self.context.properties.items()
-                for word in ("-X", f"{key}={value}")
-            ]
         return ottla([command, *rest])
-
-    @contextlib.contextmanager
-    def _properties_for(self, tool: str, rest: Sequence[str]) -> Iterator[list[str]]:
-        """The words that give one of Kafka's tools the properties of the context."""
-        parser = parser_of(tool)
-        takes_file = parser is not None and CONFIG in parser._option_string_actions
-        has_own = any(word.partition("=")[0] in CONFIGS for word in rest)
-        if not self.context.properties or not takes_file or has_own:
-            yield []
-            return
-        with tempfile.NamedTemporaryFile("w", suffix=".properties") as file:
-            for key, value in self.context.properties.items():
-                escaped = value.replace("\\", "\\\\")
-                file.write(f"{key}={escaped}\n")
-            file.flush()
-            yield [CONFIG, file.name]
 
     def _run_outside(self, line: str) -> int:
         """Give a line with pipes to the system's shell, where verbs need their `ottla`."""
@@ -277,12 +271,6 @@ class Shell:
         fuzzy = "on" if self.fuzzy else "off"
         more = f" ({len(self._clusters)})" if len(self._clusters) > 1 else ""
         return f"F2 cluster{more}  F3 fuzzy {fuzzy}  F9 help  F10 exit   Ctrl-R history"
-
-
-def takes_connection(verb: str) -> bool:
-    """Whether a verb has options that say where the cluster is."""
-    parser = parser_of(verb)
-    return parser is not None and "-X" in parser._option_string_actions
 
 
 def split_for_completion(text: str) -> tuple[list[str], str]:

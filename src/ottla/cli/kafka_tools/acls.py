@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 from ottla.cli.connection_options import (
     add_connection_options,
     bootstrap_servers,
-    merged_properties,
+    client_properties,
 )
 from ottla.cli.errors import CommandError, exit_status_of
 from ottla.cli.option_parser import OptionParser
@@ -102,7 +102,7 @@ def run(arguments: Sequence[str]) -> int:
     from ottla.cli.workers.failures import RefusedError
     from ottla.cli.workers.opening import open_cluster
 
-    with open_cluster(servers, merged_properties(options.command_config)) as cluster:
+    with open_cluster(servers, client_properties(options.command_config)) as cluster:
         action = _list if options.list else _add if options.add else _remove
         try:
             action(cluster, options)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from ottla.cli.connection_options import (
     add_connection_options,
     bootstrap_servers,
-    merged_properties,
+    client_properties,
 )
 from ottla.cli.errors import exit_status_of
 from ottla.cli.option_parser import OptionParser
@@ -29,7 +29,7 @@ def run(arguments: Sequence[str]) -> int:
     from ottla.cli.workers.opening import open_cluster
 
     servers = bootstrap_servers(options.bootstrap_server)
-    with open_cluster(servers, merged_properties(options.command_config)) as cluster:
+    with open_cluster(servers, client_properties(options.command_config)) as cluster:
         for broker in cluster.brokers():
             print(api_versions_text(cluster, broker))
     return 0

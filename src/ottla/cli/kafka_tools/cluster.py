@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
-from ottla.cli.connection_options import bootstrap_servers, merged_properties, renamed_value
+from ottla.cli.connection_options import bootstrap_servers, client_properties, renamed_value
 from ottla.cli.errors import CommandError, exit_status_of
 from ottla.cli.option_parser import OptionParser
 
@@ -43,7 +43,7 @@ def run(arguments: Sequence[str]) -> int:
     if command not in COMMANDS:
         raise CommandError(f"kafka-cluster needs one of {', '.join(COMMANDS)}.")
     servers = bootstrap_servers(options.bootstrap_server, [options.bootstrap_controller])
-    properties = merged_properties(renamed_value(options, "--config", "--command-config"))
+    properties = client_properties(renamed_value(options, "--config", "--command-config"))
 
     from ottla.cli.workers.opening import open_cluster
 

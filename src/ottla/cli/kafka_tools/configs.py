@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
-from ottla.cli.connection_options import bootstrap_servers, merged_properties
+from ottla.cli.connection_options import bootstrap_servers, client_properties
 from ottla.cli.errors import CommandError, exit_status_of
 from ottla.cli.kafka_tools.config_options import (
     build_parser,
@@ -47,7 +47,7 @@ def run(arguments: Sequence[str]) -> int:
 
     from ottla.cli.workers.opening import open_cluster
 
-    with open_cluster(servers, merged_properties(options.command_config)) as cluster:
+    with open_cluster(servers, client_properties(options.command_config)) as cluster:
         if options.alter:
             _alter(cluster, options, types, names)
         elif types[0] in RESOURCES:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from ottla.cli.connection_options import (
     add_connection_options,
     bootstrap_servers,
+    client_properties,
     key_value_pairs,
     merged_properties,
     renamed_value,
@@ -94,7 +95,7 @@ def _group(options: argparse.Namespace, properties: dict[str, str]) -> str | Non
 
 def _consumer_properties(options: argparse.Namespace) -> dict[str, str]:
     """The consumer's properties, in Kafka's names, with the defaults of the tool."""
-    properties = merged_properties(
+    properties = client_properties(
         renamed_value(options, "--consumer.config", "--command-config"),
         renamed_value(options, "--consumer-property", "--command-property"),
     )

@@ -10,6 +10,7 @@ from typing import Any, BinaryIO
 from ottla.cli.connection_options import (
     add_connection_options,
     bootstrap_servers,
+    client_properties,
     key_value_pairs,
     merged_properties,
     renamed_value,
@@ -110,7 +111,7 @@ def run(arguments: Sequence[str]) -> int:
             f"--line-reader {options.line_reader}: Java classes cannot be loaded here."
         )
     servers = bootstrap_servers(options.bootstrap_server, options.broker_list[-1:])
-    properties = merged_properties(
+    properties = client_properties(
         renamed_value(options, "--producer.config", "--command-config"),
         renamed_value(options, "--producer-property", "--command-property"),
     )

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 from ottla.cli.connection_options import (
     add_connection_options,
     bootstrap_servers,
-    merged_properties,
+    client_properties,
 )
 from ottla.cli.errors import CommandError, exit_status_of
 from ottla.cli.option_parser import OptionParser
@@ -163,7 +163,7 @@ def run(arguments: Sequence[str]) -> int:
     if action == "validate_regex":
         return _validate_regex(options.validate_regex)
     servers = bootstrap_servers(options.bootstrap_server)
-    properties = merged_properties(options.command_config)
+    properties = client_properties(options.command_config)
 
     from ottla.cli.workers.failures import RefusedError, java_text
     from ottla.cli.workers.opening import open_cluster

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 from ottla.cli.connection_options import (
     add_connection_options,
     bootstrap_servers,
-    merged_properties,
+    client_properties,
     renamed_value,
 )
 from ottla.cli.errors import CommandError, exit_status_of
@@ -134,7 +134,7 @@ def run(arguments: Sequence[str]) -> int:
         raise CommandError(
             "Exactly one of the following arguments is required: [messages], [num-records]"
         )
-    properties = merged_properties(
+    properties = client_properties(
         renamed_value(options, "--consumer.config", "--command-config"), options.command_property
     )
     properties |= {

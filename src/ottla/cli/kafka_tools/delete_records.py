@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from ottla.cli.connection_options import (
     add_connection_options,
     bootstrap_servers,
-    merged_properties,
+    client_properties,
 )
 from ottla.cli.errors import CommandError, exit_status_of
 from ottla.cli.option_parser import OptionParser
@@ -62,7 +62,7 @@ def run(arguments: Sequence[str]) -> int:
     from ottla.cli.workers.opening import open_cluster
     from ottla.cli.workers.record_deletion import delete_records
 
-    with open_cluster(servers, merged_properties(options.command_config)) as cluster:
+    with open_cluster(servers, client_properties(options.command_config)) as cluster:
         print("Executing records delete operation")
         done = delete_records(cluster, offsets)
     print("Records delete operation completed:")

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 from ottla.cli.connection_options import (
     add_connection_options,
     bootstrap_servers,
-    merged_properties,
+    client_properties,
 )
 from ottla.cli.errors import CommandError, exit_status_of
 from ottla.cli.option_parser import OptionParser
@@ -90,7 +90,7 @@ def run(arguments: Sequence[str]) -> int:
     options, _ = build_parser().parse(named(arguments))
     _check(options)
     servers = bootstrap_servers(options.bootstrap_server)
-    properties = merged_properties(options.command_config)
+    properties = client_properties(options.command_config)
     reading = properties | {
         "group.id": f"test-group-{int(time.time() * 1000)}",
         "enable.auto.commit": "false",

@@ -11,7 +11,7 @@ from typing import Final
 from ottla.cli.connection_options import (
     add_connection_options,
     bootstrap_servers,
-    merged_properties,
+    client_properties,
 )
 from ottla.cli.errors import CommandError, exit_status_of
 from ottla.cli.option_parser import OptionParser
@@ -114,7 +114,7 @@ def run(arguments: Sequence[str]) -> int:
     from ottla.cli.workers.offsets import find_offsets
     from ottla.cli.workers.opening import open_cluster
 
-    with open_cluster(servers, merged_properties(options.command_config)) as cluster:
+    with open_cluster(servers, client_properties(options.command_config)) as cluster:
         partitions = [
             (topic.name or "", partition.partition_index)
             for topic in cluster.metadata().topics

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 from ottla.cli.connection_options import (
     add_connection_options,
     bootstrap_servers,
-    merged_properties,
+    client_properties,
 )
 from ottla.cli.errors import CommandError, exit_status_of
 from ottla.cli.option_parser import OptionParser
@@ -48,7 +48,7 @@ def run(arguments: Sequence[str]) -> int:
     from ottla.cli.workers.opening import open_cluster
 
     servers = bootstrap_servers(options.bootstrap_server)
-    with open_cluster(servers, merged_properties(options.command_config)) as cluster:
+    with open_cluster(servers, client_properties(options.command_config)) as cluster:
         by_id = {group.group_id: group for group in list_groups(cluster)}
     shown = [by_id[name] for name in string_map_order(by_id) if _is_wanted(by_id[name], options)]
     rows = [(group.group_id, group.type, group.protocol_type) for group in shown]

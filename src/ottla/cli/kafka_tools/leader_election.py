@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 from ottla.cli.connection_options import (
     add_connection_options,
     bootstrap_servers,
-    merged_properties,
+    client_properties,
     renamed_value,
 )
 from ottla.cli.errors import CommandError, exit_status_of
@@ -84,7 +84,7 @@ def run(arguments: Sequence[str]) -> int:
     wanted = _partitions(options)
     kind = options.election_type.upper()
     servers = bootstrap_servers(options.bootstrap_server)
-    properties = merged_properties(renamed_value(options, "--admin.config", "--command-config"))
+    properties = client_properties(renamed_value(options, "--admin.config", "--command-config"))
 
     from ottla.cli.java_order import partition_map_order
     from ottla.cli.workers.failures import java_text, raise_for

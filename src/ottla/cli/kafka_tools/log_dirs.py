@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from ottla.cli.connection_options import (
     add_connection_options,
     bootstrap_servers,
-    merged_properties,
+    client_properties,
 )
 from ottla.cli.errors import CommandError, exit_status_of
 from ottla.cli.option_parser import OptionParser
@@ -44,7 +44,7 @@ def run(arguments: Sequence[str]) -> int:
     from ottla.cli.workers.log_directories import describe_log_directories
     from ottla.cli.workers.opening import open_cluster
 
-    with open_cluster(servers, merged_properties(options.command_config)) as cluster:
+    with open_cluster(servers, client_properties(options.command_config)) as cluster:
         existing = [broker.node_id for broker in cluster.brokers()]
         missing = [node_id for node_id in wanted if node_id not in existing]
         if missing:

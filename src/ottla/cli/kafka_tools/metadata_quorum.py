@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from ottla.cli.connection_options import (
     add_connection_options,
     bootstrap_servers,
-    merged_properties,
+    client_properties,
 )
 from ottla.cli.errors import CommandError, exit_status_of
 from ottla.cli.option_parser import OptionParser
@@ -60,7 +60,7 @@ def run(arguments: Sequence[str]) -> int:
 
     from ottla.cli.workers.opening import open_cluster
 
-    with open_cluster(servers, merged_properties(options.command_config)) as cluster:
+    with open_cluster(servers, client_properties(options.command_config)) as cluster:
         if command == "describe":
             _describe(cluster, options)
         else:

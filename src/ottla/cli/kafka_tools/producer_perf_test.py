@@ -18,7 +18,7 @@ from uuid import uuid4
 from ottla.cli.connection_options import (
     add_connection_options,
     bootstrap_servers,
-    merged_properties,
+    client_properties,
     renamed_value,
 )
 from ottla.cli.errors import CommandError, exit_status_of
@@ -128,7 +128,7 @@ def run(arguments: Sequence[str]) -> int:
     """Produce, reporting on the way; returns 1 when a record was refused."""
     options, _ = build_parser().parse(arguments)
     _check(options)
-    properties = merged_properties(
+    properties = client_properties(
         renamed_value(options, "--producer.config", "--command-config"),
         renamed_value(options, "--producer-props", "--command-property"),
     )

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from ottla.cli.connection_options import (
     add_connection_options,
     bootstrap_servers,
-    merged_properties,
+    client_properties,
 )
 from ottla.cli.errors import CommandError, exit_status_of
 from ottla.cli.option_parser import OptionParser
@@ -145,7 +145,7 @@ def run(arguments: Sequence[str]) -> int:
             "Please don't specify both --bootstrap-server and --bootstrap-controller"
         )
     servers = bootstrap_servers(options.bootstrap_server or options.bootstrap_controller)
-    properties = merged_properties(options.command_config)
+    properties = client_properties(options.command_config)
 
     from ottla.cli.workers.failures import RefusedError
     from ottla.cli.workers.opening import open_cluster

@@ -5,10 +5,20 @@ from __future__ import annotations
 import base64
 import sys
 from collections.abc import Sequence
+from typing import Final
 from uuid import uuid4
 
 from ottla.cli.errors import CommandError, exit_status_of, note
 from ottla.cli.main import main as ottla
+
+HELP: Final = {
+    "kafka-server-start": "usage: kafka-server-start [-daemon] [server.properties] "
+    "[--override key=value]…\n\nStart a broker here, as `ottla up --config FILE` does.",
+    "kafka-server-stop": "usage: kafka-server-stop [NAME]\n\n"
+    "Stop the broker that runs here, as `ottla down` does.",
+    "kafka-storage": "usage: kafka-storage random-uuid | format | info\n\n"
+    "Make an id. Formatting is not needed: a data directory is prepared when first used.",
+}
 
 
 def up_arguments(words: Sequence[str]) -> list[str]:
@@ -44,12 +54,25 @@ def up_arguments(words: Sequence[str]) -> list[str]:
 
 def main() -> int:
     """Entry point of kafka-server-start: `ottla up --config FILE`."""
+    if _is_helped("kafka-server-start"):
+        return 0
     return exit_status_of(lambda: ottla(up_arguments(sys.argv[1:])))
+
+
+def _is_helped(tool: str) -> bool:
+    """Whether help was asked for; it is printed then."""
+    if not {"--help", "-h"} & {*sys.argv[1:]}:
+        return False
+    print(HELP[tool])
+    return True
 
 
 def stop() -> int:
     """Entry point of kafka-server-stop: `ottla down`."""
-    return ottla(["down"])
+    if _is_helped("kafka-server-stop"):
+        return 0
+    # Kafka's own options choose among nodes on this machine; names do here.
+    return ottla(["down", *(word for word in sys.argv[1:] if not word.startswith("-"))])
 
 
 def zookeeper() -> int:
@@ -69,6 +92,8 @@ def zookeeper_stop() -> int:
 
 def storage() -> int:
     """Entry point of kafka-storage: ids for those who ask; formatting is not needed."""
+    if _is_helped("kafka-storage"):
+        return 0
     return exit_status_of(lambda: _storage(sys.argv[1:]))
 
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 from ottla.cli.connection_options import (
     add_connection_options,
     bootstrap_servers,
-    merged_properties,
+    client_properties,
 )
 from ottla.cli.errors import CommandError, exit_status_of
 from ottla.cli.option_parser import OptionParser
@@ -89,7 +89,7 @@ def run(arguments: Sequence[str]) -> int:
     options, _ = build_parser().parse(arguments)
     action = _check(options)
     servers = bootstrap_servers(options.bootstrap_server)
-    properties = merged_properties(options.command_config)
+    properties = client_properties(options.command_config)
 
     from ottla.cli.workers.failures import RefusedError, java_text
     from ottla.cli.workers.opening import open_cluster

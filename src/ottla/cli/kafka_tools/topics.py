@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 from ottla.cli.connection_options import (
     add_connection_options,
     bootstrap_servers,
-    merged_properties,
+    client_properties,
 )
 from ottla.cli.errors import CommandError, exit_status_of, note
 from ottla.cli.option_parser import OptionParser
@@ -130,7 +130,7 @@ def run(arguments: Sequence[str]) -> int:
         note(f"taking '{rest[0]}' for the topic; write --topic {rest[0]}")
     action = _check(options)
     servers = bootstrap_servers(options.bootstrap_server)
-    properties = merged_properties(options.command_config)
+    properties = client_properties(options.command_config)
 
     from ottla.cli.workers.opening import open_cluster
     from ottla.client.errors import ResponseError

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 from ottla.cli.connection_options import (
     add_connection_options,
     bootstrap_servers,
-    merged_properties,
+    client_properties,
     renamed_value,
 )
 from ottla.cli.errors import CommandError, exit_status_of
@@ -62,7 +62,7 @@ def _properties(options: argparse.Namespace) -> dict[str, str]:
         if not getattr(options, name):
             shown = name.replace("_", "-")
             raise CommandError(f"kafka-verifiable-consumer: argument --{shown} is required")
-    properties = merged_properties(renamed_value(options, "--consumer.config", "--command-config"))
+    properties = client_properties(renamed_value(options, "--consumer.config", "--command-config"))
     chosen = {
         "group.id": options.group_id,
         "group.protocol": protocol,

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from ottla.cli.connection_options import (
     add_connection_options,
     bootstrap_servers,
-    merged_properties,
+    client_properties,
     renamed_value,
 )
 from ottla.cli.errors import CommandError, exit_status_of
@@ -56,7 +56,7 @@ def run(arguments: Sequence[str]) -> int:
     if options.acks not in (0, 1, -1):
         raise CommandError("kafka-verifiable-producer: --acks is 0, 1 or -1")
     servers = bootstrap_servers(options.bootstrap_server, options.broker_list[-1:])
-    properties = {"acks": str(options.acks), "retries": "0"} | merged_properties(
+    properties = {"acks": str(options.acks), "retries": "0"} | client_properties(
         renamed_value(options, "--producer.config", "--command-config")
     )
 

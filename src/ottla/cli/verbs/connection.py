@@ -1,7 +1,8 @@
 """Which cluster a verb means.
 
 From strong to weak: --bootstrap-servers, --context, KAFKA_BOOTSTRAP_SERVERS,
-the current context, localhost:9092.
+the current context, localhost:9092. A context brings its properties; otherwise
+OTTLA_COMMAND_CONFIG may name a file of them.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from ottla.cli.connection_options import (
     DEFAULT_SERVERS,
     ENVIRONMENT_VARIABLE,
     checked_servers,
+    client_properties,
     merged_properties,
 )
 from ottla.cli.contexts import load_contexts
@@ -72,7 +74,6 @@ def add_connection_arguments(parser: argparse.ArgumentParser, *, is_nested: bool
 def connection_of(args: argparse.Namespace) -> Connection:
     """The cluster that the parsed options mean. Errors: `CommandError`."""
     servers = args.bootstrap_servers
-    properties: dict[str, str] = {}
     environment = os.environ.get(ENVIRONMENT_VARIABLE)
     if not servers:
         contexts = load_contexts()
@@ -80,7 +81,9 @@ def connection_of(args: argparse.Namespace) -> Connection:
         if name:
             context = contexts.named(name)
             servers, properties = context.bootstrap_servers, dict(context.properties)
-    properties.update(merged_properties(args.command_config, args.command_property))
+            properties.update(merged_properties(args.command_config, args.command_property))
+            return Connection(checked_servers(servers), properties)
+    properties = client_properties(args.command_config, args.command_property)
     return Connection(checked_servers(servers or environment or DEFAULT_SERVERS), properties)
 
 
