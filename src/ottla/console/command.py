@@ -33,6 +33,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="ask for these; needed on a host that others can reach",
     )
     parser.add_argument(
+        "--auth-viewer",
+        metavar="USER:PASSWORD",
+        help="a second login, which may look at everything and change nothing",
+    )
+    parser.add_argument(
         "--manager", action="store_true", help=f"listen where Kafka Manager did: {MANAGER_PORT}"
     )
 
@@ -43,7 +48,7 @@ def run(args: argparse.Namespace) -> int:
     # a folder in the person's current directory.
     os.environ.setdefault("NICEGUI_STORAGE_PATH", tempfile.mkdtemp(prefix="ottla-console-"))
     try:
-        from ottla.console.serve import ConsoleError, serve
+        from ottla.console.serve import ConsoleError, Options, serve
     except ImportError:
         print(
             "ottla console: its libraries are not installed; run: pip install 'ottla[console]'",
@@ -54,11 +59,14 @@ def run(args: argparse.Namespace) -> int:
     port = default if args.port is None else args.port
     try:
         serve(
-            args.bootstrap_servers,
-            args.host,
-            port,
-            is_strict=args.port not in (None, 0),
-            credentials=args.auth,
+            Options(
+                args.bootstrap_servers,
+                args.host,
+                port,
+                is_port_strict=args.port not in (None, 0),
+                admin=args.auth,
+                viewer=args.auth_viewer,
+            )
         )
     except ConsoleError as error:
         print(f"ottla console: {error}", file=sys.stderr)

@@ -9,7 +9,7 @@ from typing import Any
 
 from nicegui import ui
 
-from ottla.console import administration
+from ottla.console import actions, administration
 from ottla.console.cluster import ClusterError, ClusterView
 from ottla.console.layout import path
 
@@ -17,23 +17,39 @@ Action = Callable[[], Any]
 
 
 class ActionDialog:
-    """A titled dialog with a button that does one thing in a thread, and says what went wrong."""
+    """A titled dialog with a button that does one thing, and says what went wrong.
 
-    def __init__(self, title: str, button: str, *, is_dangerous: bool = False) -> None:
-        with ui.dialog() as self.dialog, ui.card().classes("w-96") as self.card:
-            ui.label(title).classes("text-h6")
+    What is done goes through `actions.perform` as `audit`, with `details` as they
+    are then: an action may add to them.
+    """
+
+    def __init__(
+        self,
+        cluster: ClusterView,
+        title: str,
+        button: str,
+        audit: str,
+        *,
+        is_dangerous: bool = False,
+        **details: Any,
+    ) -> None:
+        self.cluster = cluster
+        self.details = details
+        with ui.dialog() as self.dialog, ui.card().classes("w-[26rem] gap-3") as self.card:
+            ui.label(title).classes("text-h6").style("word-break: break-all")
+        self._audit = audit
         self._button_text = button
         self._color = "negative" if is_dangerous else "primary"
 
     def show(self, action: Action, finished: Callable[[Any], None]) -> None:
         """Add the buttons below what the caller has put in, and open."""
         with self.card:
-            fault = ui.label().classes("text-negative")
+            fault = ui.label().classes("text-negative").props("role=alert")
 
             async def perform() -> None:
                 button.disable()
                 try:
-                    result = await asyncio.to_thread(action)
+                    result = await actions.perform(self.cluster, self._audit, self.details, action)
                 except (ClusterError, ValueError) as error:
                     fault.set_text(str(error))
                     button.enable()
@@ -44,7 +60,7 @@ class ActionDialog:
             with ui.row().classes("justify-end w-full"):
                 ui.button("Cancel", on_click=self.dialog.close).props("flat no-caps")
                 button = ui.button(self._button_text, on_click=perform).props(
-                    f"no-caps color={self._color}"
+                    f"no-caps unelevated color={self._color}"
                 )
         self.dialog.open()
 
@@ -62,7 +78,7 @@ def config_of(text: str) -> dict[str, str]:
 
 def create_topic(cluster: ClusterView, template: dict[str, str] | None = None) -> None:
     """Ask for a topic; `template` are the settings of one to clone."""
-    box = ActionDialog("Create a topic", "Create")
+    box = ActionDialog(cluster, "Create a topic", "Create", "create topic")
     with box.card:
         name = ui.input("Name").classes("w-full")
         partitions = ui.number("Partitions", value=1, min=1, format="%d").classes("w-full")
@@ -74,6 +90,7 @@ def create_topic(cluster: ClusterView, template: dict[str, str] | None = None) -
         topic = (name.value or "").strip()
         if not topic:
             raise ValueError("Give the topic a name.")
+        box.details["topic"] = topic
         administration.create_topic(
             cluster,
             topic,
@@ -88,7 +105,14 @@ def create_topic(cluster: ClusterView, template: dict[str, str] | None = None) -
 
 def delete_topic(cluster: ClusterView, topic: str) -> None:
     """The name has to be typed: this cannot be taken back."""
-    box = ActionDialog(f"Delete {topic}", "Delete for ever", is_dangerous=True)
+    box = ActionDialog(
+        cluster,
+        f"Delete {topic}",
+        "Delete for ever",
+        "delete topic",
+        topic=topic,
+        is_dangerous=True,
+    )
     with box.card:
         ui.label("All its records and every group's offsets for it are lost.")
         typed = ui.input(f"Type {topic} to confirm").classes("w-full")
@@ -102,7 +126,14 @@ def delete_topic(cluster: ClusterView, topic: str) -> None:
 
 
 def empty_topic(cluster: ClusterView, topic: str) -> None:
-    box = ActionDialog(f"Empty {topic}", "Delete all records", is_dangerous=True)
+    box = ActionDialog(
+        cluster,
+        f"Empty {topic}",
+        "Delete all records",
+        "empty topic",
+        topic=topic,
+        is_dangerous=True,
+    )
     with box.card:
         typed = ui.input(f"Type {topic} to confirm").classes("w-full")
 
@@ -115,7 +146,7 @@ def empty_topic(cluster: ClusterView, topic: str) -> None:
 
 
 def add_partitions(cluster: ClusterView, topic: str, now: int) -> None:
-    box = ActionDialog(f"Partitions of {topic}", "Add")
+    box = ActionDialog(cluster, f"Partitions of {topic}", "Add", "add partitions", topic=topic)
     with box.card:
         ui.label(
             "Records with keys go to other partitions afterwards: order per key holds only among"
@@ -124,6 +155,7 @@ def add_partitions(cluster: ClusterView, topic: str, now: int) -> None:
         total = ui.number("Partitions in all", value=now + 1, min=now + 1, format="%d")
 
     def act() -> None:
+        box.details["partitions"] = int(total.value or 0)
         administration.add_partitions(cluster, topic, int(total.value or 0))
 
     box.show(act, lambda _: ui.notify("Partitions added"))
@@ -132,11 +164,12 @@ def add_partitions(cluster: ClusterView, topic: str, now: int) -> None:
 def set_config(
     cluster: ClusterView, topic: str, key: str, value: str, refresh: Callable[[], None]
 ) -> None:
-    box = ActionDialog(key, "Set")
+    box = ActionDialog(cluster, key, "Set", "configure topic", topic=topic, key=key)
     with box.card:
         field = ui.input("Value (empty: the default)", value=value).classes("w-full mono")
 
     def act() -> None:
+        box.details["value"] = field.value or None
         administration.set_config(cluster, topic, key, field.value or None)
 
     box.show(act, lambda _: refresh())
@@ -144,7 +177,7 @@ def set_config(
 
 def produce(cluster: ClusterView, topic: str, refresh: Callable[[], Any]) -> None:
     """Ask for a record; headers are `name=value` lines."""
-    box = ActionDialog(f"Produce to {topic}", "Produce")
+    box = ActionDialog(cluster, f"Produce to {topic}", "Produce", "produce", topic=topic)
     with box.card:
         key = ui.input("Key (empty: none)").classes("w-full mono")
         value = ui.textarea("Value").classes("w-full mono")
@@ -182,7 +215,14 @@ RESETS = {
 
 def reset_offsets(cluster: ClusterView, group: str) -> None:
     """Choose, look at what would change, then do it."""
-    box = ActionDialog(f"Reset offsets of {group}", "Reset", is_dangerous=True)
+    box = ActionDialog(
+        cluster,
+        f"Reset offsets of {group}",
+        "Reset",
+        "reset offsets",
+        group=group,
+        is_dangerous=True,
+    )
     plan: list[tuple[str, int, int, int]] = []
     with box.card:
         where = ui.select(RESETS, value="earliest").classes("w-full").props('aria-label="Where"')
@@ -213,13 +253,16 @@ def reset_offsets(cluster: ClusterView, group: str) -> None:
     def act() -> None:
         if not plan:
             raise ValueError("Look at the preview first.")
+        box.details["offsets"] = {f"{t}-{p}": then for t, p, _, then in plan}
         administration.reset_offsets(cluster, group, plan)
 
     box.show(act, lambda _: ui.notify("Offsets were reset"))
 
 
 def delete_group(cluster: ClusterView, group: str) -> None:
-    box = ActionDialog(f"Delete {group}", "Delete", is_dangerous=True)
+    box = ActionDialog(
+        cluster, f"Delete {group}", "Delete", "delete group", group=group, is_dangerous=True
+    )
     with box.card:
         ui.label("Its committed offsets are lost.")
 

@@ -1,37 +1,29 @@
-"""The frame around every page: header, navigation, colours, keyboard."""
+"""The frame around every page: header, navigation, colours, keyboard, time zone."""
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+import zoneinfo
+from collections.abc import Callable, Iterator
+from datetime import UTC, tzinfo
+from typing import Any
 from urllib.parse import quote
 
 from nicegui import app, ui
 
+from ottla.console import login
 from ottla.console.cluster import ClusterView
 from ottla.console.clusters import Clusters
+from ottla.console.style import PRIMARY, STYLE, WARM
 
 PAGES = (
     ("Overview", "/", "dashboard", "o"),
     ("Topics", "/topics", "topic", "t"),
     ("Groups", "/groups", "groups", "g"),
+    ("Demos", "/demos", "play_circle", "d"),
 )
-
-STYLE = """
-<style>
-:root { --ottla: #1f6f78; --ottla-warm: #e07a3f; }
-body { font-feature-settings: "tnum"; }
-.q-header { background: var(--ottla) !important; }
-.number { font-variant-numeric: tabular-nums; }
-.card { border-radius: 10px; box-shadow: none !important; border: 1px solid rgba(128,128,128,.25); }
-.q-table th { font-weight: 600; }
-.q-table tbody tr { cursor: pointer; }
-.mono, .mono textarea { font-family: ui-monospace, SFMono-Regular, Menlo, monospace;
-  font-size: 12px;  white-space: pre-wrap; word-break: break-all; }
-.problem { border-left: 4px solid #c0392b; }
-.fine { border-left: 4px solid #2e8b57; }
-</style>
-"""
+THEMES = {"auto": "as the system", "light": "light", "dark": "dark"}
+BROWSER_ZONE = "return Intl.DateTimeFormat().resolvedOptions().timeZone"
 
 
 def path(*parts: str) -> str:
@@ -39,51 +31,131 @@ def path(*parts: str) -> str:
     return "/" + "/".join(quote(part, safe="") for part in parts)
 
 
+def zone() -> tzinfo:
+    """The time zone this person chose; UTC until then."""
+    try:
+        return zoneinfo.ZoneInfo(str(app.storage.user.get("zone") or "UTC"))
+    except (zoneinfo.ZoneInfoNotFoundError, ValueError):
+        return UTC
+
+
+def zone_name() -> str:
+    return str(app.storage.user.get("zone") or "UTC")
+
+
+def dress(title: str) -> ui.dark_mode:
+    """Title, style and colours of a page; gives its switch for dark and light."""
+    ui.page_title(f"{title} · Ottla")
+    ui.add_head_html(STYLE)
+    ui.colors(primary=PRIMARY, secondary=WARM, accent=WARM, negative="#c0392b")
+    theme = app.storage.user.get("theme", "auto")
+    return ui.dark_mode({"light": False, "dark": True}.get(theme))
+
+
 @contextlib.contextmanager
 def frame(clusters: Clusters, title: str, here: str) -> Iterator[ClusterView]:
     """Build a page's frame and its content inside; gives the cluster it is about."""
     cluster = clusters.current(app.storage.user.get("cluster"))
-    ui.page_title(f"{title} · Ottla")
-    ui.add_head_html(STYLE)
-    ui.colors(primary="#1f6f78", secondary="#e07a3f", accent="#e07a3f")
-    dark = ui.dark_mode(app.storage.user.get("dark"))
-
-    def toggle() -> None:
-        dark.set_value(not dark.value)
-        app.storage.user["dark"] = dark.value
-
-    with ui.header().classes("items-center q-py-xs"):
-        ui.link("Ottla", "/").classes("text-h6 text-white no-underline")
-        for name, target, icon, key in PAGES:
-            ui.button(name, icon=icon, on_click=lambda target=target: ui.navigate.to(target)).props(
-                f'flat no-caps color=white aria-label="{name} (key {key})"'
-                + (" outline" if target == here else "")
-            )
+    dark = dress(title)
+    with (
+        ui.header().classes("items-center q-py-none q-px-md no-wrap gap-0").props("height-hint=48")
+    ):
+        ui.link("Ottla", "/").classes("text-h6 text-white no-underline q-mr-md")
+        with ui.element("nav").classes("row no-wrap").props('aria-label="Pages"'):
+            for name, target, icon, key in PAGES:
+                _page_link(name, target, icon, key, is_here=target == here)
         ui.space()
-        if len(clusters.names()) > 1:
-            ui.select(
-                clusters.names(),
-                value=cluster.name,
-                on_change=lambda event: _switch(event.value),
-            ).props('dense dark borderless aria-label="Cluster"')
-        else:
-            ui.label(cluster.bootstrap_servers).classes("mono")
-        ui.button(icon="add_link", on_click=lambda: _add_dialog(clusters)).props(
-            'flat round color=white aria-label="Add a cluster"'
-        )
-        ui.button(icon="contrast", on_click=toggle).props(
-            'flat round color=white aria-label="Dark or light"'
-        )
-    keys = {key: target for _, target, _, key in PAGES}
-    ui.keyboard(
-        on_key=lambda event: (
-            ui.navigate.to(keys[event.key.name])
-            if event.action.keydown and event.key.name in keys and not event.modifiers.ctrl
-            else None
-        )
-    )
-    with ui.column().classes("w-full max-w-screen-xl mx-auto q-pa-md gap-4"):
+        _cluster_choice(clusters, cluster)
+        _settings(dark)
+    _keys()
+    with ui.column().classes("w-full max-w-screen-xl mx-auto q-px-md q-pt-md q-pb-xl gap-3"):
         yield cluster
+
+
+def _page_link(name: str, target: str, icon: str, key: str, *, is_here: bool) -> None:
+    shade = "bg-white/20" if is_here else ""
+    with ui.link(target=target).classes(
+        f"row no-wrap items-center gap-1 text-white no-underline rounded q-px-sm q-py-xs {shade}"
+    ) as link:
+        link.props(f'aria-label="{name} (key {key})"' + (" aria-current=page" if is_here else ""))
+        ui.icon(icon, size="18px").classes("max-lg:hidden")
+        ui.label(name).style("font-size: 14px")
+
+
+def _cluster_choice(clusters: Clusters, cluster: ClusterView) -> None:
+    if len(clusters.names()) > 1:
+        ui.select(
+            clusters.names(), value=cluster.name, on_change=lambda event: _switch(event.value)
+        ).props('dense dark borderless aria-label="Cluster"').classes("q-mr-sm")
+    else:
+        ui.label(cluster.bootstrap_servers).classes("mono ellipsis max-lg:hidden")
+    ui.button(icon="add_link", on_click=lambda: _add_dialog(clusters)).props(
+        'flat round dense color=white aria-label="Add a cluster"'
+    ).tooltip("Add a cluster")
+
+
+def _settings(dark: ui.dark_mode) -> None:
+    """The menu with theme, time zone and log-out."""
+
+    def choose_theme(name: str) -> None:
+        app.storage.user["theme"] = name
+        dark.set_value({"light": False, "dark": True}.get(name))
+
+    async def use_browser_zone() -> None:
+        _set_zone(str(await ui.run_javascript(BROWSER_ZONE)))
+
+    with ui.button(icon="settings").props('flat round dense color=white aria-label="Settings"'):
+        with (
+            ui.menu().props('auto-close=false aria-label="Settings"'),
+            ui.column().classes("q-pa-md gap-3 w-72"),
+        ):
+            ui.select(
+                THEMES,
+                value=app.storage.user.get("theme", "auto"),
+                label="Colours",
+                on_change=lambda event: choose_theme(event.value),
+            ).classes("w-full").props('dense outlined aria-label="Colours"')
+            names = sorted(zoneinfo.available_timezones() | {"UTC"})
+            ui.select(
+                names,
+                value=zone_name() if zone_name() in names else "UTC",
+                label="Time zone",
+                with_input=True,
+                on_change=lambda event: _set_zone(event.value),
+            ).classes("w-full").props('dense outlined aria-label="Time zone"')
+            ui.button("Use this browser's time zone", on_click=use_browser_zone).props(
+                "flat dense no-caps"
+            )
+            ui.label(
+                "Keys: "
+                + ", ".join(f"{key} {name.lower()}" for name, _, _, key in PAGES)
+                + ", / search"
+            ).classes("text-caption text-dim")
+            if login.is_required():
+                person = login.actor()
+                role = "admin" if person.is_admin else "viewer"
+                ui.label(f"Logged in as {person.user} ({role})").classes("text-caption text-dim")
+                ui.button("Log out", on_click=login.log_out).props("outline dense no-caps")
+
+
+def _set_zone(name: str | None) -> None:
+    if name and name != zone_name():
+        app.storage.user["zone"] = name
+        ui.navigate.reload()
+
+
+def _keys() -> None:
+    targets = {key: target for _, target, _, key in PAGES}
+
+    def on_key(event: Any) -> None:
+        if not event.action.keydown or event.modifiers.ctrl or event.modifiers.meta:
+            return
+        if event.key.name in targets:
+            ui.navigate.to(targets[event.key.name])
+        elif event.key.name == "/":
+            ui.run_javascript("document.querySelector('input[aria-label^=\"Search\"]')?.focus()")
+
+    ui.keyboard(on_key=on_key)
 
 
 def _switch(name: str) -> None:
@@ -97,7 +169,7 @@ def _add_dialog(clusters: Clusters) -> None:
         ui.label("Add a cluster").classes("text-h6")
         name = ui.input("Name").classes("w-full")
         servers = ui.input("Bootstrap servers", placeholder="host:9092,host:9093").classes("w-full")
-        fault = ui.label().classes("text-negative")
+        fault = ui.label().classes("text-negative").props("role=alert")
 
         def add() -> None:
             problem = clusters.add(name.value, servers.value)
@@ -108,8 +180,8 @@ def _add_dialog(clusters: Clusters) -> None:
                 _switch(name.value.strip())
 
         with ui.row().classes("justify-end w-full"):
-            ui.button("Cancel", on_click=dialog.close).props("flat")
-            ui.button("Add", on_click=add)
+            ui.button("Cancel", on_click=dialog.close).props("flat no-caps")
+            ui.button("Add", on_click=add).props("no-caps unelevated")
     dialog.open()
 
 
@@ -117,13 +189,44 @@ def heading(text: str, *trail: tuple[str, str]) -> None:
     """A page's heading with links back up."""
     with ui.row().classes("items-baseline gap-2"):
         for name, target in trail:
-            ui.link(name, target).classes("text-h5 no-underline text-primary")
-            ui.label("/").classes("text-h5 text-grey")
-        ui.label(text).classes("text-h5").style("word-break: break-all")
+            ui.link(name, target).classes("text-h6 no-underline text-primary")
+            ui.label("/").classes("text-h6 text-dim")
+        ui.label(text).classes("text-h6").style("word-break: break-all").props(
+            "role=heading aria-level=1"
+        )
 
 
 def tile(label: str, value: str) -> ui.label:
     """A number with its name; returns the number's label for updates."""
-    with ui.card().classes("card q-pa-md grow"):
-        ui.label(label).classes("text-caption text-grey")
-        return ui.label(value).classes("text-h5 number")
+    with ui.card().classes("card tile grow"):
+        ui.label(label).classes("name")
+        return ui.label(value).classes("value")
+
+
+def admin_button(
+    text: str, on_click: Callable[[], Any], *, icon: str | None = None, is_dangerous: bool = False
+) -> ui.button:
+    """A button that changes something: a viewer sees it, but cannot use it."""
+    color = "negative" if is_dangerous else "primary"
+    button = ui.button(text, icon=icon, on_click=on_click).props(
+        f"no-caps outline dense padding='4px 10px' color={color}"
+    )
+    if not login.actor().is_admin:
+        button.disable()
+        button.tooltip("A viewer may only look")
+    return button
+
+
+def section(text: str) -> ui.label:
+    return ui.label(text).classes("section").props("role=heading aria-level=2")
+
+
+def raw_html(content: str = "") -> ui.html:
+    """A place for what `markup` has built (escaped there, so it is not cleaned again)."""
+    return ui.html(content, sanitize=False)
+
+
+def update_html(place: ui.html, content: str) -> None:
+    """Send new content only when it differs."""
+    if place.content != content:
+        place.set_content(content)

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import errno
+import re
 import secrets
 import socket
 import sys
+from dataclasses import dataclass
 
 from nicegui import app, ui
 
-from ottla.console import login
+from ottla.console import login, watching
 from ottla.console.clusters import Clusters
-from ottla.console.pages import groups, overview, topic, topics
+from ottla.console.demo_runner import DemoRunner
+from ottla.console.origin import LOCAL_NAMES, SameOrigin
+from ottla.console.pages import demos, groups, overview, topic, topics
 
 
 class ConsoleError(Exception):
@@ -41,23 +45,49 @@ def free_port(host: str, port: int, *, is_strict: bool) -> int:
         return int(probe.getsockname()[1])
 
 
-def serve(
-    bootstrap_servers: str, host: str, port: int, *, is_strict: bool, credentials: str | None
-) -> None:
-    """Serve all pages until the process is told to stop. Errors: `ConsoleError`."""
-    if credentials is None and not login.is_loopback(host):
+@dataclass(frozen=True)
+class Options:
+    """What a console was started with; credentials are USER:PASSWORD."""
+
+    bootstrap_servers: str
+    host: str
+    port: int
+    is_port_strict: bool
+    admin: str | None = None
+    viewer: str | None = None
+
+
+def _guard(options: Options) -> None:
+    """Logins and the rules about other sites are in force. Errors: `ConsoleError`."""
+    for flag, credentials in (("--auth", options.admin), ("--auth-viewer", options.viewer)):
+        if credentials is not None and not re.fullmatch("[^:]+:.+", credentials):
+            raise ConsoleError(f"{flag} takes USER:PASSWORD.")
+    if options.viewer is not None and options.admin is None:
+        raise ConsoleError("--auth-viewer needs --auth: somebody must be able to change things.")
+    if options.admin is None and not login.is_loopback(options.host):
         raise ConsoleError(
-            f"{host} can be reached by others, so it needs a login: --auth USER:PASSWORD."
+            f"{options.host} can be reached by others, so it needs a login: --auth USER:PASSWORD."
         )
-    if credentials is not None:
-        if ":" not in credentials:
-            raise ConsoleError("--auth takes USER:PASSWORD.")
-        login.require(credentials)
-    port = free_port(host, port, is_strict=is_strict)
-    clusters = Clusters(bootstrap_servers, {"client.id": "ottla-console"})
+    if options.admin is not None:
+        login.require(options.admin, options.viewer)
+        app.add_middleware(SameOrigin)
+    else:
+        app.add_middleware(SameOrigin, names=LOCAL_NAMES | {options.host})
+
+
+def serve(options: Options) -> None:
+    """Serve all pages until the process is told to stop. Errors: `ConsoleError`."""
+    _guard(options)
+    host = options.host
+    port = free_port(host, options.port, is_strict=options.is_port_strict)
+    clusters = Clusters(options.bootstrap_servers, {"client.id": "ottla-console"})
+    runner = DemoRunner()
     for page in (overview, topics, topic, groups):
         page.register(clusters)
+    demos.register(clusters, runner)
+    app.on_shutdown(runner.close)
     app.on_shutdown(clusters.close)
+    app.timer(watching.SWEEP_S, watching.sweep)
     app.on_startup(lambda: print(f"Console  http://{host}:{port}", flush=True))
     ui.run(
         host=host,

@@ -10,7 +10,7 @@ from nicegui import ui
 from ottla.console import dialogs, formatting
 from ottla.console.cluster import ClusterError, ClusterView
 from ottla.console.clusters import Clusters
-from ottla.console.layout import frame, heading, path, tile
+from ottla.console.layout import admin_button, frame, heading, path, tile
 from ottla.console.pages.overview import column
 
 PAGE_ROWS = 50
@@ -56,7 +56,7 @@ class GroupList:
             ],
             rows=[],
             row_key="group",
-        ).classes("w-full card").props(EMPTY_LIST)  # fmt: skip
+        ).classes("w-full card clickable").props(EMPTY_LIST)  # fmt: skip
         self.table.on("rowClick", lambda e: ui.navigate.to(path("groups", e.args[1]["group"])))
         with ui.row().classes("w-full justify-center"):
             self.pages = ui.pagination(1, 1, direction_links=True, on_change=self.refresh)
@@ -103,19 +103,19 @@ class GroupDetail:
 
     async def build(self) -> None:
         heading(self.group, ("Groups", "/groups"))
-        with ui.row().classes("w-full gap-4"):
+        with ui.row().classes("w-full gap-2"):
             self.state = tile("State", "–")
             self.verdict = tile("Verdict", "–")
             self.members = tile("Members", "–")
             self.lag = tile("Lag", "–")
             self.assignor = tile("Assignor", "–")
-        with ui.row():
-            ui.button(
-                "Reset offsets", on_click=lambda: dialogs.reset_offsets(self.cluster, self.group)
-            ).props("no-caps outline")
-            ui.button(
-                "Delete", on_click=lambda: dialogs.delete_group(self.cluster, self.group)
-            ).props("no-caps outline color=negative")
+        with ui.row().classes("gap-2"):
+            admin_button("Reset offsets", lambda: dialogs.reset_offsets(self.cluster, self.group))
+            admin_button(
+                "Delete",
+                lambda: dialogs.delete_group(self.cluster, self.group),
+                is_dangerous=True,
+            )
         self.fault = ui.label().classes("text-negative")
         ui.label("Partitions and who reads them").classes("text-subtitle1")
         self.picture = ui.row().classes("w-full gap-4 items-start")
@@ -134,7 +134,7 @@ class GroupDetail:
             rows=[],
             row_key="id",
             pagination=50,
-        ).classes("w-full card").props("flat dense")  # fmt: skip
+        ).classes("w-full card clickable").props("flat dense")  # fmt: skip
         self.table.on("rowClick", lambda e: ui.navigate.to(path("topics", e.args[1]["topic"])))
         await self.refresh()
         ui.timer(2.0, self.refresh)

@@ -16,6 +16,7 @@ from nicegui import ui
 
 from ottla.console import dialogs, formatting
 from ottla.console.cluster import ClusterError, ClusterView
+from ottla.console.layout import admin_button
 from ottla.console.messages import (
     MAX_SHOWN_BYTES,
     Progress,
@@ -64,11 +65,11 @@ class MessagesPanel:
             ui.button("Read", on_click=self.read).props("no-caps")
             self.live = ui.switch("live", on_change=self.read)
             ui.space()
-            ui.button(
+            admin_button(
                 "Produce",
+                lambda: dialogs.produce(self.cluster, self.topic, self._soon),
                 icon="add",
-                on_click=lambda: dialogs.produce(self.cluster, self.topic, self._soon),
-            ).props("no-caps outline")
+            )
         with ui.row().classes("items-center w-full gap-2"):
             self.text = ui.input(placeholder="Search key, value and headers").props(
                 'dense outlined clearable aria-label="Search text"'
@@ -99,7 +100,7 @@ class MessagesPanel:
             rows=[],
             row_key="id",
             pagination=50,
-        ).classes("w-full card").props("flat dense wrap-cells")  # fmt: skip
+        ).classes("w-full card clickable").props("flat dense wrap-cells")  # fmt: skip
         self.table.on("rowClick", lambda e: self._show(e.args[1]["index"]))
         self._show_inputs()
         await self.read()

@@ -11,6 +11,7 @@ from ottla.console import formatting
 from ottla.console.cluster import SAMPLE_S, ClusterView
 from ottla.console.clusters import Clusters
 from ottla.console.layout import frame, heading, path, tile
+from ottla.console.pages.drawing import line_chart
 
 BUSIEST = 8
 
@@ -33,18 +34,18 @@ class Overview:
         heading("Overview")
         self.problems = ui.column().classes("w-full gap-2")
         self.shown_problems: list[str] | None = None
-        with ui.row().classes("w-full gap-4"):
+        with ui.row().classes("w-full gap-2"):
             self.brokers = tile("Brokers", "–")
             self.controller = tile("Controller", "–")
             self.topics = tile("Topics", "–")
             self.partitions = tile("Partitions", "–")
             self.groups = tile("Consumer groups", "–")
             self.rate = tile("Records in per second", "–")
-        with ui.card().classes("card w-full"):
+        with ui.card().classes("card w-full q-pa-md gap-1"):
             ui.label("Records in per second").classes("text-subtitle1")
-            self.chart = ui.echart(chart_options()).classes("w-full h-56")
+            self.chart = ui.echart(line_chart("records")).classes("w-full h-44")
         with ui.row().classes("w-full gap-4 items-start no-wrap"):
-            with ui.card().classes("card grow"):
+            with ui.card().classes("card grow q-pa-md gap-1"):
                 ui.label("Busiest topics").classes("text-subtitle1")
                 self.busiest = (
                     ui.table(
@@ -56,13 +57,13 @@ class Overview:
                         rows=[],
                         row_key="topic",
                     )
-                    .classes("w-full")
+                    .classes("w-full clickable")
                     .props("flat dense")
                 )
                 self.busiest.on(
                     "rowClick", lambda e: ui.navigate.to(path("topics", e.args[1]["topic"]))
                 )
-            with ui.card().classes("card grow"):
+            with ui.card().classes("card grow q-pa-md gap-1"):
                 ui.label("Groups with most lag").classes("text-subtitle1")
                 self.lagging = (
                     ui.table(
@@ -74,7 +75,7 @@ class Overview:
                         rows=[],
                         row_key="group",
                     )
-                    .classes("w-full")
+                    .classes("w-full clickable")
                     .props("flat dense")
                 )
                 self.lagging.on(
@@ -140,23 +141,4 @@ def column(name: str, label: str, *, right: bool = False) -> dict[str, Any]:
         "field": name,
         "align": "right" if right else "left",
         "sortable": True,
-    }
-
-
-def chart_options() -> dict[str, Any]:
-    return {
-        "animation": False,
-        "grid": {"left": 60, "right": 16, "top": 16, "bottom": 28},
-        "xAxis": {"type": "time"},
-        "yAxis": {"type": "value", "min": 0},
-        "tooltip": {"trigger": "axis"},
-        "series": [
-            {
-                "type": "line",
-                "showSymbol": False,
-                "areaStyle": {"opacity": 0.25},
-                "color": "#e07a3f",
-                "data": [],
-            }
-        ],
     }

@@ -9,7 +9,7 @@ from nicegui import ui
 from ottla.console import dialogs, formatting
 from ottla.console.cluster import ClusterError, ClusterView
 from ottla.console.clusters import Clusters
-from ottla.console.layout import frame, heading, path, tile
+from ottla.console.layout import admin_button, frame, heading, path, tile
 from ottla.console.pages.messages import MessagesPanel
 from ottla.console.pages.overview import column
 
@@ -32,7 +32,7 @@ def register(clusters: Clusters) -> None:
 
 async def build(cluster: ClusterView, topic: str, tab: str) -> None:
     rows = cluster.partitions(topic)
-    with ui.row().classes("w-full gap-4"):
+    with ui.row().classes("w-full gap-2"):
         tile("Partitions", formatting.count(len(rows)))
         tile("Records", formatting.count(sum(max(0, r["end"] - r["start"]) for r in rows)))
         tile("Records per second", formatting.rate(cluster.rates.by_topic.get(topic)))
@@ -46,16 +46,16 @@ async def build(cluster: ClusterView, topic: str, tab: str) -> None:
         with ui.tab_panel("messages").classes("q-px-none"):
             await MessagesPanel(cluster, topic).build()
         with ui.tab_panel("partitions").classes("q-px-none"):
-            with ui.row():
-                ui.button(
+            with ui.row().classes("gap-2 q-mb-sm"):
+                admin_button(
                     "Add partitions",
-                    on_click=lambda: dialogs.add_partitions(cluster, topic, len(rows)),
-                ).props("no-caps outline")
-                ui.button("Empty", on_click=lambda: dialogs.empty_topic(cluster, topic)).props(
-                    "no-caps outline color=negative"
+                    lambda: dialogs.add_partitions(cluster, topic, len(rows)),
                 )
-                ui.button("Delete", on_click=lambda: dialogs.delete_topic(cluster, topic)).props(
-                    "no-caps outline color=negative"
+                admin_button(
+                    "Empty", lambda: dialogs.empty_topic(cluster, topic), is_dangerous=True
+                )
+                admin_button(
+                    "Delete", lambda: dialogs.delete_topic(cluster, topic), is_dangerous=True
                 )
             partitions_table(cluster, topic)
         with ui.tab_panel("consumers").classes("q-px-none"):
@@ -78,7 +78,7 @@ def partitions_table(cluster: ClusterView, topic: str) -> None:
         rows=[],
         row_key="partition",
         pagination=50,
-    ).classes("w-full card").props("flat dense")  # fmt: skip
+    ).classes("w-full card clickable").props("flat dense")  # fmt: skip
 
     def refresh() -> None:
         table.rows = [
@@ -115,7 +115,7 @@ def consumers_table(cluster: ClusterView, topic: str) -> None:
         rows=rows,
         row_key="group",
         pagination=50,
-    ).classes("w-full card").props(NO_CONSUMERS)  # fmt: skip
+    ).classes("w-full card clickable").props(NO_CONSUMERS)  # fmt: skip
     table.on("rowClick", lambda e: ui.navigate.to(path("groups", e.args[1]["group"])))
 
 
@@ -144,7 +144,7 @@ async def configuration_table(cluster: ClusterView, topic: str) -> None:
             row_key="key",
             pagination=50,
         )
-        .classes("w-full card")
+        .classes("w-full card clickable")
         .props("flat dense")
     )
     here = path("topics", topic) + "?tab=configuration"

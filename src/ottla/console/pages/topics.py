@@ -9,7 +9,7 @@ from nicegui import ui
 from ottla.console import dialogs, formatting
 from ottla.console.cluster import ClusterView, TopicRow
 from ottla.console.clusters import Clusters
-from ottla.console.layout import frame, heading, path
+from ottla.console.layout import admin_button, frame, heading, path
 from ottla.console.pages.overview import column
 
 PAGE_ROWS = 50
@@ -49,9 +49,7 @@ class TopicList:
             ).props('dense outlined aria-label="Order"')  # fmt: skip
             self.internal = ui.checkbox("internal topics", on_change=self.refresh)
             ui.space()
-            ui.button(
-                "Create a topic", icon="add", on_click=lambda: dialogs.create_topic(self.cluster)
-            ).props("no-caps")
+            admin_button("Create a topic", lambda: dialogs.create_topic(self.cluster), icon="add")
             self.found = ui.label().classes("text-grey")
         self.table = (
             ui.table(
@@ -66,7 +64,7 @@ class TopicList:
                 rows=[],
                 row_key="name",
             )
-            .classes("w-full card")
+            .classes("w-full card clickable")
             .props("flat dense")
         )
         self.table.on("rowClick", lambda e: ui.navigate.to(path("topics", e.args[1]["name"])))

@@ -1,0 +1,151 @@
+"""Starts and stops the demos, each in a process of its own, for the cluster on the page."""
+
+from __future__ import annotations
+
+import collections
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from dataclasses import dataclass, field
+
+STOP_S = 5.0
+LINES = 200
+
+
+@dataclass(frozen=True)
+class Demo:
+    """One of `ottla demo NAME`; `words` make it go on until it is stopped."""
+
+    name: str
+    title: str
+    story: str
+    words: tuple[str, ...] = ()
+    #: A page that shows it live, and the topics it writes.
+    page: str | None = None
+    topics: tuple[str, ...] = ()
+
+
+DEMOS = (
+    Demo(
+        "analytics",
+        "Shop analytics",
+        "Users of a web shop come and go by a daily pattern; every view, click, cart, purchase and"
+        " error is an event. One simulated hour takes five seconds.",
+        page="/demos/analytics",
+        topics=("analytics", "analytics-traffic"),
+    ),
+    Demo(
+        "fraud",
+        "Fraud detection",
+        "Bank accounts are sent to a topic; a consumer asks the Veritas service about each and"
+        " publishes AUTHORIZED or UNAUTHORIZED in a transaction.",
+        ("--size", "1000000", "--rate", "5", "--quiet"),
+        page="/demos/fraud",
+        topics=("bankaccount", "bankaccount-authorized", "bankaccount-unauthorized"),
+    ),
+    Demo(
+        "uuid",
+        "UUID keys and a logging group",
+        "A producer with random keys; a consumer group prints where each record came from.",
+        topics=("topicgo1",),
+    ),
+    Demo(
+        "services",
+        "Two services",
+        "One service registers users and issues tokens, the other follows it, with retries and"
+        " dead letters.",
+        topics=("new-user-created", "issued-token"),
+    ),
+    Demo(
+        "instigator",
+        "Instigator",
+        "Two small HTTP services (ports 5000 and 5001) that start and stop a producer and a"
+        " consumer.",
+        topics=("SampleOne",),
+    ),
+    Demo("hello", "Hello", "Makes a topic of two partitions, writes 25 messages, reads them."),
+)
+
+
+@dataclass
+class Run:
+    """A demo's process and the last of what it said."""
+
+    process: subprocess.Popen[str]
+    started: float
+    lines: collections.deque[str] = field(default_factory=lambda: collections.deque(maxlen=LINES))
+
+    @property
+    def is_running(self) -> bool:
+        return self.process.poll() is None
+
+    @property
+    def seconds(self) -> float:
+        return time.monotonic() - self.started
+
+
+class DemoRunner:
+    """At most one run of each demo on each cluster."""
+
+    def __init__(self) -> None:
+        self._runs: dict[tuple[str, str], Run] = {}
+        self._lock = threading.Lock()
+
+    def run_of(self, demo: str, servers: str) -> Run | None:
+        return self._runs.get((demo, servers))
+
+    def start(self, demo: Demo, servers: str) -> Run:
+        """The demo runs; nothing happens if it did already."""
+        with self._lock:
+            run = self._runs.get((demo.name, servers))
+            if run is not None and run.is_running:
+                return run
+            words = ["demo", demo.name, "--bootstrap-servers", servers, *demo.words]
+            process = subprocess.Popen(
+                [sys.executable, "-m", "ottla.cli.main", *words],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+                errors="replace",
+                env={**os.environ, "PYTHONUNBUFFERED": "1", "KAFKA_BOOTSTRAP_SERVERS": servers},
+                start_new_session=True,
+            )
+            run = self._runs[demo.name, servers] = Run(process, time.monotonic())
+            threading.Thread(target=_collect, args=(run,), daemon=True).start()
+            return run
+
+    def stop(self, demo: Demo, servers: str) -> None:
+        """The demo has ended, in order if it does so within a few seconds."""
+        run = self._runs.get((demo.name, servers))
+        if run is None or not run.is_running:
+            return
+        run.process.send_signal(signal.SIGINT)
+        try:
+            run.process.wait(STOP_S)
+        except subprocess.TimeoutExpired:
+            run.process.kill()
+            run.process.wait()
+
+    def close(self) -> None:
+        """All are told to end; those that have not when the console ends are killed."""
+        running = [run for run in self._runs.values() if run.is_running]
+        for run in running:
+            run.process.send_signal(signal.SIGINT)
+        deadline = time.monotonic() + STOP_S
+        for run in running:
+            try:
+                run.process.wait(max(0.0, deadline - time.monotonic()))
+            except subprocess.TimeoutExpired:
+                run.process.kill()
+
+
+def _collect(run: Run) -> None:
+    assert run.process.stdout is not None
+    for line in run.process.stdout:
+        run.lines.append(line.rstrip("\n"))
+    run.process.stdout.close()
+    run.process.wait()
