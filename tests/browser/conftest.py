@@ -11,11 +11,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 CHROMIUM = (
     shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 )
+#: A busy machine may take its time; what is expected comes at once on an idle one.
+expect.set_options(timeout=20_000)
 #: Without these Chromium asks its maker's servers for things at every start.
 QUIET = (
     "--no-sandbox",
