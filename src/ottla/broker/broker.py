@@ -36,7 +36,7 @@ from ottla.broker.topics import (
     encode_change,
 )
 from ottla.seams.filesystem import FileSystem
-from ottla.storage.errors import AppendError, LogOfflineError
+from ottla.storage.errors import AppendError, DirectoryRefusedError, LogOfflineError
 from ottla.storage.flush import FlushTicket
 from ottla.storage.identity import Identity
 from ottla.storage.log_directory import LoadReport, LogDirectory, RunAll, run_in_turn
@@ -398,6 +398,7 @@ class Broker:
         )
         log_directory = LogDirectory.open(filesystem, path, identity)
         try:
+            _check_directory_id(path, log_directory.identity)
             journal, changes = MetadataJournal.open(filesystem, log_directory.state, path)
             broker = cls(config, log_directory, journal, effects, random_bytes, wall_ms, mono_ms)
             for change in changes:
@@ -455,6 +456,13 @@ class Broker:
             connection.close("the broker stops")
         self.journal.close()
         self.log_directory.close(self._run_all)
+
+
+def _check_directory_id(path: str, identity: Identity) -> None:
+    try:
+        parse_id(identity.directory_id)
+    except ValueError as error:
+        raise DirectoryRefusedError(f"meta.properties in {path} is damaged: {error}") from error
 
 
 def ignore_result(result: object) -> None:

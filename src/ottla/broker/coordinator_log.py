@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Final
 
+from ottla.batch.errors import CorruptBatchError
 from ottla.batch.record_batch import BatchHeader, Record, build_batch, headers, records
 from ottla.broker.request import RequestContext
 from ottla.broker.topics import (
@@ -20,10 +21,11 @@ from ottla.broker.topics import (
     Topic,
 )
 from ottla.coordinator.outcome import Outcome, Waiter
+from ottla.storage.errors import CorruptLogError
 from ottla.storage.log_reader import ColdRead
 from ottla.storage.validator import Origin
 from ottla.wire.errors import ErrorCode, RequestError
-from ottla.wire.message import Message
+from ottla.wire.message import Buffer, Message
 
 if TYPE_CHECKING:
     from ottla.broker.broker import Broker
@@ -140,9 +142,24 @@ def read_partition(partition: Partition) -> Iterator[tuple[BatchHeader, Record]]
         for buffer in found.buffers:
             for position, header in headers(buffer):
                 offset = header.next_offset
-                for record in records(buffer, position):
+                for record in _open_batch(partition, buffer, position, header):
                     if record.offset >= log.log_start_offset:
                         yield header, record
+
+
+def _open_batch(
+    partition: Partition, buffer: Buffer, position: int, header: BatchHeader
+) -> list[Record]:
+    """The records of a batch. Raises `CorruptLogError` when they are not what they should be,
+    although the checksum is right: nobody but us writes here, and nothing may be left out."""
+    try:
+        return list(records(buffer, position))
+    except CorruptBatchError as error:
+        raise CorruptLogError(
+            partition.log.directory,
+            position,
+            f"the batch with offset {header.base_offset}: {error}",
+        ) from error
 
 
 def when_all_visible(partitions: Iterable[Partition], then: Callable[[ErrorCode], None]) -> None:
