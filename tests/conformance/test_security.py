@@ -28,7 +28,7 @@ from confluent_kafka.cimpl import NewTopic
 
 from ottla.cli import main
 from ottla.cli.certificates import Authority
-from ottla.cli.properties_files import read_properties
+from ottla.client.properties_files import read_properties
 from ottla.embedded import Broker
 
 PASSWORDS = {"ada": "ada's secret", "bob": 'b"o,b=', "root": "top"}

@@ -125,3 +125,68 @@ def test_other_nodes_go_with_whoever_started_them(tmp_path: Path) -> None:
         except OSError:
             break
         assert time.monotonic() < deadline, "the node is still there"
+
+
+@pytest.mark.timeout(240)
+def test_up_puts_the_platform_on_apache_kafka_and_stops_it_in_order(tmp_path: Path) -> None:
+    (port,) = free_ports(1)
+    directory = tmp_path / "cluster"
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(("KAFKA_", "OTTLA_"))}
+    environment = {**kept, "OTTLA_STATE_DIR": str(tmp_path / "state" / "instances")}
+
+    def ottla(*words: str) -> str:
+        done = subprocess.run(
+            [sys.executable, "-m", "ottla.cli.main", *words],
+            capture_output=True,
+            text=True,
+            check=False,
+            env=environment,
+            cwd=tmp_path,
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    engine = ("--engine", "apache:1", "--combined", "--data-dir", str(directory))
+    words = ("--port", str(port), "--demo", "analytics", "--topic", "made:3", "--name", "big")
+    shown = ottla("up", *engine, *words, "--detach")
+    try:
+        assert "Apache Kafka" in shown
+        assert "REST Proxy" in shown
+        assert "node 1" in ottla("ps")
+        admin = AdminClient({"bootstrap.servers": f"127.0.0.1:{port}", "log_level": 0})
+        assert len(admin.list_topics(timeout=30).topics["made"].partitions) == 3
+        deadline = time.monotonic() + 60
+        while "analytics" not in admin.list_topics(timeout=30).topics:
+            assert time.monotonic() < deadline, "the demo has made no topic"
+    finally:
+        ottla("down", "big")
+    assert "running" not in ottla("cluster", "--directory", str(directory), "status")
+    log = (directory / "node-1" / "server.log").read_text()
+    assert "shut down completed" in log.lower()
+
+
+def test_nodes_stop_in_order_when_their_platform_is_killed(tmp_path: Path) -> None:
+    (port,) = free_ports(1)
+    directory = tmp_path / "cluster"
+    words = ["up", "--engine", "apache:1", "--combined", "--bare", "--port", str(port)]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "ottla.cli.main", *words, "--data-dir", str(directory)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        env={**os.environ, "OTTLA_STATE_DIR": str(tmp_path / "state")},
+    )
+    assert process.stdout is not None
+    shown = iter(process.stdout)
+    while "Ctrl-C" not in next(shown):
+        pass
+    process.kill()
+    process.communicate()
+    cluster = StandingCluster(directory)
+    (node,) = cluster.nodes
+    deadline = time.monotonic() + 60
+    while cluster.is_running(node):
+        assert time.monotonic() < deadline, "the node goes on"
+        time.sleep(0.1)
+    log = (directory / "node-1" / "server.log").read_text()
+    assert "shut down completed" in log.lower()

@@ -99,6 +99,8 @@ async def start(
     only through us, in order.
     """
     output = None if log is None else subprocess.PIPE
+    # A test that started us is not the console's: NiceGUI would take itself for its subject.
+    inherited = {k: v for k, v in environment.items() if k != "PYTEST_CURRENT_TEST"}
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
@@ -107,7 +109,7 @@ async def start(
         stdin=None if log is None else subprocess.DEVNULL,
         stdout=output,
         stderr=None if log is None else subprocess.STDOUT,
-        env={**environment, "PYTHONUNBUFFERED": "1"},
+        env={**inherited, "PYTHONUNBUFFERED": "1"},
         start_new_session=log is not None,
         preexec_fn=_die_with_parent(),
     )

@@ -122,6 +122,7 @@ def up(cluster: StandingCluster, args: argparse.Namespace) -> int:
     if args.detach:
         print("`ottla cluster stop` stops it.")
         return 0
+    cluster.stop_with_us()
     print("Ctrl-C stops everything.", flush=True)
     watch(cluster)
     cluster.stop()
@@ -139,21 +140,11 @@ def watch(cluster: StandingCluster) -> None:
 
     for name in (signal.SIGINT, signal.SIGTERM):
         signal.signal(name, finish)
-    seen = {n.node_id: True for n in cluster.nodes}
     while not is_over:
         time.sleep(WATCH_S)
-        current = type(cluster)(cluster.directory)
-        if not current.exists:
-            return
-        cluster.nodes = current.nodes
-        cluster.reap()
-        for node in cluster.nodes:
-            runs = cluster.is_running(node)
-            if runs != seen[node.node_id]:
-                seen[node.node_id] = runs
-                hint = "runs again" if runs else f"ended; `ottla cluster start {node.node_id}`"
-                print(f"node {node.node_id} {hint}", flush=True)
-        if not any(seen.values()):
+        for sentence in cluster.changes():
+            print(sentence, flush=True)
+        if not any(cluster.is_running(node) for node in cluster.nodes):
             return
 
 

@@ -15,7 +15,6 @@ from typing import Any, Final
 
 from ottla.cli.errors import CommandError, note
 from ottla.cli.option_parser import OptionParser
-from ottla.cli.properties_files import read_properties
 
 DEFAULT_SERVERS: Final = "localhost:9092"
 ENVIRONMENT_VARIABLE: Final = "KAFKA_BOOTSTRAP_SERVERS"
@@ -60,6 +59,28 @@ def checked_servers(servers: str) -> str:
                 f"such as {DEFAULT_SERVERS}."
             )
     return servers
+
+
+def read_properties(path: str) -> dict[str, str]:
+    """The properties of a file in Java's format. Errors: `CommandError`."""
+    from ottla.client import properties_files
+    from ottla.client.errors import SettingsError
+
+    try:
+        return properties_files.read_properties(path)
+    except SettingsError as error:
+        raise CommandError(str(error)) from None
+
+
+def librdkafka_settings(properties: dict[str, str]) -> dict[str, str]:
+    """Kafka's properties in the words of confluent-kafka. Errors: `CommandError`."""
+    from ottla.client import librdkafka_settings
+    from ottla.client.errors import SettingsError
+
+    try:
+        return librdkafka_settings.librdkafka_settings(properties)
+    except SettingsError as error:
+        raise CommandError(str(error)) from None
 
 
 def merged_properties(file: str | None, pairs: Sequence[str] = ()) -> dict[str, str]:

@@ -6,9 +6,12 @@ import argparse
 import importlib
 from collections.abc import Sequence
 
-from ottla.cli.connection_options import bootstrap_servers, client_properties
+from ottla.cli.connection_options import (
+    bootstrap_servers,
+    client_properties,
+    librdkafka_settings,
+)
 from ottla.cli.errors import CommandError
-from ottla.cli.librdkafka_settings import librdkafka_settings
 from ottla.cli.main import Parser
 
 DEMOS = {

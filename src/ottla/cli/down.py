@@ -14,17 +14,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--all", action="store_true", help="stop everything that runs")
     parser.add_argument("--data-dir", type=Path, metavar="DIR", help="stop what runs on this data")
     parser.add_argument(
-        "--timeout", type=float, default=15, metavar="SECONDS", help="how long to wait (default 15)"
+        "--timeout",
+        type=float,
+        metavar="SECONDS",
+        help="how long to wait (default: 15, with Apache Kafka nodes 60)",
     )
 
 
 def run(args: argparse.Namespace) -> int:
     """Stop the chosen instances; each has flushed everything when this returns."""
     for instance in _chosen(args):
-        if not instances.stop(instance, args.timeout):
+        limit_s = instance.stop_limit_s if args.timeout is None else args.timeout
+        if not instances.stop(instance, limit_s):
             raise CommandError(
                 f"{instance.name} (process {instance.pid}) has not stopped within "
-                f"{args.timeout:g} s; it may be finishing, or `kill -9 {instance.pid}` ends it."
+                f"{limit_s:g} s; it may be finishing, or `kill -9 {instance.pid}` ends it."
             )
         print(f"{instance.name} stopped")
     return 0

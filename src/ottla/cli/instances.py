@@ -33,7 +33,7 @@ class Part:
 
 @dataclass
 class Instance:
-    """One running platform."""
+    """One running platform; `data_directory` names the cluster where the data is not ours."""
 
     name: str
     pid: int
@@ -41,6 +41,9 @@ class Instance:
     data_directory: str
     bootstrap_servers: str
     parts: list[Part] = field(default_factory=list)
+    engine: str = "embedded"
+    #: How long an orderly stop may take.
+    stop_limit_s: float = 15.0
     #: Tells this process from a later one with the same number.
     process_start: str = ""
 
@@ -91,8 +94,12 @@ def running() -> list[Instance]:
 
 def find_by_directory(directory: Path) -> Instance | None:
     """The instance that runs on this data directory."""
-    wanted = str(directory.resolve())
-    return next((i for i in running() if i.data_directory == wanted), None)
+    return find_by_place(str(directory.resolve()))
+
+
+def find_by_place(place: str) -> Instance | None:
+    """The instance that runs on this data directory, or on this cluster."""
+    return next((i for i in running() if i.data_directory == place), None)
 
 
 def is_alive(instance: Instance) -> bool:

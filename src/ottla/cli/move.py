@@ -8,8 +8,8 @@ import sys
 import time
 from pathlib import Path
 
+from ottla.cli.connection_options import read_properties
 from ottla.cli.errors import CommandError
-from ottla.cli.properties_files import read_properties
 from ottla.client.cluster import Cluster
 from ottla.client.errors import ClientError
 from ottla.client.settings import Settings

@@ -1,9 +1,9 @@
-"""The platform in one terminal: broker, parts, traffic, dashboard; one end for all.
+"""The platform in one terminal: engine, parts, traffic, dashboard; one end for all.
 
-The broker runs in this process, everything else in processes of its own.
-Stopping goes from the outside in: first what makes traffic, then what shows
-it, then the doors, the broker last, so that whatever was acknowledged to
-anybody is on the disk when we end.
+The embedded broker runs in this process, everything else in processes of its
+own. Stopping goes from the outside in: first what makes traffic, then what
+shows it, then the doors, the engine last, so that whatever was acknowledged
+to anybody is on the disk when we end.
 """
 
 from __future__ import annotations
@@ -17,18 +17,15 @@ import time
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from ottla import __version__
 from ottla.cli import children, instances
 from ottla.cli.connection_options import CONFIG_VARIABLE, ENVIRONMENT_VARIABLE
 from ottla.cli.main import available
-from ottla.server.limits import raise_file_limit
-from ottla.server.server import Server
+from ottla.cli.platform_engine import PlatformEngine
 
-if TYPE_CHECKING:
-    from ottla.server.settings import Configuration
-
+NEWS_INTERVAL_S: Final = 1.0
 STATUS_INTERVAL_S: Final = 5.0
 
 #: Together with the broker's own stop these stay within five seconds.
@@ -41,22 +38,22 @@ OPTIONAL_PARTS: Final = {"gateway": ["--announce-json"], "console": []}
 
 @dataclass(frozen=True)
 class PlatformOptions:
-    """What `ottla up` was asked for, the broker's configuration aside."""
+    """What `ottla up` was asked for, the engine aside."""
 
     name: str
-    data_directory: Path
-    containers: bool = False
     is_bare: bool = False
     demo: str | None = None
     dashboard: bool = False
     ready_fd: int | None = None
+    #: What Kafka's own tools need beside the address.
+    tool_words: tuple[str, ...] = ()
 
 
 class Platform:
     """Everything one `ottla up` runs."""
 
-    def __init__(self, config: Configuration, options: PlatformOptions) -> None:
-        self._config = config
+    def __init__(self, engine: PlatformEngine, options: PlatformOptions) -> None:
+        self._engine = engine
         self._options = options
         self._parts: list[children.Child] = []
         self._traffic: children.Child | None = None
@@ -68,17 +65,18 @@ class Platform:
     async def run(self) -> int:
         """Start, stay until asked to stop, stop. Returns the exit status.
 
-        Raises StartError when the broker cannot start.
+        Raises StartError when the engine cannot start.
         """
-        raise_file_limit()
-        server = self._server = Server(self._config, containers=self._options.containers)
+        engine = self._engine
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            loop.add_signal_handler(number, server.stop_wanted.set)
-        await server.start()
+            loop.add_signal_handler(number, engine.stop_wanted.set)
         registration: Path | None = None
+        await engine.start()
         try:
-            self._announce_broker()
+            if engine.stop_wanted.is_set():
+                return 0  # somebody wanted the end while it was starting
+            self._announce_engine()
             registration = self._register()
             await self._start_children()
             self._register()
@@ -88,8 +86,8 @@ class Platform:
             await self._stop()
             if registration is not None:
                 registration.unlink(missing_ok=True)
-        if server.failure is not None:
-            print(f"ottla: {server.failure}", file=sys.stderr)
+        if engine.failure is not None:
+            print(f"ottla: {engine.failure}", file=sys.stderr)
             return 1
         return 0
 
@@ -98,8 +96,6 @@ class Platform:
     async def _start_children(self) -> None:
         """Traffic and parts run; those that have doors are ready, or it was said that not."""
         options = self._options
-        if self._server.stop_wanted.is_set():
-            return  # somebody wanted the end while the broker was recovering
         if options.demo is not None:
             self._traffic = await self._start(options.demo, ["demo", options.demo])
         if options.is_bare:
@@ -107,13 +103,12 @@ class Platform:
         verbs = available()
         for name, words in OPTIONAL_PARTS.items():
             if name in verbs:
-                more = self._words_of(name)
-                self._parts.append(await self._start(name, [name, *words, *more]))
+                self._parts.append(await self._start(name, [name, *words]))
         ready = asyncio.gather(*(part.wait_for_ready() for part in self._parts))
-        stop = asyncio.ensure_future(self._server.stop_wanted.wait())
+        stop = asyncio.ensure_future(self._engine.stop_wanted.wait())
         first: set[asyncio.Future[Any]] = {ready, stop}
         await asyncio.wait(first, return_when=asyncio.FIRST_COMPLETED)
-        if self._server.stop_wanted.is_set():
+        if self._engine.stop_wanted.is_set():
             ready.cancel()
             return
         stop.cancel()
@@ -123,30 +118,21 @@ class Platform:
             if not part.doors:
                 _warn(f"{part.name} has not started; see {part.log}")
 
-    def _words_of(self, name: str) -> list[str]:
-        """What a part is told that only we know."""
-        if name == "gateway" and self._server.metrics_port:
-            return ["--broker-metrics", self._metrics_address]
-        return []
-
-    @property
-    def _metrics_address(self) -> str:
-        return f"http://127.0.0.1:{self._server.metrics_port}/metrics"
-
     async def _start(self, name: str, words: list[str]) -> children.Child:
-        address = self._server.bootstrap_servers
         return await children.start(
             name,
-            [*words, "--bootstrap-servers", address],
+            [*words, *self._engine.words_for(name)],
             log=instances.log_path(name, os.getpid()),
             environment=self._environment,
         )
 
     @property
     def _environment(self) -> dict[str, str]:
-        """For the parts: their cluster is this broker, not the one a person meant before."""
-        environment = {**os.environ, ENVIRONMENT_VARIABLE: self._server.bootstrap_servers}
+        """For the parts: their cluster is this one, not the one a person meant before."""
+        environment = {**os.environ, ENVIRONMENT_VARIABLE: self._engine.bootstrap_servers}
         environment.pop(CONFIG_VARIABLE, None)
+        if self._engine.client_file is not None:
+            environment[CONFIG_VARIABLE] = str(self._engine.client_file)
         return environment
 
     def _register(self) -> Path:
@@ -154,8 +140,10 @@ class Platform:
             name=self._options.name,
             pid=os.getpid(),
             started_at=self._started_at,
-            data_directory=str(self._options.data_directory),
-            bootstrap_servers=self._server.bootstrap_servers,
+            data_directory=self._engine.place,
+            bootstrap_servers=self._engine.bootstrap_servers,
+            engine=self._engine.kind,
+            stop_limit_s=self._engine.stop_limit_s,
             parts=[
                 instances.Part(child.name, child.process.pid, [list(door) for door in child.doors])
                 for child in self._parts
@@ -163,14 +151,13 @@ class Platform:
         )
         return instances.register(instance)
 
-    def _announce_broker(self) -> None:
-        for warning in self._server.warnings:
+    def _announce_engine(self) -> None:
+        for warning in self._engine.warnings:
             _warn(warning)
         took = instances.process_age_s() or time.monotonic() - self._began
-        durability = "fsync" if self._config.is_fsync else "page cache"
         self._say(f"Ottla {__version__} is ready after {took:.2f} s.")
-        self._say_rows([("data", f"{self._options.data_directory} ({durability})")])
-        self._say_rows(self._broker_addresses())
+        self._say_rows(self._engine.rows())
+        self._say_rows(self._engine.addresses())
 
     def _announce_rest(self) -> None:
         for child in self._parts:
@@ -189,23 +176,15 @@ class Platform:
         self._said.append(f"{text}\n")
         print(text, flush=True)
 
-    def _broker_addresses(self) -> list[tuple[str, str]]:
-        """Where the broker can be connected to: (name, address)."""
-        rows = [("broker", self._server.bootstrap_servers)]
-        if self._server.container_address:
-            rows.append(("containers", self._server.container_address))
-        if self._server.metrics_port:
-            rows.append(("broker metrics", self._metrics_address))
-        return rows
-
     def _first_consumer(self) -> str:
-        address = self._server.bootstrap_servers
+        address = self._engine.bootstrap_servers
         topic = self._options.demo or "my-topic"
         tool = "kafka-console-consumer"
         beside = Path(sys.executable).with_name(tool)
         if shutil.which(tool) is None and beside.is_file():  # an environment not activated
             tool = os.path.relpath(beside)
-        return f"{tool} --bootstrap-server {address} --topic {topic} --from-beginning"
+        words = [tool, "--bootstrap-server", address, *self._options.tool_words]
+        return " ".join([*words, "--topic", topic, "--from-beginning"])
 
     # -- staying ------------------------------------------------------------------------
 
@@ -214,13 +193,14 @@ class Platform:
         is_terminal = sys.stdin.isatty() and sys.stdout.isatty()
         async with asyncio.TaskGroup() as tasks:
             others = [tasks.create_task(self._watch(child)) for child in self._parts]
+            others.append(tasks.create_task(self._tell_news()))
             if self._traffic is not None:
                 others.append(tasks.create_task(self._watch(self._traffic)))
             if self._options.dashboard and is_terminal:
                 others.append(tasks.create_task(self._show_dashboard()))
             elif self._options.demo is not None or not is_terminal:
                 others.append(tasks.create_task(self._print_status()))
-            await self._server.stop_wanted.wait()
+            await self._engine.stop_wanted.wait()
             for task in others:
                 task.cancel()
 
@@ -230,8 +210,8 @@ class Platform:
             _warn(f"{child.name} ended with status {status}; see {child.log}")
 
     async def _show_dashboard(self) -> None:
-        rows = [*self._broker_addresses(), *(door for part in self._parts for door in part.doors)]
-        words = ["dash", "--bootstrap-servers", self._server.bootstrap_servers]
+        rows = [*self._engine.addresses(), *(door for part in self._parts for door in part.doors)]
+        words = ["dash", *self._engine.words_for("dash")]
         for name, address in rows:
             words += ["--address", f"{name}={address}"]
         words += ["--footer", f"try: {self._first_consumer()}"]
@@ -239,23 +219,20 @@ class Platform:
             "dash", words, log=None, environment=self._environment
         )
         await self._dashboard.process.wait()
-        self._server.stop_wanted.set()
+        self._engine.stop_wanted.set()
 
     async def _print_status(self) -> None:
-        last_bytes, last = 0, time.monotonic()
         while True:
             await asyncio.sleep(STATUS_INTERVAL_S)
-            now = time.monotonic()
-            figures = self._server.figures()
-            rate = (figures.bytes_in - last_bytes) / (now - last)
-            last_bytes, last = figures.bytes_in, now
-            print(
-                f"{datetime.now().astimezone():%H:%M:%S} up {int(now - self._began)} s, "
-                f"{figures.records_in:,} records in, {figures.bytes_in / 1e6:,.1f} MB "
-                f"({rate / 1e3:,.0f} kB/s), {figures.connections} connections, "
-                f"{figures.resident_bytes / 1e6:.0f} MB of memory",
-                flush=True,
-            )
+            status = await self._engine.status()
+            up_s = int(time.monotonic() - self._began)
+            print(f"{datetime.now().astimezone():%H:%M:%S} up {up_s} s, {status}", flush=True)
+
+    async def _tell_news(self) -> None:
+        while True:
+            await asyncio.sleep(NEWS_INTERVAL_S)
+            for sentence in await self._engine.news():
+                _warn(sentence)
 
     # -- stopping -----------------------------------------------------------------------
 
@@ -265,8 +242,8 @@ class Platform:
         if self._dashboard is not None:
             await self._dashboard.stop(PART_STOP_LIMIT_S)
         await asyncio.gather(*(child.stop(PART_STOP_LIMIT_S) for child in self._parts))
-        await self._server.stop()
-        print("Stopped; everything acknowledged is on the disk.", flush=True)
+        await self._engine.stop()
+        print(self._engine.farewell, flush=True)
 
 
 def _warn(text: str) -> None:

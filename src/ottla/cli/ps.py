@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import asdict
 from datetime import datetime
+from pathlib import Path
 
 from ottla.cli import instances
 from ottla.cli.tables import aligned
@@ -28,24 +29,43 @@ def run(args: argparse.Namespace) -> int:
     rows: list[tuple[str, ...]] = [("NAME", "ADDRESS", "STATE", "MEMORY", "PID")]
     paths = {}
     for instance in found:
-        paths[len(rows)] = instance.data_directory
+        where = instance.data_directory
+        paths[len(rows)] = where if instance.engine == "cluster" else f"data in {where}"
         rows += _rows(instance)
     for number, line in enumerate(aligned(rows)):
         print(line)
         if number in paths:  # it may be long, so it has a line for itself
-            print(f"  data in {paths[number]}")
+            print(f"  {paths[number]}")
     return 0
 
 
 def _rows(instance: instances.Instance) -> Iterator[tuple[str, ...]]:
     state = f"up since {_short(instance.started_at)}"
-    yield instance.name, instance.bootstrap_servers, state, *_process(instance.pid)
+    first, *others = instance.bootstrap_servers.split(",")
+    yield instance.name, first, state, *_process(instance.pid)
+    for address in others:
+        yield "", address, "", "", ""
+    yield from _nodes(instance)
     for part in instance.parts:
         memory, pid = _process(part.pid)
         state = "gone" if memory == "-" else "up"
         for name, address in part.doors or [[part.name, ""]]:
             yield f"  {name}", address, state, memory, pid
             state = memory = pid = ""
+
+
+def _nodes(instance: instances.Instance) -> Iterator[tuple[str, ...]]:
+    """The processes of Apache Kafka, where that is the engine."""
+    if instance.engine != "apache":
+        return
+    from ottla.engine.standing import StandingCluster
+
+    cluster = StandingCluster(Path(instance.data_directory))
+    for node in cluster.nodes:
+        runs = cluster.is_running(node)
+        process = _process(node.pid) if runs else ("-", "-")
+        port = node.port or node.controller_port
+        yield f"  node {node.node_id}", f"127.0.0.1:{port}", "up" if runs else "gone", *process
 
 
 def _short(moment: str) -> str:

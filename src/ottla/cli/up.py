@@ -1,6 +1,6 @@
-"""`ottla up`: a durable broker, and the platform around it, until Ctrl-C.
+"""`ottla up`: a durable broker, or Apache Kafka, and the platform around it, until Ctrl-C.
 
-Configuration from weak to strong: what suits one machine, `--config` file,
+The embedded broker's configuration from weak to strong: what suits one machine, `--config` file,
 KAFKA_… variables, `--set`, the flags of this command.
 """
 
@@ -11,13 +11,23 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from ottla.cli import instances
 from ottla.cli.errors import CommandError
 
+if TYPE_CHECKING:
+    from ottla.cli.platform_engine import PlatformEngine
+
 DEFAULT_DATA_DIRECTORY: Final = "ottla-data"
+DEFAULT_CLUSTER_DIRECTORY: Final = "ottla-cluster"
 DEFAULT_METRICS_PORT: Final = "9644"
+DEFAULT_BROKERS: Final = 3
+FIRST_PORT: Final = 9092
+
+#: Flags that only mean something to the embedded broker, and to a cluster that we start.
+EMBEDDED_ONLY: Final = ("config", "durability", "containers", "insecure")
+STARTED_ONLY: Final = (*EMBEDDED_ONLY, "data_dir", "port", "set", "topic")
 
 #: The detached process tells its parent here that it is ready.
 READY_FD_VARIABLE: Final = "OTTLA_DETACHED_READY_FD"
@@ -29,6 +39,8 @@ around it, and keep them until Ctrl-C. The data stays in ./ottla-data.
   ottla up                                    broker on localhost:9092
   ottla up --config server.properties         with a file written for Kafka
   ottla up --set num.partitions=4 --detach    in the background (ottla down stops it)
+  ottla up --engine apache                    on three brokers of Apache Kafka (Java 17)
+  ottla up --bootstrap-servers kafka:9092     around a Kafka that is there already
 """
 
 
@@ -64,6 +76,27 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--containers", action="store_true",
         help="also listen where containers on this machine can reach it",
     )  # fmt: skip
+    engine = parser.add_argument_group("another engine")
+    engine.add_argument(
+        "--engine", default="embedded", metavar="NAME",
+        help="embedded (default), or apache: three brokers of Apache Kafka and three controllers, "
+        f"in ./{DEFAULT_CLUSTER_DIRECTORY}; apache:1 is one broker",
+    )  # fmt: skip
+    engine.add_argument(
+        "--combined", action="store_true", help="with apache: brokers are controllers, too"
+    )
+    engine.add_argument(
+        "--bootstrap-servers", "--bootstrap-server", metavar="HOST:PORT,…",
+        help="a Kafka that is there already; it is neither started nor stopped",
+    )  # fmt: skip
+    engine.add_argument(
+        "--command-config", metavar="FILE",
+        help="properties file for its clients, such as their TLS and SASL settings",
+    )  # fmt: skip
+    engine.add_argument(
+        "--command-property", metavar="KEY=VALUE", action="append", default=[],
+        help="one property for its clients; may be repeated",
+    )  # fmt: skip
     platform = parser.add_argument_group("platform")
     platform.add_argument("--bare", action="store_true", help="the broker and nothing else")
     platform.add_argument("--demo", metavar="NAME", help="keep a demo's traffic flowing: analytics")
@@ -85,6 +118,56 @@ def _foreground(args: argparse.Namespace) -> int:
     from ottla.cli.platform import Platform, PlatformOptions
     from ottla.cli.terminal import own_terminal
     from ottla.server.errors import StartError
+
+    async def run_platform() -> int:
+        engine = _engine(args)
+        _refuse_twice(engine)
+        options = PlatformOptions(
+            name=args.name or _default_name(engine),
+            is_bare=args.bare,
+            demo=args.demo,
+            dashboard=args.dash,
+            ready_fd=_ready_fd(),
+            tool_words=("--command-config", args.command_config) if args.command_config else (),
+        )
+        return await Platform(engine, options).run()
+
+    try:
+        with own_terminal():
+            return asyncio.run(run_platform())
+    except StartError as error:
+        raise CommandError(f"ottla: {error}") from None
+
+
+def _engine(args: argparse.Namespace) -> PlatformEngine:
+    """What the platform stands on. Errors: `StartError`, `CommandError`."""
+    if args.bootstrap_servers:
+        if args.engine != "embedded":
+            raise CommandError("ottla up: --engine starts a Kafka, --bootstrap-servers names one.")
+        _refuse_flags(args, STARTED_ONLY, "--bootstrap-servers")
+        return _cluster_engine(args)
+    if args.command_config or args.command_property:
+        raise CommandError("ottla up: --command-config and --command-property are for the clients"
+                           " of --bootstrap-servers.")  # fmt: skip
+    kind, _, count = args.engine.partition(":")
+    if kind == "apache" and (not count or count.isdecimal()):
+        _refuse_flags(args, EMBEDDED_ONLY, f"--engine {args.engine}")
+        return _apache_engine(args, int(count or DEFAULT_BROKERS))
+    if args.engine != "embedded":
+        raise CommandError(
+            f"ottla up: there is no engine {args.engine}; there are embedded, apache and apache:N."
+        )
+    return _embedded_engine(args)
+
+
+def _refuse_flags(args: argparse.Namespace, names: tuple[str, ...], beside: str) -> None:
+    given = ", ".join(f"--{name.replace('_', '-')}" for name in names if getattr(args, name))
+    if given:
+        raise CommandError(f"ottla up: {given} cannot be used with {beside}.")
+
+
+def _embedded_engine(args: argparse.Namespace) -> PlatformEngine:
+    from ottla.cli.platform_engine import EmbeddedEngine
     from ottla.server.settings import load_config
 
     strongest = {}
@@ -98,46 +181,65 @@ def _foreground(args: argparse.Namespace) -> int:
         strongest["ottla.durability"] = args.durability
     if args.topic:
         strongest["ottla.create.topics"] = ",".join(args.topic)
-    try:
-        config = load_config(
-            defaults={
-                "log.dirs": DEFAULT_DATA_DIRECTORY,
-                "ottla.metrics.port": DEFAULT_METRICS_PORT,
-            },
-            file=args.config,
-            environment=os.environ,
-            settings=args.set,
-            strongest=strongest,
-        )
-        directory = Path(config.log_directory).resolve()
-        _refuse_twice(directory)
-        options = PlatformOptions(
-            name=args.name or _default_name(directory),
-            data_directory=directory,
-            containers=args.containers,
-            is_bare=args.bare,
-            demo=args.demo,
-            dashboard=args.dash,
-            ready_fd=_ready_fd(),
-        )
-        with own_terminal():
-            return asyncio.run(Platform(config, options).run())
-    except StartError as error:
-        raise CommandError(f"ottla: {error}") from None
+    config = load_config(
+        defaults={
+            "log.dirs": DEFAULT_DATA_DIRECTORY,
+            "ottla.metrics.port": DEFAULT_METRICS_PORT,
+        },
+        file=args.config,
+        environment=os.environ,
+        settings=args.set,
+        strongest=strongest,
+    )
+    directory = Path(config.log_directory).resolve()
+    return EmbeddedEngine(config, directory, containers=args.containers)
 
 
-def _refuse_twice(directory: Path) -> None:
-    running = instances.find_by_directory(directory)
+def _apache_engine(args: argparse.Namespace, brokers: int) -> PlatformEngine:
+    from ottla.cli.connection_options import key_value_pairs
+    from ottla.cli.platform_clusters import ApacheEngine
+    from ottla.server.errors import StartError
+
+    if not brokers:
+        raise StartError("a cluster needs at least one broker")
+    return ApacheEngine(
+        (args.data_dir or Path(DEFAULT_CLUSTER_DIRECTORY)).resolve(),
+        brokers=brokers,
+        is_combined=args.combined,
+        first_port=FIRST_PORT if args.port is None else args.port,
+        properties=key_value_pairs(args.set),
+        topics=args.topic,
+        say=lambda text: print(text, file=sys.stderr, flush=True),
+    )
+
+
+def _cluster_engine(args: argparse.Namespace) -> PlatformEngine:
+    from ottla.cli.connection_options import (
+        checked_servers,
+        librdkafka_settings,
+        merged_properties,
+    )
+    from ottla.cli.platform_clusters import ClusterEngine
+
+    properties = merged_properties(args.command_config, args.command_property)
+    properties.pop("bootstrap.servers", None)
+    return ClusterEngine(checked_servers(args.bootstrap_servers), librdkafka_settings(properties))
+
+
+def _refuse_twice(engine: PlatformEngine) -> None:
+    running = instances.find_by_place(engine.place)
     if running is not None:
         raise CommandError(
-            f"ottla: {running.name} is already running on {directory}, at "
+            f"ottla: {running.name} is already running on {engine.place}, at "
             f"{running.bootstrap_servers} (process {running.pid}); `ottla down` stops it."
         )
 
 
-def _default_name(directory: Path) -> str:
+def _default_name(engine: PlatformEngine) -> str:
     """The project's directory; a number is added while another instance has the name."""
-    base = directory.parent.name if directory.name == DEFAULT_DATA_DIRECTORY else directory.name
+    directory = Path.cwd() / "-" if engine.kind == "cluster" else Path(engine.place)
+    is_usual = directory.name in ("-", DEFAULT_DATA_DIRECTORY, DEFAULT_CLUSTER_DIRECTORY)
+    base = directory.parent.name if is_usual else directory.name
     taken = {instance.name for instance in instances.running()}
     name, number = base or "ottla", 1
     while name in taken:

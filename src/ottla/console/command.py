@@ -20,6 +20,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="the Kafka to show (default: KAFKA_BOOTSTRAP_SERVERS or localhost:9092)",
     )
     parser.add_argument(
+        "--client-config",
+        metavar="FILE",
+        help="a properties file for the Kafka clients, such as their TLS and SASL settings",
+    )
+    parser.add_argument(
         "--host", default="127.0.0.1", help="address to listen on (default: %(default)s)"
     )
     parser.add_argument(
@@ -55,9 +60,14 @@ def run(args: argparse.Namespace) -> int:
             file=sys.stderr,
         )
         return 1
+    from ottla.client.errors import SettingsError
+    from ottla.client.librdkafka_settings import librdkafka_settings
+    from ottla.client.properties_files import read_properties
+
     default = MANAGER_PORT if args.manager else DEFAULT_PORT
     port = default if args.port is None else args.port
     try:
+        config = librdkafka_settings(read_properties(args.client_config or os.devnull))
         serve(
             Options(
                 args.bootstrap_servers,
@@ -66,9 +76,10 @@ def run(args: argparse.Namespace) -> int:
                 is_port_strict=args.port not in (None, 0),
                 admin=args.auth,
                 viewer=args.auth_viewer,
+                client_config=config,
             )
         )
-    except ConsoleError as error:
+    except (ConsoleError, SettingsError) as error:
         print(f"ottla console: {error}", file=sys.stderr)
         return 1
     return 0

@@ -7,7 +7,8 @@ import re
 import secrets
 import socket
 import sys
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from nicegui import app, ui
 
@@ -55,6 +56,8 @@ class Options:
     is_port_strict: bool
     admin: str | None = None
     viewer: str | None = None
+    #: Settings of the Kafka clients beside the address, in librdkafka's words.
+    client_config: Mapping[str, str] = field(default_factory=dict)
 
 
 def _guard(options: Options) -> None:
@@ -80,7 +83,9 @@ def serve(options: Options) -> None:
     _guard(options)
     host = options.host
     port = free_port(host, options.port, is_strict=options.is_port_strict)
-    clusters = Clusters(options.bootstrap_servers, {"client.id": "ottla-console"})
+    clusters = Clusters(
+        options.bootstrap_servers, {"client.id": "ottla-console", **options.client_config}
+    )
     runner = DemoRunner()
     for page in (overview, topics, topic, groups):
         page.register(clusters)

@@ -107,6 +107,7 @@ class ApacheKafka:
         chosen = [*controller_ports] or free_ports(controller_count)
         chosen += [] if ports else free_ports(brokers)
         broker_ports = list(ports) or chosen[controller_count:]
+        self._is_abandoned = False
         self.nodes: list[Node] = []
         for i in range(brokers):
             self._add_node(i + 1, broker_ports[i], None if controllers else chosen[i], java_options)
@@ -220,6 +221,7 @@ class ApacheKafka:
         for job in jobs:
             job.result()
         for node in sorted(self.nodes, key=lambda n: n.is_broker):
+            self._check_wanted()
             node.start()
         for node in self.nodes:
             node.wait_until_started(deadline)
@@ -233,6 +235,7 @@ class ApacheKafka:
         expected = {n.node_id for n in self.brokers if n.is_running and not n.is_paused}
         settings = Settings(client_id="ottla-engine", request_timeout_ms=5_000)
         while True:
+            self._check_wanted()
             with Cluster(self.bootstrap_servers, settings) as cluster:
                 try:
                     problem = _what_is_missing(cluster, expected)
@@ -243,6 +246,16 @@ class ApacheKafka:
             if time.monotonic() > deadline:
                 raise EngineError(f"Apache Kafka did not become ready: {problem}")
             time.sleep(POLL_S)
+
+    def abandon(self) -> None:
+        """A start that is under way in another thread ends with an error, soon."""
+        self._is_abandoned = True
+        for node in self.nodes:
+            node.terminate()
+
+    def _check_wanted(self) -> None:
+        if self._is_abandoned:
+            raise EngineError("the start was abandoned")
 
     def restart(self, node_id: int) -> None:
         """Start a node again that was killed or stopped, and wait until it takes part."""

@@ -4,6 +4,10 @@ Shape of its directory: `cluster.json` (ids, ports and process ids of the
 nodes) beside one folder for each node. Every command reads it, acts on the
 processes it names, and writes it back; a process id counts only while that
 process still runs the node's own configuration file.
+
+    python -m ottla.engine.standing DIRECTORY
+
+stops it, for whoever must not outlive its starter.
 """
 
 from __future__ import annotations
@@ -16,6 +20,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -57,6 +62,10 @@ class StandingCluster:
         self.directory = directory
         self.progress = progress
         self.nodes: list[NodeState] = []
+        self.version = ""
+        self._seen: dict[int, bool] = {}
+        self._starting: ApacheKafka | None = None
+        self._guard: subprocess.Popen[bytes] | None = None
         if (directory / STATE_FILE).exists():
             self._load()
 
@@ -125,12 +134,26 @@ class StandingCluster:
                 deadline = time.monotonic() + timeout_s
             time.sleep(POLL_S)
 
-    @staticmethod
-    def reap() -> None:
+    def reap(self) -> None:
         """Collect nodes that this very process started, or they look alive for ever."""
-        with contextlib.suppress(ChildProcessError):
-            while os.waitpid(-1, os.WNOHANG)[0]:
-                pass
+        for node in self.nodes:
+            if node.pid > 0:
+                with contextlib.suppress(ChildProcessError):
+                    os.waitpid(node.pid, os.WNOHANG)
+
+    def changes(self) -> list[str]:
+        """What has ended or runs again since it was last asked, in sentences."""
+        if (self.directory / STATE_FILE).exists():
+            self._load()  # another command may have started or paused nodes
+        self.reap()
+        said = []
+        for node in self.nodes:
+            runs = self.is_running(node)
+            if runs != self._seen.get(node.node_id, True):
+                hint = "runs again" if runs else f"ended; `ottla cluster start {node.node_id}`"
+                said.append(f"node {node.node_id} {hint}")
+            self._seen[node.node_id] = runs
+        return said
 
     # --- commands
 
@@ -166,13 +189,45 @@ class StandingCluster:
         )
         for index, node in enumerate(cluster.nodes):
             node.java_options = java_options(index)
-        cluster.start()
+        self.version = cluster.distribution.version
+        self._starting = cluster
+        try:
+            cluster.start()
+        finally:
+            self._starting = None
         self.nodes = [
             NodeState(n.node_id, n.port, n.controller_port, n.process.pid if n.process else 0)
             for n in cluster.nodes
         ]
         self._save()
         cluster.release()
+
+    def abandon(self) -> None:
+        """An `up` that is under way in another thread ends with an error, soon."""
+        if self._starting is not None:
+            self._starting.abandon()
+
+    def stop_with_us(self) -> None:
+        """However this process ends, the nodes are stopped in order.
+
+        A shell waits for the end of a pipe that only we hold open.
+        """
+        stop = (sys.executable, "-m", "ottla.engine.standing", str(self.directory.resolve()))
+        self._guard = subprocess.Popen(
+            ["sh", "-c", 'cat; exec "$@"', "ottla-guard", *stop],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+
+    def _dismiss_guard(self) -> None:
+        if self._guard is not None:
+            self._guard.kill()
+            self._guard.wait()
+            assert self._guard.stdin is not None
+            self._guard.stdin.close()
+            self._guard = None
 
     @staticmethod
     def _check_free(port: int) -> None:
@@ -253,6 +308,7 @@ class StandingCluster:
             node.pid, node.is_paused = 0, False
         if self.nodes:
             self._save()
+        self._dismiss_guard()
 
     def destroy(self) -> None:
         """Stopped, and its directory is gone."""
@@ -284,3 +340,7 @@ def java_options(index: int) -> tuple[str, ...]:
             "-Djava.rmi.server.hostname=127.0.0.1",
         ]
     return tuple(options)
+
+
+if __name__ == "__main__":
+    StandingCluster(Path(sys.argv[1])).stop()

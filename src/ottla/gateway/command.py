@@ -9,6 +9,9 @@ import os
 import signal
 import sys
 
+from ottla.client.errors import SettingsError
+from ottla.client.librdkafka_settings import librdkafka_settings
+from ottla.client.properties_files import read_properties
 from ottla.gateway.settings import GatewaySettings
 
 DESCRIPTION = "Serve REST Proxy, Burrow, metrics and admin commands for a Kafka cluster."
@@ -34,7 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--client-config",
         metavar="FILE",
-        help="a properties file with security settings of the Kafka client",
+        help="a properties file for the Kafka clients, such as their TLS and SASL settings",
     )
     parser.add_argument(
         "--host", default="127.0.0.1", help="address to listen on (default: %(default)s)"
@@ -65,23 +68,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def properties(path: str) -> dict[str, str]:
-    """Key-value lines of a .properties file."""
-    found: dict[str, str] = {}
-    with open(path, encoding="utf-8") as lines:
-        for line in lines:
-            text = line.strip()
-            if text and text[0] not in "#!":
-                key, _, value = text.partition("=")
-                found[key.strip()] = value.strip()
-    return found
+def client_config(file: str | None) -> dict[str, str]:
+    """What the clients are told of TLS, SASL and more, as librdkafka calls it.
+
+    Errors: `SettingsError`.
+    """
+    return librdkafka_settings(read_properties(file)) if file else {}
 
 
 def settings_from(args: argparse.Namespace) -> GatewaySettings:
     admin = args.admin_ports.lower()
     return GatewaySettings(
         bootstrap_servers=args.bootstrap_servers,
-        client_config=properties(args.client_config) if args.client_config else {},
+        client_config=client_config(args.client_config),
         host=args.host,
         rest_port=args.rest_port,
         burrow_port=args.burrow_port,
@@ -117,7 +116,7 @@ def run(args: argparse.Namespace) -> int:
 
     try:
         asyncio.run(serve_until_signalled())
-    except (DoorError, OSError) as error:
+    except (DoorError, SettingsError, OSError) as error:
         print(f"ottla gateway: {error}", file=sys.stderr)
         return 1
     return 0

@@ -6,10 +6,9 @@ import argparse
 import re
 from typing import Final
 
-from ottla.cli.connection_options import add_connection_options
+from ottla.cli.connection_options import add_connection_options, read_properties
 from ottla.cli.errors import CommandError
 from ottla.cli.option_parser import OptionParser
-from ottla.cli.properties_files import read_properties
 
 #: Short flag → entity type, in the order in which Kafka's tool looks at them.
 ENTITY_FLAGS: Final = {

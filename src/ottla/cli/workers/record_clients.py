@@ -11,9 +11,10 @@ from typing import Any, Final
 
 from confluent_kafka import Consumer, KafkaError, Producer
 
+from ottla.cli.connection_options import librdkafka_settings
 from ottla.cli.errors import CommandError
-from ottla.cli.librdkafka_settings import PRODUCER_ONLY, librdkafka_settings
 from ottla.cli.workers.failures import unreachable
+from ottla.client.librdkafka_settings import PRODUCER_ONLY
 
 #: How long the first connection may fail before the command gives up. More
 #: than one attempt, since `localhost` has two addresses and one may be deaf.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
-from ottla.cli.errors import CommandError
+from ottla.client.errors import SettingsError
 
 ESCAPES: Final = {"t": "\t", "n": "\n", "r": "\r", "f": "\f"}
 
@@ -13,13 +13,13 @@ ESCAPES: Final = {"t": "\t", "n": "\n", "r": "\r", "f": "\f"}
 def read_properties(path: str) -> dict[str, str]:
     """The properties of a file.
 
-    Errors: `CommandError` when the file cannot be read.
+    Errors: `SettingsError` when the file cannot be read.
     """
     try:
         text = Path(path).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
-        raise CommandError(f"Cannot read the properties file {path}: {reason}.") from None
+        raise SettingsError(f"Cannot read the properties file {path}: {reason}.") from None
     return parse_properties(text)
 
 
@@ -71,7 +71,7 @@ def _unescape(text: str) -> str:
             try:
                 out.append(chr(int(text[position : position + 4], 16)))
             except ValueError:
-                raise CommandError(
+                raise SettingsError(
                     f"A properties file holds \\u{text[position : position + 4]}, "
                     "which is not a Unicode escape."
                 ) from None

@@ -1,7 +1,7 @@
 import pytest
 
-from ottla.cli.errors import CommandError
-from ottla.cli.librdkafka_settings import librdkafka_settings
+from ottla.client.errors import SettingsError
+from ottla.client.librdkafka_settings import librdkafka_settings
 
 SCRAM = "org.apache.kafka.common.security.scram.ScramLoginModule"
 
@@ -32,5 +32,5 @@ def test_credentials_come_out_of_the_jaas_line() -> None:
 
 
 def test_a_java_key_store_is_refused_with_what_to_do() -> None:
-    with pytest.raises(CommandError, match="PEM"):
+    with pytest.raises(SettingsError, match="PEM"):
         librdkafka_settings({"ssl.truststore.location": "x.jks"})

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from ottla.cli.errors import CommandError
+from ottla.client.errors import SettingsError
 
 #: Java's name → librdkafka's name, value unchanged.
 RENAMED: Final = {
@@ -91,7 +91,7 @@ _PASSWORD = re.compile(r"""password\s*=\s*["']((?:[^"'\\]|\\.)*)["']""")
 def librdkafka_settings(properties: dict[str, str]) -> dict[str, str]:
     """The settings for a confluent-kafka client.
 
-    Errors: `CommandError` for a trust store that librdkafka cannot read.
+    Errors: `SettingsError` for a trust store that librdkafka cannot read.
     """
     settings: dict[str, str] = {}
     for key, value in properties.items():
@@ -101,7 +101,7 @@ def librdkafka_settings(properties: dict[str, str]) -> dict[str, str]:
             settings.update(_credentials(value))
         elif key == "ssl.truststore.location":
             if value.endswith((".jks", ".p12", ".pfx")):
-                raise CommandError(
+                raise SettingsError(
                     f"The trust store {value} is a Java key store; give its certificates as "
                     "a PEM file in ssl.truststore.location."
                 )

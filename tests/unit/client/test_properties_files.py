@@ -1,7 +1,7 @@
 import pytest
 
-from ottla.cli.errors import CommandError
-from ottla.cli.properties_files import parse_properties, read_properties
+from ottla.client.errors import SettingsError
+from ottla.client.properties_files import parse_properties, read_properties
 
 
 @pytest.mark.parametrize(
@@ -26,10 +26,10 @@ def test_javas_format_is_understood(text: str, expected: dict[str, str]) -> None
 
 
 def test_a_missing_file_is_one_sentence() -> None:
-    with pytest.raises(CommandError, match=r"Cannot read the properties file /nowhere/x: No such"):
+    with pytest.raises(SettingsError, match=r"Cannot read the properties file /nowhere/x: No such"):
         read_properties("/nowhere/x")
 
 
 def test_a_wrong_escape_is_one_sentence() -> None:
-    with pytest.raises(CommandError, match="not a Unicode escape"):
+    with pytest.raises(SettingsError, match="not a Unicode escape"):
         parse_properties("a=\\uXYZ1")
