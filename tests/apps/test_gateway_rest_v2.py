@@ -15,6 +15,8 @@ from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 from tests.apps.gateway_process import any_ports, running_gateway
 
+from ottla.embedded import Broker
+
 V2 = "application/vnd.kafka.v2+json"
 JSON = "application/vnd.kafka.json.v2+json"
 BINARY = "application/vnd.kafka.binary.v2+json"
@@ -80,6 +82,17 @@ class Instance:
         while not (records := self.read_once(accept, **query)):
             assert time.monotonic() < deadline, "no record came"
         return records
+
+    def read_until(self, count: int) -> list[Any]:
+        """Read until there are `count` records."""
+        found: list[Any] = []
+        while len(found) < count:
+            found += self.read()
+        return found
+
+    def assignments(self) -> list[int]:
+        partitions = self.rest.get(f"{self.path}/assignments").json()["partitions"]
+        return sorted(p["partition"] for p in partitions)
 
     def delete(self) -> None:
         assert self.rest.delete(self.path).status_code == 204
@@ -240,6 +253,54 @@ def test_commit_and_resume_with_a_second_instance(
     second.subscribe(topic)
     assert [r["value"] for r in second.read()] == [3, 4]
     second.delete()
+
+
+def test_the_first_read_of_a_new_kafka_returns_the_records(unique: str) -> None:
+    """The broker makes its internal topics meanwhile; nobody types the line twice."""
+    with (
+        Broker() as broker,
+        running_gateway(any_ports(broker.bootstrap_servers)) as doors,
+        httpx.Client(base_url=doors["REST Proxy"], timeout=30) as rest,
+    ):
+        produce(rest, unique, {"value": {"msg": "success 4"}})
+        for group in ("first", "second", "third"):
+            instance = Instance(rest, group)
+            instance.subscribe(unique)
+            assert [r["value"] for r in instance.read_once()] == [{"msg": "success 4"}]
+            instance.delete()
+
+
+def test_reading_before_the_topic_exists(rest: httpx.Client, unique: str) -> None:
+    instance = Instance(rest, unique)
+    instance.subscribe(unique)
+    assert instance.read_once() == []
+    produce(rest, unique, {"value": 1})
+    assert [r["value"] for r in instance.read()] == [1]
+    instance.delete()
+
+
+def test_a_second_instance_gets_its_share_while_the_first_is_idle(
+    rest: httpx.Client, topic: str, unique: str
+) -> None:
+    for partition in (0, 1):
+        produce(rest, topic, {"value": "early", "partition": partition})
+    idle, busy = Instance(rest, unique), Instance(rest, unique)
+    idle.subscribe(topic)
+    assert len(idle.read_until(2)) == 2
+    busy.subscribe(topic)
+    deadline = time.monotonic() + 30
+    while not (theirs := busy.assignments()):
+        busy.read_once()
+        assert time.monotonic() < deadline, "the second instance was never given a partition"
+    assert len(theirs) == 1
+    produce(rest, topic, {"value": "busy", "partition": theirs[0]})
+    produce(rest, topic, {"value": "idle", "partition": 1 - theirs[0]})
+    assert "busy" in [r["value"] for r in busy.read()]
+    # Waking from its pause, the first goes on where it was.
+    assert [r["value"] for r in idle.read()] == ["idle"]
+    assert idle.assignments() == [1 - theirs[0]]
+    idle.delete()
+    busy.delete()
 
 
 def test_committing_all_that_was_read(

@@ -2,8 +2,13 @@
 
 One lock per instance keeps its requests in order. Where Confluent's proxy
 answers the first read with nothing because its consumer has not yet joined,
-ours waits for the assignment first (at most `consumer_join_timeout_ms`), and
-a read returns as soon as it has caught up instead of sitting out its time.
+ours first waits until it has joined and each of its partitions has given a
+record or said that it has none (at most `consumer_join_timeout_ms`), and a
+read returns as soon as it has caught up instead of sitting out its time.
+
+An instance that nobody uses for a while stops fetching, but still answers
+when its group rebalances: otherwise a second instance could not join until
+somebody read from the first.
 
 A record that is not valid JSON is handed out with a null value and an
 `error` that says so, instead of ending the read: it must not block the
@@ -14,6 +19,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import logging
 import threading
 import time
 from collections import deque
@@ -33,6 +39,7 @@ from confluent_kafka import (
 )
 
 from ottla.gateway.errors import (
+    RestError,
     consumer_already_exists,
     consumer_format_mismatch,
     consumer_instance_not_found,
@@ -43,10 +50,14 @@ from ottla.gateway.errors import (
 from ottla.gateway.kafka_access import KafkaAccess, quiet_logger
 from ottla.gateway.rest_v2.formats import decode_embedded
 
+log = logging.getLogger("ottla.gateway")
+
 POLL_SLICE_S = 0.1
 POLL_RECORDS = 500
 #: Commits and the like; longer than a rebalance in progress usually takes.
 COORDINATOR_TIMEOUT_S = 30.0
+#: Unused for this long, an instance fetches nothing ahead.
+PAUSE_AFTER_S = 3.0
 
 
 @dataclass(slots=True)
@@ -84,15 +95,20 @@ class ConsumerInstance:
         self.topics: list[str] = []
         self.has_manual_assignment = False
         self.was_assigned = threading.Event()
+        #: Assigned partitions that have neither given a record nor told their end.
+        self.unheard: set[tuple[str, int]] = set()
+        self.join_deadline_s = 0.0
+        self.is_paused = False
         self.consumed: dict[tuple[str, int], int] = {}
-        self.pending_seeks: dict[tuple[str, int], int] = {}
         self.last_used_s = time.monotonic()
         settings: dict[str, str | int | bool] = {
             "group.id": group,
             "enable.auto.commit": config.auto_commit != "false",
             "enable.auto.offset.store": False,
             "auto.offset.reset": config.auto_offset_reset or "latest",
-            "enable.partition.eof": False,
+            "enable.partition.eof": True,
+            # As the original: a topic somebody subscribes to comes into being where brokers allow.
+            "allow.auto.create.topics": True,
             "queued.max.messages.kbytes": 4096,
             "fetch.message.max.bytes": 1024 * 1024,
         }
@@ -110,18 +126,19 @@ class ConsumerInstance:
             )
         self.topics = topics
         self.was_assigned.clear()
+        self.join_deadline_s = time.monotonic() + self._join_timeout_s()
         self.consumer.subscribe(topics, on_assign=self._on_assign, on_revoke=self._on_revoke)
 
     def _on_assign(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
-        for partition in partitions:
-            wanted = self.pending_seeks.pop((partition.topic, partition.partition), None)
-            if wanted is not None:
-                partition.offset = wanted
         consumer.assign(partitions)
+        self.unheard = {(p.topic, p.partition) for p in partitions}
         self.was_assigned.set()
 
     def _on_revoke(self, _: Consumer, partitions: list[TopicPartition]) -> None:
         gone = {(p.topic, p.partition) for p in partitions}
+        self.unheard -= gone
+        # Whoever has them now commits them.
+        self.consumed = {w: offset for w, offset in self.consumed.items() if w not in gone}
         self.buffer = deque(m for m in self.buffer if (m.topic(), m.partition()) not in gone)
 
     def unsubscribe(self) -> None:
@@ -129,6 +146,7 @@ class ConsumerInstance:
         self.topics = []
         self.has_manual_assignment = False
         self.buffer.clear()
+        self.unheard.clear()
         self.was_assigned.clear()
 
     def assign(self, partitions: list[TopicPartition]) -> None:
@@ -139,6 +157,7 @@ class ConsumerInstance:
         self.consumer.assign(partitions)
         self.has_manual_assignment = True
         self.buffer.clear()
+        self.unheard = {(p.topic, p.partition) for p in partitions}
         self.was_assigned.set()
 
     def assignment(self) -> list[TopicPartition]:
@@ -147,9 +166,10 @@ class ConsumerInstance:
 
     def seek(self, targets: list[TopicPartition]) -> None:
         """Continue at other offsets. Errors: 40903 for a partition that is not assigned."""
+        self._wake()
         assigned = {(p.topic, p.partition) for p in self.assignment()}
         if self.topics and not self.was_assigned.is_set():
-            self._wait_for_assignment(time.monotonic() + self._join_timeout_s())
+            self._wait_for_assignment()
             assigned = {(p.topic, p.partition) for p in self.assignment()}
         for target in targets:
             if (target.topic, target.partition) not in assigned:
@@ -159,6 +179,7 @@ class ConsumerInstance:
         for target in targets:
             self.consumer.seek(target)
             where = (target.topic, target.partition)
+            self.unheard.add(where)
             self.buffer = deque(m for m in self.buffer if (m.topic(), m.partition()) != where)
 
     # --- reading
@@ -166,24 +187,52 @@ class ConsumerInstance:
     def _join_timeout_s(self) -> float:
         return self.kafka.settings.consumer_join_timeout_ms / 1000
 
-    def _wait_for_assignment(self, deadline_s: float) -> None:
-        while not self.was_assigned.is_set() and time.monotonic() < deadline_s:
+    def _wait_for_assignment(self) -> None:
+        while not self.was_assigned.is_set() and time.monotonic() < self.join_deadline_s:
             self._poll_into_buffer(POLL_SLICE_S)
 
-    def _poll_into_buffer(self, timeout_s: float) -> bool:
+    def _wait_for_first_answers(self) -> None:
+        """Until there is a record, or each partition has said that it has none."""
+        self._wait_for_assignment()
+        deadline_s = time.monotonic() + self._join_timeout_s()
+        while self.unheard and not self.buffer and time.monotonic() < deadline_s:
+            self._poll_into_buffer(POLL_SLICE_S)
+
+    def _poll_into_buffer(self, timeout_s: float, limit: int = POLL_RECORDS) -> bool:
         """Fetch more records; whether any came. Errors: what the client reports as fatal."""
         arrived = False
-        for message in self.consumer.consume(POLL_RECORDS, timeout_s):
+        for message in self.consumer.consume(limit, timeout_s):
             error = message.error()
             if error is None:
                 self.buffer.append(message)
                 arrived = True
+            elif error.code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
+                self.join_deadline_s = 0.0  # there is nothing to wait for
             elif error.fatal() or error.code() in (
                 KafkaError.TOPIC_AUTHORIZATION_FAILED,
                 KafkaError.GROUP_AUTHORIZATION_FAILED,
             ):
                 raise from_kafka(error)
+            self._heard_of(message)
         return arrived
+
+    def tend(self) -> None:
+        """What an unused instance still does: take part in its group's rebalances."""
+        # New partitions begin to be fetched, so this is said again each time.
+        self.is_paused = True
+        self.consumer.pause(self.assignment())
+        if self.topics:
+            self._poll_into_buffer(0, 1)
+
+    def _wake(self) -> None:
+        if self.is_paused:
+            self.is_paused = False
+            self.consumer.resume(self.assignment())
+
+    def _heard_of(self, message: Message) -> None:
+        topic, partition = message.topic(), message.partition()
+        if topic is not None and partition is not None:
+            self.unheard.discard((topic, partition))
 
     def read(self, timeout_ms: int | None, max_bytes: int | None) -> list[Message]:
         """Records up to a time-out, a size, or the end of what there is."""
@@ -199,8 +248,8 @@ class ConsumerInstance:
             limit = min(limit, max_bytes)
         least = self.config.fetch_min_bytes
         least = settings.fetch_min_bytes if least is None else least
-        if not self.was_assigned.is_set():
-            self._wait_for_assignment(time.monotonic() + self._join_timeout_s())
+        self._wake()
+        self._wait_for_first_answers()
         records: list[Message] = []
         size = 0
         deadline = time.monotonic() + wait_ms / 1000
@@ -218,7 +267,8 @@ class ConsumerInstance:
             left = deadline - time.monotonic()
             if left <= 0 or (0 <= least < size):
                 return self._hand_out(records)
-            if not self._poll_into_buffer(min(left, POLL_SLICE_S)) and records:
+            arrived = self._poll_into_buffer(min(left, POLL_SLICE_S))
+            if records and not arrived and not self.unheard:
                 return self._hand_out(records)
 
     def _hand_out(self, records: list[Message]) -> list[Message]:
@@ -360,12 +410,24 @@ class ConsumerInstances:
         idle_s = self.kafka.settings.consumer_instance_timeout_ms / 1000
         while True:
             await asyncio.sleep(min(1.0, idle_s / 4))
+            await self.kafka.call(self._tend)
             now = time.monotonic()
             for (group, name), instance in list(self._instances.items()):
                 if instance.lock.locked():
                     instance.last_used_s = now
                 elif now - instance.last_used_s > idle_s:
                     await self.delete(group, name)
+
+    def _tend(self) -> None:
+        now = time.monotonic()
+        for instance in list(self._instances.values()):
+            if now - instance.last_used_s > PAUSE_AFTER_S and instance.lock.acquire(blocking=False):
+                try:
+                    instance.tend()
+                except (RestError, KafkaException) as error:
+                    log.debug("consumer instance %s: %s", instance.config.name, error)
+                finally:
+                    instance.lock.release()
 
     async def close(self) -> None:
         for group, name in list(self._instances):
