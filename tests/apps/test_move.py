@@ -77,9 +77,7 @@ def test_records_configuration_and_offsets_arrive(
 ) -> None:
     source.new_topic(3, {"retention.ms": "7200000"}, unique)
     fill(source, unique)
-    # With automatic commits librdkafka counts the marker behind records that it fetched and never
-    # handed out, and closing commits that: on Apache Kafka, too.
-    consumer = source.consumer(unique, group_id=unique, enable_auto_commit=False)
+    consumer = source.consumer(unique, group_id=unique)
     seen = 0
     while seen < 500:
         seen += len(consumer.consume(500 - seen, 1.0))

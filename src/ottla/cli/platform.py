@@ -9,6 +9,7 @@ to anybody is on the disk when we end.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import shutil
 import signal
@@ -110,6 +111,9 @@ class Platform:
         await asyncio.wait(first, return_when=asyncio.FIRST_COMPLETED)
         if self._engine.stop_wanted.is_set():
             ready.cancel()
+            await asyncio.wait([ready])
+            with contextlib.suppress(asyncio.CancelledError):
+                ready.result()  # looked at, or asyncio reports it as forgotten
             return
         stop.cancel()
         for part in self._parts:

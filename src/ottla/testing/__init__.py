@@ -1,6 +1,6 @@
 """Kafka in test suites of any kind: `KafkaForTests` and the waits that end flakiness.
 
-pytest users get these as fixtures (`ottla.pytest_plugin`); with unittest:
+pytest users get these as fixtures (`ottla.pytest_plugin`); with unittest::
 
     class OrdersTest(unittest.TestCase):
         @classmethod
@@ -8,6 +8,12 @@ pytest users get these as fixtures (`ottla.pytest_plugin`); with unittest:
             cls.kafka = cls.enterClassContext(KafkaForTests.start())
 """
 
-from ottla.testing.kafka import KafkaForTests, NotEmbeddedError, Record
+from ottla.testing.kafka import (
+    KafkaForTests,
+    NotEmbeddedError,
+    Record,
+    eventually,
+    keys_and_values,
+)
 
-__all__ = ["KafkaForTests", "NotEmbeddedError", "Record"]
+__all__ = ["KafkaForTests", "NotEmbeddedError", "Record", "eventually", "keys_and_values"]
