@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 _HEADER_V0: Final = struct.Struct(">ii")
 _HEADER_V1: Final = struct.Struct(">iiB")
 
+_NOTHING: Final = Message()
+
 #: Encodes a response body: message and version in, buffers out.
 BodyEncoder: TypeAlias = Callable[[Message, int], Sequence[Buffer]]
 
@@ -115,6 +117,10 @@ class RequestContext:
         api.response_bytes += sum(map(len, frame))
         api.time_ms.record(max(0, broker.mono_ms - self.mono_ms))
         self.connection.fill_slot(self.slot, frame)
+
+    def let_go_of_message(self) -> None:
+        """The request can no longer be refused; nothing here keeps its frame any more."""
+        self.message = _NOTHING
 
     def refuse(self, error: RequestError) -> None:
         """Answer with the API's own error response."""

@@ -107,7 +107,11 @@ def handle(
         )
     if acks == 0:
         return _finish_unacknowledged(request, response)
-    return Parked.LATER if pending.is_parked(message.timeout_ms) else response
+    if not pending.is_parked(message.timeout_ms):
+        return response
+    # The records are in the log: while the flush runs, their frame's memory serves the next one.
+    request.let_go_of_message()
+    return Parked.LATER
 
 
 def _append(
