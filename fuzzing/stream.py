@@ -15,8 +15,9 @@ from ottla.broker.budget import Budget
 from ottla.broker.config import BrokerConfig
 from ottla.broker.connection import Connection
 from ottla.server.connection import RECEIVE_BUFFER_SIZE, ClientConnection
+from ottla.server.counted_sockets import ConnectionLimits
 from ottla.server.driver import Driver
-from ottla.server.listeners import BoundListener, ConnectionLimits
+from ottla.server.listeners import BoundListener
 
 MAX_FRAME: Final = 300_000
 BUDGET: Final = 400_000

@@ -5,6 +5,7 @@ The broker runs in a process of its own, so that its memory can be seen.
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import re
@@ -30,11 +31,14 @@ LIMIT_S = 30
 MEMORY_LIMIT_MB = 256
 
 PROGRAM = """
-import sys, ottla
+import json, resource, sys, ottla
 from ottla.server.limits import raise_file_limit
+files = int(sys.argv[2])
+if files:
+    resource.setrlimit(resource.RLIMIT_NOFILE, (files, files))
 raise_file_limit()
-with ottla.Broker(data_dir=sys.argv[1], durability="page-cache",
-                  config={"ottla.metrics.port": "0"}) as broker:
+config = {"ottla.metrics.port": "0"} | json.loads(sys.argv[3])
+with ottla.Broker(data_dir=sys.argv[1], durability=sys.argv[4], config=config) as broker:
     print(broker.bootstrap_servers, broker.metrics_port, flush=True)
     sys.stdin.read()
 """
@@ -43,11 +47,22 @@ with ottla.Broker(data_dir=sys.argv[1], durability="page-cache",
 class BrokerProcess:
     """A broker elsewhere, with what can be seen of it from outside."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        config: dict[str, str] | None = None,
+        files: int = 0,
+        durability: str = "page-cache",
+    ) -> None:
+        """`files` limits the open files of the process; 0 does not."""
         self.errors = directory / "stderr"
         with self.errors.open("wb") as errors:
             self.process = subprocess.Popen(
-                [sys.executable, "-c", PROGRAM, str(directory / "data")],
+                [
+                    *(sys.executable, "-c", PROGRAM, str(directory / "data"), str(files)),
+                    *(json.dumps(config or {}), durability),
+                ],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=errors,
@@ -242,3 +257,74 @@ def test_two_hundred_greedy_readers_that_never_read_stay_within_the_budget(
     for sock in greedy:
         sock.close()
     until(lambda: broker.metric("ottla_unsent_bytes") == 0)
+
+
+def test_a_flood_of_connections_leaves_descriptors_for_the_logs(tmp_path: Path) -> None:
+    """More connections than the process may have files: who is in works on, durably."""
+    broker = BrokerProcess(tmp_path, files=900, durability="fsync")
+    broker.check_well("before")
+    flood = []
+    while broker.metric("ottla_connections_refused_total") < 100:
+        for _ in range(100):
+            flood.append(broker.connect())
+    assert len(flood) < 900
+    open_now = broker.metric("kafka_server_socket_server_metrics_connection_count")
+    assert 200 <= open_now <= 388
+    for sock in flood[:20]:
+        sock.close()
+    broker.check_well("meanwhile")
+    assert broker.metric("kafka_controller_kafkacontroller_offlinepartitionscount") == 0
+    for sock in flood:
+        sock.close()
+    broker.check_well("after")
+    broker.stop()
+
+
+def test_many_who_never_finish_a_frame_stay_within_the_bound(tmp_path: Path) -> None:
+    broker = BrokerProcess(tmp_path, config={"queued.max.request.bytes": "4000000"})
+    broker.check_well("before")
+    before = broker.resident_mb()
+    loris = []
+    for _ in range(300):
+        sock = broker.connect()
+        sock.sendall(struct.pack(">i", 90_000_000) + bytes(50_000))
+        loris.append(sock)
+    until(lambda: broker.metric("ottla_connections_evicted_total") >= 200)
+    assert broker.metric("ottla_request_bytes") <= 4_000_000
+    broker.check_well("meanwhile")
+    assert broker.resident_mb() - before < 40
+    for sock in loris:
+        sock.close()
+    until(lambda: broker.metric("ottla_request_bytes") == 0)
+    broker.stop()
+
+
+def test_strangers_may_send_small_frames_only(tmp_path: Path) -> None:
+    """Before authentication `sasl.server.max.receive.size` counts, after it the usual limit."""
+    users = 'PlainLoginModule required user_ada="pencil";'
+    broker = BrokerProcess(
+        tmp_path,
+        config={
+            "listeners": "SASL_PLAINTEXT://127.0.0.1:0",
+            "sasl.enabled.mechanisms": "PLAIN",
+            "listener.name.sasl_plaintext.plain.sasl.jaas.config": users,
+        },
+    )
+    with broker.connect() as sock:
+        sock.sendall(struct.pack(">i", 524_289))
+        assert is_closed(sock)
+    producer = Producer(
+        {
+            "bootstrap.servers": broker.address,
+            "security.protocol": "SASL_PLAINTEXT",
+            "sasl.mechanism": "PLAIN",
+            "sasl.username": "ada",
+            "sasl.password": "pencil",
+            "message.max.bytes": 2_000_000,
+        }
+    )
+    failures: list[object] = []
+    producer.produce("t", bytes(1_000_000), on_delivery=lambda e, _: e and failures.append(e))
+    assert producer.flush(LIMIT_S) == 0
+    assert failures == []
+    broker.stop()

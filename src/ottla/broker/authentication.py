@@ -119,6 +119,11 @@ class Authentication:
         self._random_bytes = random_bytes
         self._exchange: Exchange | None = None
 
+    @property
+    def is_done(self) -> bool:
+        """Whether the client has said who it is."""
+        return self.user is not None
+
     def handshake(self, mechanism: str, version: int) -> None:
         """Errors: `RequestError` for a mechanism that is not offered, or out of turn."""
         if self.stage in (Stage.BARE_TOKENS, Stage.TOKENS):

@@ -32,7 +32,6 @@ from ottla.broker.topics import (
     RESOURCE_BROKER,
     ClusterMetadata,
     Record,
-    decode_change,
     encode_change,
 )
 from ottla.seams.filesystem import FileSystem
@@ -92,7 +91,9 @@ class Broker:
         self.rack: str | None = config.raw("broker.rack")
         self.metadata = ClusterMetadata()
         self.metrics = Metrics()
-        self.budget = Budget(config.number("ottla.unsent.max.bytes"))
+        self.budget = Budget(
+            config.number("ottla.unsent.max.bytes"), config.number("queued.max.request.bytes")
+        )
         self.deadlines = Deadlines()
         self.quotas = Quotas(self)
         self.authorizer = self._configured_authorizer()
@@ -402,8 +403,7 @@ class Broker:
             journal, changes = MetadataJournal.open(filesystem, log_directory.state, path)
             broker = cls(config, log_directory, journal, effects, random_bytes, wall_ms, mono_ms)
             for change in changes:
-                for record in decode_change(change):
-                    broker.metadata.replay(record)
+                broker.metadata.replay_change(change)
             broker._load(run_all)
         except RequestError as error:
             log_directory.let_go()

@@ -27,10 +27,16 @@ SHARE: Final = 4
 class Budget:
     """Counts bytes; never blocks. Who is refused waits and is asked again."""
 
-    __slots__ = ("limit_bytes", "request_bytes", "unsent_bytes")
+    __slots__ = ("limit_bytes", "request_bytes", "request_limit_bytes", "unsent_bytes")
 
-    def __init__(self, limit_bytes: int = DEFAULT_LIMIT_BYTES) -> None:
+    def __init__(
+        self, limit_bytes: int = DEFAULT_LIMIT_BYTES, request_limit_bytes: int = -1
+    ) -> None:
         self.limit_bytes = limit_bytes
+        #: Of that, what requests may hold (`queued.max.request.bytes`); -1 is all of it.
+        self.request_limit_bytes = (
+            limit_bytes if request_limit_bytes < 0 else min(request_limit_bytes, limit_bytes)
+        )
         self.unsent_bytes = 0
         self.request_bytes = 0
 
@@ -59,7 +65,8 @@ class Budget:
         buffer; it calls `release_request` when the frame has been dispatched or
         the connection is gone. One request is always admitted, however large.
         """
-        if self.request_bytes and size > self.remaining_bytes:
+        left = min(self.remaining_bytes, self.request_limit_bytes - self.request_bytes)
+        if self.request_bytes and size > left:
             return False
         self.request_bytes += size
         return True

@@ -104,7 +104,8 @@ _GENERAL: Final = (
     _key("num.partitions", _INT, "1", "medium", "Partitions of topics created without a count.",
          _POSITIVE),
     _key("queued.max.request.bytes", _LONG, "-1", "medium",
-         "Bytes of requests in progress before reading pauses; -1 is Ottla's own budget."),
+         "Bytes of requests received and not yet handled, before reading pauses; -1 is "
+         "ottla.unsent.max.bytes, which is above it in any case."),
     _key("queued.max.requests", _INT, "500", "high",
          "Requests in progress before reading pauses.", _POSITIVE),
     _key("request.timeout.ms", _INT, "30000", "high",
@@ -140,8 +141,8 @@ _GENERAL: Final = (
          "Users that exist from the start: name:mechanism:iterations:salt:stored key:server key "
          "(hexadecimal), by `;`; `ottla secure` writes them.", None, _READ_ONLY),
     _key("ottla.unsent.max.bytes", _LONG, "100663296", "low",
-         "Bytes of responses not yet taken by clients, all connections together, before "
-         "fetches wait.", Range(1048576)),
+         "Bytes of responses not yet taken by clients and of requests not yet handled, all "
+         "connections together, before fetches wait.", Range(1048576)),
 )  # fmt: skip
 
 _LOG: Final = (

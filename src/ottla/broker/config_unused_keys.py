@@ -181,7 +181,7 @@ ABOUT_OTHER_MACHINERY: Final = frozenset(
         "max.connection.creation.rate", "num.recovery.threads.per.data.dir",
         "offsets.commit.timeout.ms", "offsets.load.buffer.size",
         "offsets.topic.compression.codec", "principal.builder.class",
-        "queued.max.request.bytes", "queued.max.requests", "sasl.kerberos.kinit.cmd",
+        "queued.max.requests", "sasl.kerberos.kinit.cmd",
         "sasl.kerberos.min.time.before.relogin", "sasl.kerberos.principal.to.local.rules",
         "sasl.kerberos.service.name", "sasl.kerberos.ticket.renew.jitter",
         "sasl.kerberos.ticket.renew.window.factor", "sasl.login.class",

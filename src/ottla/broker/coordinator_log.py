@@ -24,7 +24,7 @@ from ottla.coordinator.outcome import Outcome, Waiter
 from ottla.storage.errors import CorruptLogError
 from ottla.storage.log_reader import ColdRead
 from ottla.storage.validator import Origin
-from ottla.wire.errors import ErrorCode, RequestError
+from ottla.wire.errors import ErrorCode, ProtocolError, RequestError
 from ottla.wire.message import Buffer, Message
 
 if TYPE_CHECKING:
@@ -124,6 +124,12 @@ class CoordinatorLog:
         for partition in topic.partitions:
             for header, record in read_partition(partition):
                 yield partition.index, header, record
+
+    def tell_skipped(self, index: int, offset: int, error: ProtocolError) -> None:
+        """A record that is none of a coordinator's is left out: whoever may write to internal
+        topics (a client that names itself as Kafka's administration does) may not keep the
+        broker from starting."""
+        self._broker.tell(f"{self._topic_name}-{index}: left out the record at {offset}: {error}")
 
 
 def read_partition(partition: Partition) -> Iterator[tuple[BatchHeader, Record]]:

@@ -28,7 +28,7 @@ from ottla.coordinator.outcome import Client, CoordinatorRecord, Markers, Outcom
 from ottla.coordinator.transaction_coordinator import TransactionConfig, TransactionCoordinator
 from ottla.storage.errors import AppendError
 from ottla.storage.validator import Origin
-from ottla.wire.errors import ErrorCode
+from ottla.wire.errors import ErrorCode, ProtocolError
 from ottla.wire.message import Message
 
 if TYPE_CHECKING:
@@ -112,13 +112,19 @@ class Coordinators:
                     )
                 continue
             producer_id = header.producer_id if header.is_transactional else -1
-            self.groups.replay(
-                CoordinatorRecord(record.key or b"", record.value), record.offset, producer_id
-            )
+            made = CoordinatorRecord(record.key or b"", record.value)
+            try:
+                self.groups.replay(made, record.offset, producer_id)
+            except ProtocolError as error:
+                self._group_log.tell_skipped(index, record.offset, error)
         self.groups.loaded(broker.mono_ms)
-        for _, header, record in self._transaction_log.read_all():
-            if not header.is_control:
+        for index, header, record in self._transaction_log.read_all():
+            if header.is_control:
+                continue
+            try:
                 self.transactions.replay(CoordinatorRecord(record.key or b"", record.value))
+            except ProtocolError as error:
+                self._transaction_log.tell_skipped(index, record.offset, error)
         for transactional_id, outcome in self.transactions.loaded(broker.wall_ms, broker.mono_ms):
             self.apply_transaction_outcome(transactional_id, outcome)
 

@@ -19,7 +19,7 @@ from ottla.coordinator.share_coordinator import ShareCoordinator, ShareKey, Shar
 from ottla.coordinator.share_partition import AcknowledgeBatch
 from ottla.coordinator.share_sessions import ShareSession, ShareSessions
 from ottla.storage.errors import AppendError
-from ottla.wire.errors import ErrorCode
+from ottla.wire.errors import ErrorCode, ProtocolError
 
 if TYPE_CHECKING:
     from ottla.broker.broker import Broker
@@ -61,11 +61,14 @@ class ShareGroups:
 
     def load(self) -> None:
         """Replay `__share_group_state`."""
-        for _, header, record in self._log.read_all():
-            if not header.is_control:
-                self.coordinator.replay(
-                    CoordinatorRecord(record.key or b"", record.value), record.offset
-                )
+        for index, header, record in self._log.read_all():
+            if header.is_control:
+                continue
+            made = CoordinatorRecord(record.key or b"", record.value)
+            try:
+                self.coordinator.replay(made, record.offset)
+            except ProtocolError as error:
+                self._log.tell_skipped(index, record.offset, error)
 
     # --- configuration -------------------------------------------------------------
 

@@ -214,6 +214,17 @@ class ClusterMetadata:
 
     # --- records ----------------------------------------------------------
 
+    def replay_change(self, change: bytes) -> None:
+        """Apply the records of one entry of the journal. Raises `MetadataFormatError` when
+        they make no sense, although their checksum is right."""
+        for record in decode_change(change):
+            try:
+                self.replay(record)
+            except (AttributeError, KeyError, TypeError, ValueError) as error:
+                raise MetadataFormatError(
+                    f"metadata record {str(record)[:200]} makes no sense: {error!r}"
+                ) from error
+
     def replay(self, record: Record) -> None:
         """Apply one record. Records are applied once, in the order they were journalled."""
         kind = record["type"]
@@ -347,5 +358,6 @@ def decode_change(data: bytes) -> list[Record]:
         raise MetadataFormatError(f"unreadable metadata record: {error}") from None
     if version != RECORD_VERSION:
         raise MetadataFormatError(f"metadata record of version {version}: a newer Ottla wrote it")
-    assert isinstance(records, list)
+    if not isinstance(records, list) or not all(isinstance(r, dict) for r in records):
+        raise MetadataFormatError("a metadata change is no list of records")
     return records

@@ -19,8 +19,8 @@ from ottla.coordinator.group_config import GroupConfig
 from ottla.coordinator.offset_store import OffsetStore
 from ottla.coordinator.outcome import CoordinatorRecord
 from ottla.coordinator.placement import partition_for
-from ottla.coordinator.records.framing import decode_key, key_type
-from ottla.coordinator.records.offsets import GroupMetadataKey
+from ottla.coordinator.records.framing import decode_key, decode_value, key_type
+from ottla.coordinator.records.offsets import GroupMetadataKey, GroupMetadataValue
 from ottla.coordinator.share_group import ShareGroup
 from ottla.coordinator.share_group_records import ShareGroups
 from ottla.coordinator.timers import TimerKey, Timers
@@ -96,6 +96,8 @@ class GroupTable:
 
     def _replay_classic(self, group_id: str, value: bytes | None) -> None:
         if value is not None:
+            if not self._is_loaded:
+                decode_value(GroupMetadataValue, value)  # What is damaged is refused here.
             self._saved[group_id] = value
             return
         self._saved.pop(group_id, None)

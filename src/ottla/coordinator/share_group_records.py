@@ -55,9 +55,11 @@ class ShareGroups:
             return
         key = decode_key(cls, record.key)
         group = self._groups.setdefault(key.group_id, ShareGroup(key.group_id))
-        _replay(group, key, record)
-        if group.is_gone:
-            del self._groups[key.group_id]
+        try:
+            _replay(group, key, record)
+        finally:
+            if group.is_gone:
+                del self._groups[key.group_id]
 
 
 def _replay(group: ShareGroup, key: ShareKey, record: CoordinatorRecord) -> None:

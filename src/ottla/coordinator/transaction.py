@@ -22,6 +22,7 @@ from ottla.coordinator.records.transactions import (
     TransactionLogValue,
     TransactionPartitions,
 )
+from ottla.wire.errors import ProtocolError
 
 NO_PRODUCER_ID: Final = -1
 NO_EPOCH: Final = -1
@@ -51,6 +52,7 @@ class TransactionStatus(enum.IntEnum):
         return self.name.title().replace("_", "")
 
 
+_STATUSES: Final = frozenset(TransactionStatus)
 PREPARED: Final = frozenset({TransactionStatus.PREPARE_COMMIT, TransactionStatus.PREPARE_ABORT})
 COMPLETE: Final = frozenset({TransactionStatus.COMPLETE_COMMIT, TransactionStatus.COMPLETE_ABORT})
 
@@ -200,7 +202,9 @@ class Transaction:
 
 
 def from_record(key: TransactionLogKey, value: TransactionLogValue, last_epoch: int) -> Transaction:
-    """The transaction that a record tells of."""
+    """The transaction that a record tells of. Raises `ProtocolError` for an unknown state."""
+    if value.transaction_status not in _STATUSES:
+        raise ProtocolError(f"there is no transaction state {value.transaction_status}")
     return Transaction(
         transactional_id=key.transactional_id,
         producer_id=value.producer_id,

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Final, cast
 
 from ottla.broker.connection import Connection
 from ottla.server.clock import mono_ms, wall_ms
+from ottla.server.counted_sockets import host_of
 from ottla.server.tls import asked_for, certificate_principal
 from ottla.wire.message import Buffer
 
@@ -46,6 +47,11 @@ GATHER_LIMIT: Final = 64 * 1024
 #: Nothing more is read from a client that has left this much unread.
 UNSENT_LIMIT: Final = 1024 * 1024
 
+#: A frame must be whole this long after its first byte, and a little later for each byte:
+#: who is slower (a "slow loris") holds memory for nothing.
+FRAME_LIMIT_MS: Final = 30_000
+SLOWEST_BYTES_PER_MS: Final = 1
+
 #: Buffers per system call; IOV_MAX is 1024 wherever we run.
 _MAX_BUFFERS: Final = 512
 
@@ -66,6 +72,7 @@ class ClientConnection(asyncio.BufferedProtocol):
         "_driver",
         "_filled",
         "_frame",
+        "_frame_began_ms",
         "_gathered",
         "_gathered_bytes",
         "_is_budget_short",
@@ -94,6 +101,8 @@ class ClientConnection(asyncio.BufferedProtocol):
         self._max_frame = max_frame
         self._tail = b""
         self._frame: memoryview | None = None
+        #: When the first byte of an unfinished frame came; 0 while there is none.
+        self._frame_began_ms = 0
         self._filled = 0
         self._admitted = 0
         self._is_budget_short = False
@@ -114,8 +123,7 @@ class ClientConnection(asyncio.BufferedProtocol):
         self._transport = cast(asyncio.Transport, transport)
         peer = address_of(transport.get_extra_info("peername"))
         self._peer_host = peer[0]
-        if not self._listener.limits.admit(peer[0]):
-            self._driver.connections_refused += 1
+        if not self._listener.is_counted and not self._listener.limits.admit(peer[0]):
             self._transport.abort()
             return
         self._transport.set_write_buffer_limits(high=0)
@@ -134,6 +142,9 @@ class ClientConnection(asyncio.BufferedProtocol):
         )
         if secured is not None and not self._listener.advertised_host:
             self.connection.tls_server_name = asked_for(secured)
+        if self.connection.authentication is not None:
+            # Strangers send small frames: the exchange needs no large ones.
+            self._max_frame = min(self._max_frame, self._driver.max_stranger_frame)
         self.connection.driver_state = self
         self._driver.connections.add(self)
 
@@ -141,7 +152,8 @@ class ClientConnection(asyncio.BufferedProtocol):
         connection, self.connection = self.connection, None
         if connection is None:
             return
-        self._listener.limits.release(self._peer_host)
+        if not self._listener.is_counted:
+            self._listener.limits.release(self._peer_host)
         self._driver.forget(self)
         self._drop_frame()
         self._gathered.clear()
@@ -195,7 +207,7 @@ class ClientConnection(asyncio.BufferedProtocol):
         position, end = 0, len(data)
         while end - position >= 4:
             size = int.from_bytes(data[position : position + 4], "big", signed=True)
-            if not 0 < size <= self._max_frame:
+            if not 0 < size <= self._max_frame and not self._is_allowed_now(size):
                 self._refuse(bytes(data[position : position + 4]), size)
                 return
             frame_end = position + 4 + size
@@ -209,10 +221,20 @@ class ClientConnection(asyncio.BufferedProtocol):
             if connection.is_closed:
                 return
             position = frame_end
-        if position < end:
-            self._tail = bytes(data[position:])
+        self._keep(data[position:], is_new=position > 0, now=now)
         if connection.is_paused or self._is_budget_short or not self._is_reading:
             self._update_reading()
+
+    def _keep(self, rest: memoryview, *, is_new: bool, now: int) -> None:
+        """Keep what is left over; `is_new` says that it begins with another frame than before."""
+        driver = self._driver
+        if is_new or not rest:
+            driver.leftovers.let_go(self, driver.core.budget)
+            self._frame_began_ms = 0
+        if rest:
+            self._tail = bytes(rest)
+            self._frame_began_ms = self._frame_began_ms or now
+            driver.leftovers.keep(self, len(rest), driver.core.budget)
 
     def _begin_large(self, size: int, start: memoryview) -> bool:
         """Give the frame that begins in `start` memory of its own; False while there is none."""
@@ -220,6 +242,8 @@ class ClientConnection(asyncio.BufferedProtocol):
         self._admitted = 0
         if not is_mapped and not self._admit(size):
             return False
+        self._driver.leftovers.let_go(self, self._driver.core.budget)
+        self._frame_began_ms = self.last_active_ms
         frame = memoryview(mmap.mmap(-1, size) if is_mapped else bytearray(size))
         filled = len(start) - 4
         frame[:filled] = start[4:]
@@ -267,12 +291,22 @@ class ClientConnection(asyncio.BufferedProtocol):
 
     def _release_frame(self) -> None:
         admitted, self._admitted, self._filled = self._admitted, 0, 0
+        self._frame_began_ms = 0
         self._driver.release(self, admitted)
 
     def _drop_frame(self) -> None:
         if self._frame is not None:
             self._frame = None
             self._release_frame()
+
+    def _is_allowed_now(self, size: int) -> bool:
+        """Whether a frame is of a client that was a stranger, and has authenticated since."""
+        connection = self.connection
+        assert connection is not None
+        authentication = connection.authentication
+        if authentication is not None and authentication.is_done:
+            self._max_frame = self._driver.max_frame
+        return 0 < size <= self._max_frame
 
     def _refuse(self, start: bytes, size: int) -> None:
         self._driver.frames_refused += 1
@@ -404,6 +438,11 @@ class ClientConnection(asyncio.BufferedProtocol):
         self._is_stopping = True
         self._update_reading()
 
+    def evict(self) -> None:
+        """Close at once, for want of memory: others need it."""
+        self._tail = b""
+        self._transport.abort()
+
     def abort(self) -> None:
         """Close at once."""
         self._transport.abort()
@@ -417,11 +456,19 @@ class ClientConnection(asyncio.BufferedProtocol):
         is_ours_to_go_on = self._is_budget_short or (
             self.connection is not None and self.connection.is_paused
         )
-        may_stall = self._transport.is_closing() or (
-            self._frame is not None and not is_ours_to_go_on
-        )
-        if (may_stall and silence > stall_limit_ms) or 0 <= max_idle_ms < silence:
+        is_unfinished = self._frame_began_ms > 0 and not is_ours_to_go_on
+        may_stall = self._transport.is_closing() or is_unfinished
+        if (
+            (may_stall and silence > stall_limit_ms)
+            or (is_unfinished and self._is_too_slow(now_ms))
+            or 0 <= max_idle_ms < silence
+        ):
             self._transport.abort()
+
+    def _is_too_slow(self, now_ms: int) -> bool:
+        received = len(self._tail) if self._frame is None else self._filled
+        allowed_ms = FRAME_LIMIT_MS + received // SLOWEST_BYTES_PER_MS
+        return now_ms - self._frame_began_ms > allowed_ms
 
 
 def _rest(buffers: list[Buffer], sent: int) -> list[Buffer]:
@@ -434,8 +481,7 @@ def _rest(buffers: list[Buffer], sent: int) -> list[Buffer]:
 
 
 def address_of(name: object) -> tuple[str, int]:
-    """(host, port) of a socket name; an IPv4 address seen through IPv6 is shown as IPv4."""
+    """(host, port) of a socket name."""
     if not isinstance(name, tuple):
         return ("", 0)  # gone already
-    host, port = str(name[0]), int(name[1])
-    return (host.removeprefix("::ffff:").partition("%")[0], port)
+    return (host_of(name), int(name[1]))

@@ -19,12 +19,14 @@ from ottla.broker.connection import Connection
 from ottla.broker.metrics import Metrics
 from ottla.server.clock import mono_ms, wall_ms
 from ottla.server.flusher import Flusher
+from ottla.server.leftovers import Leftovers
 from ottla.server.workers import Workers
 from ottla.storage.flush import FlushTicket
 from ottla.wire.message import Buffer
 
 if TYPE_CHECKING:
     from ottla.server.connection import ClientConnection
+    from ottla.server.counted_sockets import ConnectionLimits
 
 T = TypeVar("T")
 
@@ -87,13 +89,17 @@ class Driver:
         self.loop = loop
         self.connections: set[ClientConnection] = set()
         self.max_idle_ms = 0
+        #: Longest frames: of anybody, and of who has not authenticated yet.
+        self.max_frame = 0
+        self.max_stranger_frame = 0
         #: How far the core's clocks are ahead of the real ones.
         self.time_offset_ms = 0
+        self.limits: ConnectionLimits | None = None
         self.frames_refused = 0
-        self.connections_refused = 0
         self.internal_errors = 0
         #: Told of every exception that a handler should not have raised.
         self.on_internal_error: Callable[[Exception], None] = _raise
+        self.leftovers = Leftovers()
         self._dirty: list[ClientConnection] = []
         self._jobs = Workers(loop, JOB_THREADS, "ottla-job")
         self._flusher = Flusher(loop, self)
@@ -249,8 +255,14 @@ class Driver:
         for other in waiting:
             other.budget_freed()
 
+    @property
+    def connections_refused(self) -> int:
+        """Those above the limits."""
+        return 0 if self.limits is None else self.limits.refused
+
     def forget(self, client: ClientConnection) -> None:
-        """The connection is gone: it waits for nothing any more."""
+        """The connection is gone: it keeps nothing and waits for nothing any more."""
+        self.leftovers.let_go(client, self.core.budget)
         if client in self._waiting_for_budget:
             self._waiting_for_budget.remove(client)
 

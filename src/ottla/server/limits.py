@@ -20,6 +20,16 @@ def raise_file_limit() -> None:
             pass  # macOS caps it below the hard limit it reports
 
 
+def file_limit() -> int:
+    """Files (and sockets) this process may have open; 0 where there is no such limit."""
+    try:
+        import resource
+    except ImportError:
+        return 0
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return 0 if soft == resource.RLIM_INFINITY else soft
+
+
 def resident_bytes() -> int:
     """Memory this process holds now (its peak, where the system tells no more; 0 if nothing)."""
     try:

@@ -19,6 +19,11 @@ from typing import Final
 
 from ottla.broker.config import CONTAINERS_LISTENER, BrokerConfig
 from ottla.broker.config_types import ConfigError
+from ottla.server.counted_sockets import (
+    COUNTS_AT_ACCEPT,
+    ConnectionLimits,
+    CountingListener,
+)
 from ottla.server.errors import StartError
 from ottla.server.tls import make_context
 
@@ -46,35 +51,6 @@ class Endpoint:
         return f"{self.name}://{host}:{self.port}"
 
 
-class ConnectionLimits:
-    """How many connections are open, and how many may be."""
-
-    def __init__(self, config: BrokerConfig) -> None:
-        self._most = config.number("max.connections")
-        self._most_per_host = config.number("max.connections.per.ip")
-        self._overrides = _host_limits(config.text("max.connections.per.ip.overrides"))
-        self._open = 0
-        self._by_host: dict[str, int] = {}
-
-    def admit(self, host: str) -> bool:
-        """Count one more connection from `host`, or refuse it."""
-        here = self._by_host.get(host, 0)
-        if self._open >= self._most or here >= self._overrides.get(host, self._most_per_host):
-            return False
-        self._open += 1
-        self._by_host[host] = here + 1
-        return True
-
-    def release(self, host: str) -> None:
-        """An admitted connection is gone."""
-        self._open -= 1
-        left = self._by_host[host] - 1
-        if left:
-            self._by_host[host] = left
-        else:
-            del self._by_host[host]
-
-
 @dataclass(slots=True)
 class BoundListener:
     """A listener with its bound sockets, which do not accept yet."""
@@ -87,6 +63,8 @@ class BoundListener:
     #: Present when the listener speaks TLS.
     tls: ssl.SSLContext | None = None
     principal_rules: str = "DEFAULT"
+    #: Whether its sockets count connections; else each connection has to.
+    is_counted: bool = False
 
     def advertise(self, local: tuple[str, int]) -> tuple[str, int]:
         """What a client that reached us at `local` is told."""
@@ -165,6 +143,7 @@ def bind(config: BrokerConfig, *, containers: bool = False) -> Listeners:
                 bound.tls = make_context(config, endpoint.name)
                 bound.principal_rules = config.text("ssl.principal.mapping.rules")
             bound.sockets = _bind_endpoint(endpoint)
+            count_connections(bound)
             told = advertised.get(endpoint.name)
             if told is not None:
                 bound.advertised_host, bound.advertised_port = told.host, told.port
@@ -175,6 +154,19 @@ def bind(config: BrokerConfig, *, containers: bool = False) -> Listeners:
         result.close()
         raise
     return result
+
+
+def count_connections(bound: BoundListener) -> None:
+    """From now on the listener's sockets refuse connections above its limits."""
+    if not COUNTS_AT_ACCEPT:
+        return
+    counting = []
+    for plain in bound.sockets:
+        sock = CountingListener(plain.family, plain.type, plain.proto, fileno=plain.detach())
+        sock.limits = bound.limits
+        counting.append(sock)
+    bound.sockets[:] = counting
+    bound.is_counted = True
 
 
 def _wanted(config: BrokerConfig) -> list[Endpoint]:
@@ -369,6 +361,7 @@ def _add_containers(result: Listeners, limits: ConnectionLimits) -> None:
         if "0.0.0.0" not in taken and "::" not in taken:
             for host in hosts:
                 bound.sockets += _bind_endpoint(Endpoint(CONTAINERS_LISTENER, host, port))
+        count_connections(bound)
         result.container_address = f"{hosts[0]}:{port}"
     elif os.name == "posix" and os.uname().sysname == "Linux":
         result.warnings.append(
@@ -379,6 +372,7 @@ def _add_containers(result: Listeners, limits: ConnectionLimits) -> None:
         bound = BoundListener(CONTAINERS_LISTENER, limits, advertised_host="host.docker.internal")
         result.bound.append(bound)
         bound.sockets = _bind_loopback(Endpoint(CONTAINERS_LISTENER, "", 0))
+        count_connections(bound)
         result.container_address = f"host.docker.internal:{bound.addresses[0][1]}"
 
 
@@ -403,16 +397,3 @@ def _bridge_addresses() -> list[str]:
 
 
 _SIOCGIFADDR: Final = 0x8915
-
-
-def _host_limits(text: str) -> dict[str, int]:
-    limits = {}
-    for pair in filter(None, (p.strip() for p in text.split(","))):
-        host, _, count = pair.rpartition(":")
-        if not host or not count.isdigit():
-            raise ConfigError(
-                f"Invalid value {pair} for configuration max.connections.per.ip.overrides: "
-                "allowed is host:count"
-            )
-        limits[host] = int(count)
-    return limits

@@ -42,6 +42,7 @@ def _lines(broker: Broker, driver: Driver) -> Iterator[str]:
         ("kafka_controller_kafkacontroller_activecontrollercount", "gauge", 1),
         ("ottla_connections_opened_total", "counter", metrics.connections_opened),
         ("ottla_connections_refused_total", "counter", driver.connections_refused),
+        ("ottla_connections_evicted_total", "counter", driver.leftovers.evictions),
         ("ottla_connections_bad_input_total", "counter", metrics.connections_closed_by_error),
         ("ottla_frames_refused_total", "counter", driver.frames_refused),
         ("ottla_internal_errors_total", "counter", driver.internal_errors),

@@ -19,6 +19,7 @@ from ottla.broker.config_types import ConfigError
 from ottla.handlers.dispatch import dispatch
 from ottla.server.connection import RECEIVE_BUFFER_SIZE, ClientConnection
 from ottla.server.core import create_topics, open_core
+from ottla.server.counted_sockets import ACCEPT_BURST
 from ottla.server.driver import Driver
 from ottla.server.errors import StartError
 from ottla.server.limits import resident_bytes
@@ -118,15 +119,22 @@ class Server:
         driver.on_internal_error = self._on_internal_error
         loop.set_exception_handler(self._on_exception)
         shared = memoryview(bytearray(RECEIVE_BUFFER_SIZE))
-        max_frame = self.config.number("socket.request.max.bytes")
+        max_frame = driver.max_frame = self.config.number("socket.request.max.bytes")
+        driver.max_stranger_frame = self.config.number("sasl.server.max.receive.size")
         backlog = max(MIN_BACKLOG, self.config.number("socket.listen.backlog.size"))
+        driver.limits = listeners.bound[0].limits
         for bound in listeners.bound:
             make = partial(ClientConnection, driver, bound, shared, max_frame)
             for sock in bound.sockets:
                 timeout = None if bound.tls is None else HANDSHAKE_TIMEOUT_S
                 server = await loop.create_server(
-                    make, sock=sock, backlog=backlog, ssl=bound.tls, ssl_handshake_timeout=timeout
+                    make,
+                    sock=sock,
+                    backlog=ACCEPT_BURST,
+                    ssl=bound.tls,
+                    ssl_handshake_timeout=timeout,
                 )
+                sock.listen(backlog)  # That was what is accepted at once; this is the queue.
                 self._servers.append(server)
         port = self.config.number("ottla.metrics.port")
         if port >= 0:

@@ -32,3 +32,11 @@ def test_requests_count_and_one_is_always_admitted() -> None:
     budget.release_request(5 * MEGABYTE)
     assert budget.admit_request(1)
     assert budget.remaining_bytes == MEGABYTE - 1
+
+
+def test_requests_may_have_a_smaller_limit_of_their_own() -> None:
+    budget = Budget(10 * MEGABYTE, MEGABYTE)
+    assert budget.admit_request(MEGABYTE - 5)
+    assert not budget.admit_request(6)
+    assert budget.admit_request(5)
+    assert Budget(MEGABYTE, 2 * MEGABYTE).request_limit_bytes == MEGABYTE

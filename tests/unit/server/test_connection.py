@@ -16,8 +16,9 @@ from ottla.broker.connection import MAX_IN_PROGRESS
 from ottla.server import connection as connection_module
 from ottla.server.clock import mono_ms
 from ottla.server.connection import ClientConnection
+from ottla.server.counted_sockets import ConnectionLimits
 from ottla.server.driver import Driver
-from ottla.server.listeners import BoundListener, ConnectionLimits
+from ottla.server.listeners import BoundListener
 
 MAX_FRAME = 8 * 1024 * 1024
 
@@ -46,6 +47,7 @@ class World:
     core: FakeCore
     address: tuple[str, int]
     clients: list[Client]
+    limits: ConnectionLimits
 
     async def connect(self, limit: int = 2**16) -> Client:
         reader, writer = await asyncio.open_connection(*self.address, limit=limit)
@@ -74,7 +76,7 @@ async def world(
     server = await loop.create_server(
         lambda: ClientConnection(driver, listener, shared, MAX_FRAME), "127.0.0.1", 0, backlog=1024
     )
-    result = World(driver, core, server.sockets[0].getsockname(), [])
+    result = World(driver, core, server.sockets[0].getsockname(), [], listener.limits)
     try:
         yield result
     finally:
@@ -231,6 +233,50 @@ async def test_a_stalled_large_frame_gives_its_memory_back(
         await until(lambda: not w.core.budget.request_bytes)
 
 
+async def test_beginnings_of_frames_are_counted_and_the_oldest_goes_for_want_of_memory() -> None:
+    async with world(Budget(3_000_000, 100_000)) as w:
+        clients = [await w.connect() for _ in range(3)]
+        for i, client in enumerate(clients):
+            client.writer.write(frame(b"e" * 50_000)[:40_000])
+            await until(lambda i=i: w.core.budget.request_bytes == min(i + 1, 2) * 40_000)  # type: ignore[misc]
+        with suppress(ConnectionError):
+            assert await clients[0].reader.read() == b""
+        assert w.driver.leftovers.evictions == 1
+        for client in clients[1:]:
+            client.writer.write(frame(b"e" * 50_000)[40_000:])
+            assert len(await client.receive()) == 50_000
+        assert w.core.budget.request_bytes == 0
+
+
+async def test_what_a_lost_connection_had_begun_is_not_counted_any_more() -> None:
+    async with world() as w:
+        client = await w.connect()
+        client.writer.write(frame(b"e" * 50)[:7])
+        await until(lambda: w.core.budget.request_bytes == 7)
+        client.writer.close()
+        await until(lambda: w.core.budget.request_bytes == 0)
+
+
+async def test_who_sends_a_frame_byte_by_byte_is_closed_in_the_end() -> None:
+    async with world() as w:
+        client = await w.connect()
+        data = frame(b"e" * 500)
+        client.writer.write(data[:6])
+        await until(lambda: w.core.budget.request_bytes == 6)
+        (server_side,) = w.driver.connections
+        began = mono_ms()
+        client.writer.write(data[6:9])
+        await until(lambda: w.core.budget.request_bytes == 9)
+        server_side.last_active_ms = began + 29_999
+        server_side.sweep(began + 29_999, 60_000, 10_000)
+        client.writer.write(data[9:10])
+        await until(lambda: w.core.budget.request_bytes == 10)
+        server_side.last_active_ms = began + 31_000
+        server_side.sweep(began + 31_000, 60_000, 10_000)
+        with suppress(ConnectionError):
+            assert await client.reader.read() == b""
+
+
 async def test_an_idle_connection_is_closed() -> None:
     async with world() as w:
         client = await w.connect()
@@ -251,7 +297,7 @@ async def test_connections_above_the_limit_are_refused() -> None:
         third.writer.write(frame(b"e"))
         with suppress(ConnectionError):
             assert await third.reader.read() == b""
-        assert w.driver.connections_refused == 1
+        assert w.limits.refused == 1
         first.writer.close()
         await until(lambda: len(w.driver.connections) == 1)
         fourth = await w.connect()
