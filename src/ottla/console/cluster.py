@@ -16,11 +16,16 @@ from typing import Any
 from confluent_kafka import KafkaException, TopicCollection
 from confluent_kafka.admin import AdminClient, ConfigResource, ResourceType
 
+from ottla.console.lag_history import LagHistory
 from ottla.lag.evaluation import Status
 from ottla.lag.feed import LagFeed, now_ms, quiet_logger
 from ottla.lag.store import GroupStatus, LagStore, StoreSettings
 
 SAMPLE_S = 2.0
+#: A sample takes at most this share of the time: a large cluster is sampled less often.
+SAMPLE_SHARE = 0.2
+#: The cluster itself is described once in so many samples.
+DESCRIBE_SAMPLES = 5
 #: Ten minutes of samples for the charts.
 SAMPLES = 300
 
@@ -68,6 +73,10 @@ class ClusterView:
         self._stop = threading.Event()
         self._sampler = threading.Thread(target=self._sample, name="console-rates", daemon=True)
         self._last: tuple[int, dict[str, int]] | None = None
+        self.lags = LagHistory()
+        self._judged: dict[str, GroupStatus] = {}
+        self._readers: dict[str, list[str]] = {}
+        self._rows: list[TopicRow] = []
 
     def start(self) -> None:
         self.feed.start()
@@ -86,16 +95,41 @@ class ClusterView:
     # --- sampling
 
     def _sample(self) -> None:
+        """Keep what the pages show up to date: they only read it."""
+        count = 0
         while not self._stop.is_set():
-            try:
-                self._describe_cluster()
-                self.problem = None
-            except (KafkaException, TimeoutError) as error:
-                self.problem = (
-                    f"Kafka at {self.bootstrap_servers} does not answer: {reason_of(error)}"
-                )
-            self._add_rates()
-            self._stop.wait(SAMPLE_S)
+            began = time.monotonic()
+            if count % DESCRIBE_SAMPLES == 0 or self.problem:
+                try:
+                    self._describe_cluster()
+                    self.problem = None
+                except (KafkaException, TimeoutError) as error:
+                    self.problem = (
+                        f"Kafka at {self.bootstrap_servers} does not answer: {reason_of(error)}"
+                    )
+            self._look()
+            count += 1
+            self._stop.wait(max(SAMPLE_S, (time.monotonic() - began) / SAMPLE_SHARE))
+
+    def _look(self) -> None:
+        """Judge all groups, list all topics; what a page asks for afterwards costs nothing."""
+        self._add_rates()
+        moment = now_ms()
+        judged: dict[str, GroupStatus] = {}
+        with self.feed.lock:
+            groups = sorted(self.store.groups)
+        for group in groups:
+            with self.feed.lock:
+                status = self.store.evaluate(group, moment)
+            if status is not None:
+                judged[group] = status
+        readers: dict[str, list[str]] = {}
+        for group, status in judged.items():
+            for topic in {p.topic for p in status.partitions}:
+                readers.setdefault(topic, []).append(group)
+        self.lags.add(judged.values(), moment)
+        self._judged, self._readers = judged, readers
+        self._rows = self._topic_rows()
 
     def _describe_cluster(self) -> None:
         described = self.admin.describe_cluster(request_timeout=5).result(6)
@@ -137,7 +171,10 @@ class ClusterView:
             return dict(self.store.brokers)
 
     def topic_rows(self) -> list[TopicRow]:
-        """All topics, sorted by name."""
+        """All topics, sorted by name, as of the last sample."""
+        return self._rows or self._topic_rows()
+
+    def _topic_rows(self) -> list[TopicRow]:
         with self.feed.lock:
             views = dict(self.store.views)
             ends = {
@@ -164,6 +201,8 @@ class ClusterView:
     def partitions(self, topic: str) -> list[dict[str, Any]]:
         """Partitions of a topic with leader, replicas and offsets."""
         with self.feed.lock:
+            numbers = sorted(self.store.topics.get(topic, ()))
+            found = [(n, self.store.views.get((topic, n))) for n in numbers]
             return [
                 {
                     "partition": number,
@@ -171,29 +210,43 @@ class ClusterView:
                     "replicas": ", ".join(map(str, view.replicas)),
                     "in_sync": ", ".join(map(str, view.in_sync)),
                     "start": view.start,
-                    "end": self.store.end_of(name, number) or 0,
+                    "end": self.store.end_of(topic, number) or 0,
                 }
-                for (name, number), view in sorted(self.store.views.items())
-                if name == topic
+                for number, view in found
+                if view is not None
             ]
 
     def judged_groups(self) -> list[GroupStatus]:
-        """All groups that have committed, judged now."""
-        moment = now_ms()
-        with self.feed.lock:
-            return [
-                status
-                for group in sorted(self.store.groups)
-                if (status := self.store.evaluate(group, moment)) is not None
-            ]
+        """All groups that have committed, as judged with the last sample."""
+        return list(self._judged.values())
 
     def judged_group(self, group: str) -> GroupStatus | None:
+        """One group, judged now."""
         with self.feed.lock:
             return self.store.evaluate(group, now_ms())
 
     def consumers_of(self, topic: str) -> list[str]:
+        """Groups that have committed offsets of a topic, as of the last sample."""
+        return self._readers.get(topic, [])
+
+    def commits_of(self, topic: str, partition: int) -> dict[str, int]:
+        """The offset that each group has committed on a partition."""
+        found = {}
         with self.feed.lock:
-            return self.store.consumers_of(topic)
+            for group in self._readers.get(topic, ()):
+                entry = self.store.groups.get(group, {}).get((topic, partition))
+                if entry is not None and entry.commits:
+                    found[group] = entry.commits[-1].offset
+        return found
+
+    def lags_of(self, group: str) -> dict[tuple[str, int], int]:
+        """Lag of each partition that a group has committed on, now."""
+        with self.feed.lock:
+            entries = self.store.groups.get(group, {})
+            return {
+                (topic, number): self.store.current_lag(topic, number, entry)
+                for (topic, number), entry in entries.items()
+            }
 
     def problems(self) -> list[str]:
         """What is wrong now, worst first, a sentence each."""

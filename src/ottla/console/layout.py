@@ -21,6 +21,7 @@ PAGES = (
     ("Topics", "/topics", "topic", "t"),
     ("Groups", "/groups", "groups", "g"),
     ("Demos", "/demos", "play_circle", "d"),
+    ("Anatomy", "/anatomy", "biotech", "y"),
 )
 THEMES = {"auto": "as the system", "light": "light", "dark": "dark"}
 BROWSER_ZONE = "return Intl.DateTimeFormat().resolvedOptions().timeZone"

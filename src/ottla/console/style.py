@@ -59,6 +59,9 @@ body { background: var(--page) !important; font-size: 14px; }
 .feed td, .feed th { padding: 4px 10px; border-bottom: 1px solid var(--line); text-align: left;
   font-variant-numeric: tabular-nums; }
 .feed th { color: var(--dim); font-weight: 600; font-size: 12px; }
+.feed.tight td { white-space: nowrap; padding: 4px 8px; }
+.events { max-height: 260px; overflow-y: auto; width: 100%; }
+.events .feed td { padding: 3px 8px 3px 0; }
 .feed .num { text-align: right; }
 .grid3 { display: grid; grid-template-columns: repeat(auto-fill, minmax(360px, 1fr)); gap: 12px;
   width: 100%; }

@@ -8,12 +8,17 @@ from typing import Any
 from nicegui import ui
 
 from ottla.console import dialogs, formatting
-from ottla.console.cluster import ClusterError, ClusterView
+from ottla.console.cluster import ClusterView
 from ottla.console.clusters import Clusters
-from ottla.console.layout import admin_button, frame, heading, path, tile
+from ottla.console.layout import admin_button, frame, heading, path, section, tile
+from ottla.console.pages.anatomy import GroupPanel
+from ottla.console.pages.drawing import line_chart
 from ottla.console.pages.overview import column
+from ottla.console.style import SERIES
+from ottla.lag.store import PartitionStatus
 
 PAGE_ROWS = 50
+EMPTY_GROUP = 'flat dense no-data-label="Nothing committed yet"'
 EMPTY_LIST = 'flat dense no-data-label="No group has committed yet"'
 
 
@@ -28,7 +33,7 @@ def register(clusters: Clusters) -> None:
     async def group_page(group: str) -> None:
         with frame(clusters, group, "/groups") as cluster:
             await asyncio.to_thread(cluster.wait_until_known, 2.0)
-            await GroupDetail(cluster, group).build()
+            GroupDetail(cluster, group).build()
 
 
 class GroupList:
@@ -101,26 +106,34 @@ class GroupDetail:
         self.cluster = cluster
         self.group = group
 
-    async def build(self) -> None:
-        heading(self.group, ("Groups", "/groups"))
-        with ui.row().classes("w-full gap-2"):
-            self.state = tile("State", "–")
-            self.verdict = tile("Verdict", "–")
-            self.members = tile("Members", "–")
-            self.lag = tile("Lag", "–")
-            self.assignor = tile("Assignor", "–")
-        with ui.row().classes("gap-2"):
+    def build(self) -> None:
+        with ui.row().classes("items-center w-full gap-2"):
+            heading(self.group, ("Groups", "/groups"))
+            ui.space()
             admin_button("Reset offsets", lambda: dialogs.reset_offsets(self.cluster, self.group))
             admin_button(
                 "Delete",
                 lambda: dialogs.delete_group(self.cluster, self.group),
                 is_dangerous=True,
             )
-        self.fault = ui.label().classes("text-negative")
-        ui.label("Partitions and who reads them").classes("text-subtitle1")
-        self.picture = ui.row().classes("w-full gap-4 items-start")
-        self.shown: Any = None
-        ui.label("Lag by partition").classes("text-subtitle1")
+        with ui.row().classes("w-full gap-2"):
+            self.tiles = {
+                name: tile(name, "–")
+                for name in ("State", "Kind", "Assignor", "Members", "Burrow's verdict", "Lag",
+                             "Lag grows by")
+            }  # fmt: skip
+        with ui.card().classes("card q-pa-md w-full gap-2"):
+            section("Partitions and who reads them")
+            self.panel = GroupPanel(self.cluster, self.group)
+            self.panel.build()
+        with ui.card().classes("card q-pa-md w-full gap-1"):
+            section("Lag by partition over time")
+            self.chart = ui.echart(line_chart()).classes("w-full h-44")
+        self._build_table()
+        self.refresh()
+        ui.timer(2.0, self.refresh)
+
+    def _build_table(self) -> None:
         self.table = ui.table(
             columns=[
                 column("topic", "Topic"),
@@ -130,60 +143,56 @@ class GroupDetail:
                 column("end", "End", right=True),
                 column("lag", "Lag", right=True),
                 column("seconds", "Lag in time", right=True),
+                column("owner", "Member"),
             ],
             rows=[],
             row_key="id",
             pagination=50,
-        ).classes("w-full card clickable").props("flat dense")  # fmt: skip
+        ).classes("w-full card clickable").props(EMPTY_GROUP)  # fmt: skip
         self.table.on("rowClick", lambda e: ui.navigate.to(path("topics", e.args[1]["topic"])))
-        await self.refresh()
-        ui.timer(2.0, self.refresh)
 
-    async def refresh(self) -> None:
+    def refresh(self) -> None:
+        values: dict[str, str] = {}
         judged = self.cluster.judged_group(self.group)
         if judged is not None:
-            self.verdict.set_text(judged.status.name)
-            self.lag.set_text(formatting.count(judged.total_lag))
-            self.table.rows = [
-                {
-                    "id": f"{p.topic}-{p.partition}",
-                    "topic": p.topic,
-                    "partition": p.partition,
-                    "status": p.status.name,
-                    "committed": None if p.end is None else p.end.offset,
-                    "end": self.cluster.store.end_of(p.topic, p.partition),
-                    "lag": p.current_lag,
-                    "seconds": lag_in_time([p]),
-                }
-                for p in judged.partitions
-            ]
-        try:
-            found = await asyncio.to_thread(self.cluster.describe_group, self.group)
-        except ClusterError as error:
-            self.fault.set_text(f"Members are not known: {error}")
-            return
-        self.fault.set_text("")
-        self.state.set_text(found["state"])
-        self.assignor.set_text(found["assignor"])
-        self.members.set_text(formatting.count(len(found["members"])))
-        if found["members"] != self.shown:
-            self.shown = found["members"]
-            self._draw(found["members"])
+            growth = self.cluster.lags.growth(self.group)
+            values["Burrow's verdict"] = judged.status.name
+            values["Lag"] = formatting.count(judged.total_lag)
+            values["Lag grows by"] = "–" if growth is None else f"{formatting.rate(growth)}/s"
+            self.table.rows = [self._row(p) for p in judged.partitions]
+        picture = self.panel.watched().picture
+        if picture is not None:
+            values["State"] = picture.state or "not there"
+            values["Kind"] = picture.kind
+            values["Assignor"] = picture.assignor or "–"
+            values["Members"] = formatting.count(len(picture.members))
+        for name, value in values.items():
+            self.tiles[name].set_text(value)
+        self._draw_history()
 
-    def _draw(self, members: list[dict[str, Any]]) -> None:
-        """A card per member that holds its partitions; idle members stay empty."""
-        self.picture.clear()
-        with self.picture:
-            if not members:
-                ui.label("No member is connected.").classes("text-grey")
-            for member in members:
-                with ui.card().classes("card q-pa-sm"):
-                    ui.label(member["client"] or member["member"]).classes("text-weight-medium")
-                    ui.label(f"{member['host']} · {member['member'][-12:]}").classes(
-                        "text-caption text-grey"
-                    )
-                    with ui.row().classes("gap-1"):
-                        for topic, number in member["partitions"]:
-                            ui.badge(f"{topic}-{number}").props("color=primary")
-                        if not member["partitions"]:
-                            ui.badge("idle").props("color=grey")
+    def _row(self, p: PartitionStatus) -> dict[str, Any]:
+        return {
+            "id": f"{p.topic}-{p.partition}",
+            "topic": p.topic,
+            "partition": p.partition,
+            "status": p.status.name,
+            "committed": None if p.end is None else p.end.offset,
+            "end": self.cluster.store.end_of(p.topic, p.partition),
+            "lag": p.current_lag,
+            "seconds": lag_in_time([p]),
+            "owner": p.client_id or "–",
+        }
+
+    def _draw_history(self) -> None:
+        """The partitions that lag most, one line each."""
+        history = self.cluster.lags.of_group(self.group)
+        worst = sorted(history, key=lambda place: (-max(n for _, n in history[place]), place))
+        shown = worst[: len(SERIES)]
+        names = [f"{topic}-{number}" for topic, number in shown]
+        options = line_chart(*names)
+        for series, place in zip(options["series"], shown, strict=True):
+            series.pop("areaStyle")
+            series["data"] = [[moment, lag] for moment, lag in history[place]]
+        self.chart.options.clear()
+        self.chart.options.update(options)
+        self.chart.update()

@@ -10,15 +10,25 @@ from ottla.console import dialogs, formatting
 from ottla.console.cluster import ClusterError, ClusterView
 from ottla.console.clusters import Clusters
 from ottla.console.layout import admin_button, frame, heading, path, tile
+from ottla.console.pages.anatomy import log_tab
 from ottla.console.pages.messages import MessagesPanel
 from ottla.console.pages.overview import column
 
 NO_CONSUMERS = 'flat dense no-data-label="No group has committed offsets here"'
 
 
+TABS = {
+    "messages": "Messages",
+    "partitions": "Partitions",
+    "consumers": "Consumers",
+    "configuration": "Configuration",
+    "anatomy": "Anatomy",
+}
+
+
 def register(clusters: Clusters) -> None:
     @ui.page("/topics/{topic}")
-    async def topic_page(topic: str, tab: str = "messages") -> None:
+    async def topic_page(topic: str, tab: str = "messages", partition: int = 0) -> None:
         with frame(clusters, topic, "/topics") as cluster:
             await asyncio.to_thread(cluster.wait_until_known, 2.0)
             heading(topic, ("Topics", "/topics"))
@@ -27,41 +37,78 @@ def register(clusters: Clusters) -> None:
             ):
                 ui.label(f"There is no topic {topic} in this cluster; it may have been deleted.")
                 return
-            await build(cluster, topic, tab)
+            await TopicPage(cluster, topic, partition).build(tab if tab in TABS else "messages")
 
 
-async def build(cluster: ClusterView, topic: str, tab: str) -> None:
-    rows = cluster.partitions(topic)
-    with ui.row().classes("w-full gap-2"):
-        tile("Partitions", formatting.count(len(rows)))
-        tile("Records", formatting.count(sum(max(0, r["end"] - r["start"]) for r in rows)))
-        tile("Records per second", formatting.rate(cluster.rates.by_topic.get(topic)))
-        tile("Consumer groups", formatting.count(len(cluster.consumers_of(topic))))
-    with ui.tabs().classes("w-full").props("align=left no-caps") as tabs:
-        ui.tab("messages", "Messages")
-        ui.tab("partitions", "Partitions")
-        ui.tab("consumers", "Consumers")
-        ui.tab("configuration", "Configuration")
-    with ui.tab_panels(tabs, value=tab, animated=False).classes("w-full bg-transparent"):
-        with ui.tab_panel("messages").classes("q-px-none"):
-            await MessagesPanel(cluster, topic).build()
-        with ui.tab_panel("partitions").classes("q-px-none"):
-            with ui.row().classes("gap-2 q-mb-sm"):
-                admin_button(
-                    "Add partitions",
-                    lambda: dialogs.add_partitions(cluster, topic, len(rows)),
-                )
-                admin_button(
-                    "Empty", lambda: dialogs.empty_topic(cluster, topic), is_dangerous=True
-                )
-                admin_button(
-                    "Delete", lambda: dialogs.delete_topic(cluster, topic), is_dangerous=True
-                )
-            partitions_table(cluster, topic)
-        with ui.tab_panel("consumers").classes("q-px-none"):
-            consumers_table(cluster, topic)
-        with ui.tab_panel("configuration").classes("q-px-none"):
-            await configuration_table(cluster, topic)
+class TopicPage:
+    """Tiles and tabs; a tab is built when it is first looked at."""
+
+    def __init__(self, cluster: ClusterView, topic: str, partition: int) -> None:
+        self.cluster = cluster
+        self.topic = topic
+        self.partition = partition
+        self.built: set[str] = set()
+        self.places: dict[str, ui.tab_panel] = {}
+
+    async def build(self, tab: str) -> None:
+        with ui.row().classes("w-full gap-2"):
+            self.tiles = [
+                tile(name, "–") for name in ("Partitions", "Records", "Records per second",
+                                             "Consumer groups")
+            ]  # fmt: skip
+        self.refresh()
+        ui.timer(2.0, self.refresh)
+        with ui.tabs().classes("w-full").props("align=left no-caps dense") as tabs:
+            for name, text in TABS.items():
+                ui.tab(name, text)
+        with ui.tab_panels(tabs, value=tab, animated=False).classes("w-full bg-transparent"):
+            for name in TABS:
+                self.places[name] = ui.tab_panel(name).classes("q-px-none")
+        tabs.on_value_change(lambda event: self.show(str(event.value)))
+        await self.show(tab, is_first=True)
+
+    def refresh(self) -> None:
+        cluster, topic = self.cluster, self.topic
+        rows = cluster.partitions(topic)
+        values = (
+            formatting.count(len(rows)),
+            formatting.count(sum(max(0, r["end"] - r["start"]) for r in rows)),
+            formatting.rate(cluster.rates.by_topic.get(topic)),
+            formatting.count(len(cluster.consumers_of(topic))),
+        )
+        for label, value in zip(self.tiles, values, strict=True):
+            label.set_text(value)
+
+    async def show(self, tab: str, *, is_first: bool = False) -> None:
+        """The tab has its content, and the address names it."""
+        if not is_first:
+            ui.navigate.history.replace(f"{path('topics', self.topic)}?tab={tab}")
+        if tab in self.built:
+            return
+        self.built.add(tab)
+        cluster, topic = self.cluster, self.topic
+        with self.places[tab]:
+            if tab == "messages":
+                await MessagesPanel(cluster, topic).build()
+            elif tab == "partitions":
+                self._build_partitions()
+            elif tab == "consumers":
+                consumers_table(cluster, topic)
+            elif tab == "anatomy":
+                log_tab(cluster, topic, self.partition)
+            else:
+                await configuration_table(cluster, topic)
+
+    def _build_partitions(self) -> None:
+        cluster, topic = self.cluster, self.topic
+        with ui.row().classes("gap-2 q-mb-sm"):
+            admin_button(
+                "Add partitions",
+                lambda: dialogs.add_partitions(cluster, topic, len(cluster.partitions(topic))),
+            )
+            admin_button("Empty", lambda: dialogs.empty_topic(cluster, topic), is_dangerous=True)
+            admin_button("Delete", lambda: dialogs.delete_topic(cluster, topic), is_dangerous=True)
+        partitions_table(cluster, topic)
 
 
 def partitions_table(cluster: ClusterView, topic: str) -> None:

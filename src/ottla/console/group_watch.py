@@ -1,0 +1,268 @@
+"""A group as it is now, and its rebalances while somebody looks."""
+
+from __future__ import annotations
+
+import struct
+import threading
+import time
+from collections import deque
+from dataclasses import dataclass
+
+from ottla.client.cluster import Cluster
+from ottla.client.errors import ClientError
+from ottla.console.cluster import ClusterView
+from ottla.console.raw import check, raw_client
+from ottla.wire.errors import ErrorCode
+from ottla.wire.messages import consumer_group_describe
+from ottla.wire.messages.consumer_group_describe import ConsumerGroupDescribeRequest
+from ottla.wire.messages.describe_groups import DescribeGroupsRequest
+from ottla.wire.messages.list_groups import ListGroupsRequest
+from ottla.wire.messages.share_group_describe import Assignment as ShareAssignment
+from ottla.wire.messages.share_group_describe import ShareGroupDescribeRequest
+from ottla.wire.messages.streams_group_describe import StreamsGroupDescribeRequest
+
+POLL_S = 0.7
+EVENTS = 60
+
+Place = tuple[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class MemberView:
+    """A member; `target` is what it shall have once the others have given it up."""
+
+    member_id: str
+    client_id: str
+    host: str
+    epoch: int | None
+    partitions: frozenset[Place]
+    target: frozenset[Place] | None = None
+
+    @property
+    def name(self) -> str:
+        return f"{self.client_id or 'member'} …{self.member_id[-6:]}"
+
+
+@dataclass(frozen=True, slots=True)
+class GroupPicture:
+    """A group at one moment; `epoch` is the generation's or KIP-848's group epoch."""
+
+    kind: str
+    state: str
+    assignor: str
+    epoch: int | None
+    members: tuple[MemberView, ...]
+
+
+class GroupWatch:
+    """Looks at one group more than once a second; `picture` is the last look."""
+
+    def __init__(self, cluster: ClusterView, group: str) -> None:
+        self.cluster = cluster
+        self.group = group
+        self.picture: GroupPicture | None = None
+        self.problem = ""
+        #: (time in ms, sentence), newest first.
+        self.events: deque[tuple[int, str]] = deque(maxlen=EVENTS)
+        #: When each partition came to the member that has it, on the monotonic clock.
+        self.moved_at: dict[Place, float] = {}
+        self._kind = ""
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="console-group", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def close(self) -> None:
+        self._stop.set()
+        if self._thread.is_alive():
+            self._thread.join()
+
+    def _run(self) -> None:
+        client = raw_client(self.cluster)
+        try:
+            while not self._stop.is_set():
+                try:
+                    self._look(client)
+                    self.problem = ""
+                except ClientError as error:
+                    self.problem = str(error)
+                self._stop.wait(POLL_S)
+        finally:
+            client.close()
+
+    def _look(self, client: Cluster) -> None:
+        if self._kind == "" or self.picture is None or not self.picture.members:
+            self._kind = kind_of(client, self.group)  # an empty group may change its kind
+        picture = describe(client, self.group, self._kind)
+        before = self.picture
+        if before is not None:
+            moment = int(time.time() * 1000)
+            for sentence in changes(before, picture):
+                self.events.appendleft((moment, sentence))
+            owners = owners_of(before)
+            for place, owner in owners_of(picture).items():
+                if owners.get(place) != owner:
+                    self.moved_at[place] = time.monotonic()
+        self.picture = picture
+
+
+def kind_of(client: Cluster, group: str) -> str:
+    """classic, consumer, share or streams, as the brokers list it; classic when unlisted."""
+    for broker in client.brokers():
+        answer = client.connect(broker.host, broker.port).request(ListGroupsRequest())
+        for listed in answer.groups:
+            if listed.group_id == group:
+                return (listed.group_type or "classic").lower()
+    return "classic"
+
+
+def list_kinds(client: Cluster) -> dict[str, tuple[str, str]]:
+    """(kind, state) of every group the brokers list."""
+    found = {}
+    for broker in client.brokers():
+        answer = client.connect(broker.host, broker.port).request(ListGroupsRequest())
+        check(answer.error_code)
+        for listed in answer.groups:
+            kind = (listed.group_type or "classic").lower()
+            found[listed.group_id] = (kind, listed.group_state)
+    return found
+
+
+def describe(client: Cluster, group: str, kind: str) -> GroupPicture:
+    """The group now. Errors: `ClientError`."""
+    if kind == "consumer":
+        return _describe_consumer(client, group)
+    if kind == "share":
+        return _describe_share(client, group)
+    if kind == "streams":
+        return _describe_streams(client, group)
+    return _describe_classic(client, group)
+
+
+def _describe_classic(client: Cluster, group: str) -> GroupPicture:
+    answer = client.request_coordinator(group, DescribeGroupsRequest([group]))
+    found = answer.groups[0]
+    if found.error_code != ErrorCode.GROUP_ID_NOT_FOUND:
+        check(found.error_code, found.error_message)
+    members = tuple(
+        MemberView(
+            m.member_id,
+            m.client_id,
+            m.client_host.lstrip("/"),
+            None,
+            frozenset(assigned(bytes(m.member_assignment))),
+        )
+        for m in sorted(found.members, key=lambda m: (m.client_id, m.member_id))
+    )
+    return GroupPicture("classic", found.group_state, found.protocol_data, None, members)
+
+
+def _describe_consumer(client: Cluster, group: str) -> GroupPicture:
+    found = client.request_coordinator(group, ConsumerGroupDescribeRequest([group])).groups[0]
+    check(found.error_code, found.error_message)
+    members = tuple(
+        MemberView(
+            m.member_id,
+            m.client_id,
+            m.client_host.lstrip("/"),
+            m.member_epoch,
+            frozenset(
+                (t.topic_name, p) for t in m.assignment.topic_partitions for p in t.partitions
+            ),
+            frozenset(
+                (t.topic_name, p)
+                for t in m.target_assignment.topic_partitions
+                for p in t.partitions
+            ),
+        )
+        for m in sorted(found.members, key=lambda m: (m.client_id, m.member_id))
+    )
+    return GroupPicture(
+        "consumer", found.group_state, found.assignor_name, found.group_epoch, members
+    )
+
+
+def _describe_share(client: Cluster, group: str) -> GroupPicture:
+    found = client.request_coordinator(group, ShareGroupDescribeRequest([group])).groups[0]
+    check(found.error_code, found.error_message)
+    members = tuple(
+        MemberView(
+            m.member_id,
+            m.client_id,
+            m.client_host.lstrip("/"),
+            m.member_epoch,
+            frozenset(
+                (t.topic_name, p) for t in m.assignment.topic_partitions for p in t.partitions
+            ),
+        )
+        for m in sorted(found.members, key=lambda m: (m.client_id, m.member_id))
+    )
+    return GroupPicture("share", found.group_state, found.assignor_name, found.group_epoch, members)
+
+
+def _places(assignment: consumer_group_describe.Assignment | ShareAssignment) -> frozenset[Place]:
+    return frozenset((t.topic_name, p) for t in assignment.topic_partitions for p in t.partitions)
+
+
+def _describe_streams(client: Cluster, group: str) -> GroupPicture:
+    """Members without their tasks: those are not partitions."""
+    found = client.request_coordinator(group, StreamsGroupDescribeRequest([group])).groups[0]
+    check(found.error_code, found.error_message)
+    members = tuple(
+        MemberView(m.member_id, m.client_id, m.client_host.lstrip("/"), m.member_epoch, frozenset())
+        for m in found.members
+    )
+    return GroupPicture("streams", found.group_state, "", found.group_epoch, members)
+
+
+def assigned(data: bytes) -> list[Place]:
+    """What a classic member's assignment holds; nothing when it is not a consumer's."""
+    try:
+        (count,) = struct.unpack_from(">i", data, 2)
+        position, found = 6, []
+        for _ in range(count):
+            (length,) = struct.unpack_from(">h", data, position)
+            topic = data[position + 2 : position + 2 + length].decode()
+            position += 2 + length
+            (partitions,) = struct.unpack_from(">i", data, position)
+            numbers = struct.unpack_from(f">{partitions}i", data, position + 4)
+            position += 4 + 4 * partitions
+            found += [(topic, number) for number in numbers]
+    except (struct.error, UnicodeDecodeError):
+        return []
+    return found
+
+
+def owners_of(picture: GroupPicture) -> dict[Place, str]:
+    """Which member has each partition (one of them, in a share group)."""
+    return {place: m.member_id for m in picture.members for place in m.partitions}
+
+
+def changes(before: GroupPicture, now: GroupPicture) -> list[str]:
+    """Sentences about what happened to the group between two looks."""
+    found = []
+    old = {m.member_id: m for m in before.members}
+    new = {m.member_id: m for m in now.members}
+    found += [f"{new[i].name} joined" for i in sorted(new.keys() - old.keys())]
+    found += [f"{old[i].name} left" for i in sorted(old.keys() - new.keys())]
+    if before.state != now.state:
+        found.append(f"{before.state or 'unknown'} → {now.state or 'unknown'}")
+    if now.epoch is not None and before.epoch is not None and now.epoch > before.epoch:
+        found.append(f"Group epoch {before.epoch} → {now.epoch}")
+    if now.kind == "share":
+        return found
+    was, is_ = owners_of(before), owners_of(now)
+    names = {i: m.name for i, m in {**old, **new}.items()}
+    moves: dict[tuple[str, str], list[str]] = {}
+    for place in sorted(was.keys() | is_.keys()):
+        if was.get(place) != is_.get(place):
+            end = (
+                names.get(was.get(place, ""), "nobody"),
+                names.get(is_.get(place, ""), "nobody"),
+            )
+            moves.setdefault(end, []).append(f"{place[0]}-{place[1]}")
+    for (giver, taker), places in moves.items():
+        some = ", ".join(places[:4]) + (f" and {len(places) - 4} more" if len(places) > 4 else "")
+        found.append(f"{some}: {giver} → {taker}")
+    return found
