@@ -13,12 +13,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from confluent_kafka.admin import NewPartitions
 
 from ottla.cli import main
 from ottla.client.cluster import Cluster
-from ottla.moving.copier import Copier, RateLimit, Where
+from ottla.labs.chaos_proxy import ChaosProxy, Faults, broker_behind
+from ottla.moving.copier import Copier
 from ottla.moving.errors import MoveError
+from ottla.moving.partitions import Where
 from ottla.moving.state import MoveState, PartitionState
+from ottla.moving.writer import RateLimit
 from ottla.testing import KafkaForTests, Record
 
 
@@ -170,6 +174,61 @@ def test_follow_goes_on_until_told_to_stop(
     assert process.wait(60) == 0
     process.stdout.close()
     assert contents(target.records(unique)) == contents(source.records(unique))
+
+
+def test_follow_takes_new_topics_and_partitions_along(
+    source: KafkaForTests, target: KafkaForTests, unique: str, tmp_path: Path
+) -> None:
+    first, second = f"{unique}-1", f"{unique}-2"
+    source.new_topic(1, name=first)
+    source.produce(first, "a", "b")
+    report = tmp_path / "report.json"
+    process = subprocess.Popen(
+        [
+            sys.executable, "-m", "ottla.cli.main", "move", "--follow", "--topics", f"{unique}.*",
+            "--from", source.bootstrap_servers, "--to", target.bootstrap_servers,
+            "--state", str(tmp_path / "state"), "--report", str(report),
+        ],
+        stdout=subprocess.PIPE,
+        text=True,
+    )  # fmt: skip
+    assert process.stdout is not None
+    assert "1 topics created" in process.stdout.readline()
+    source.new_topic(2, {"retention.ms": "7200000"}, second)
+    source.produce(second, "c", "d")
+    assert "1 topics created" in process.stdout.readline()
+    source.admin.create_partitions([NewPartitions(first, 3)])[first].result(20)
+    for number in range(3):
+        source.produce(first, f"to {number}", partition=number)
+    process.send_signal(signal.SIGINT)
+    assert process.wait(60) == 0
+    process.stdout.close()
+    for topic in (first, second):
+        assert contents(target.records(topic)) == contents(source.records(topic))
+    written = json.loads(report.read_text())
+    assert written["is_good"]
+    assert len(written["partitions"]) == 5
+    assert {row["verdict"] for row in written["partitions"]} == {"equal"}
+
+
+@pytest.mark.slow
+def test_lost_connections_neither_lose_nor_double_anything(
+    source: KafkaForTests, unique: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source.new_topic(2, name=unique)
+    producer = source.producer(linger_ms=1, batch_size=4_000)
+    for number in range(6_000):
+        producer.produce(unique, f"{number} " + "x" * 300)
+    assert producer.flush(30) == 0
+    with ChaosProxy(faults=Faults(), seed=7) as proxy, broker_behind(proxy) as broker:
+        proxy.faults.cut = 0.02
+        behind = KafkaForTests(broker.bootstrap_servers)
+        assert move(source, behind, tmp_path / "state", "--topics", unique) == 0
+        assert "equal" in capsys.readouterr().out
+        cuts = proxy.seen.cuts
+        proxy.faults.cut = 0.0
+        assert contents(behind.records(unique)) == contents(source.records(unique))
+    assert cuts > 2
 
 
 def test_topics_that_hold_records_already_are_left_alone(

@@ -6,28 +6,35 @@ import argparse
 import signal
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Final
 
+from ottla.cli import move_report
 from ottla.cli.connection_options import read_properties
 from ottla.cli.errors import CommandError
 from ottla.client.cluster import Cluster
 from ottla.client.errors import ClientError
 from ottla.client.settings import Settings
-from ottla.moving import groups, settings_of_clients, topics
-from ottla.moving.copier import Copier, RateLimit, Where, checksum_of
+from ottla.moving import topics
+from ottla.moving.copier import Copier
 from ottla.moving.errors import MoveError
+from ottla.moving.partitions import GoneError, Where, patiently
 from ottla.moving.state import MoveState
+from ottla.moving.writer import RateLimit
 
 DESCRIPTION = """\
 Copy topics with their configuration, records as they are, and consumer
 groups' offsets to another Kafka; either may be Ottla or Apache Kafka. With
---follow it goes on until Ctrl-C: stop the producers, let it catch up, press
-Ctrl-C, and start the programs with the new address. It may be interrupted and
-run again."""
+--follow it goes on until Ctrl-C, new topics included: stop the programs, press
+Ctrl-C (what was written before comes along), and start them with the new
+address. It may be interrupted and run again."""
 
-BAR_WIDTH = 24
-FOLLOW_S = 0.2
-PROGRESS_S = 0.25
+BAR_WIDTH: Final = 24
+FOLLOW_S: Final = 0.2
+PROGRESS_S: Final = 0.25
+#: So often the source is asked for new topics and partitions.
+LOOK_S: Final = 2.0
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -39,6 +46,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--groups", metavar="REGEX", help="only groups that match (default: all)")
     parser.add_argument("--follow", action="store_true", help="go on until Ctrl-C")
     parser.add_argument("--limit", type=float, default=0.0, metavar="MB", help="MB/s at the most")
+    parser.add_argument(
+        "--report",
+        type=Path,
+        metavar="FILE",
+        help="write the report, partition by partition, as JSON",
+    )
     parser.add_argument("--no-verify", action="store_true", help="do not read the target again")
     parser.add_argument(
         "--state",
@@ -82,23 +95,31 @@ class Move:
         self.shown_at = 0.0
 
     def run(self) -> int:
+        """Returns 0 when everything arrived as it was. Errors: MoveError, ClientError."""
         ids = (self._id(self.source), self._id(self.target))
         if ids[0] == ids[1]:
             raise MoveError("source and target are the same cluster")
         state = MoveState.load(self.args.state, *ids)
-        plans = topics.plan(self.source, self.args.topics)
-        if not plans:
-            raise MoveError("there is no topic to move")
-        made, there = topics.create(self.target, plans)
-        print(f"{len(made)} topics created, {len(there)} were there already")
+        self.plans: dict[str, topics.TopicPlan] = {}
         copier = Copier(self.source, self.target, state, RateLimit(self.args.limit * 1_000_000))
-        places = [where for plan in plans for where in plan.places]
-        copier.prepare(places)
         for name in (signal.SIGINT, signal.SIGTERM):
             signal.signal(name, self._finish)
-        self._copy(copier, places)
-        topics.set_held_back(self.target, plans)
-        return self._report(copier, plans, state)
+        self._look(copier)
+        self._copy(copier)
+        plans = sorted(self.plans.values(), key=lambda plan: plan.name)
+        topics.set_configs(self.target, plans)
+        report = move_report.Report(
+            self.source, self.target, state, plans, is_verified=not self.args.no_verify
+        )
+        report.groups = move_report.move_groups(self.source, self.target, self.args.groups, state)
+        report.check()
+        report.print()
+        seconds = time.monotonic() - self.started
+        megabytes = copier.totals.bytes / 1_000_000
+        print(f"{copier.totals.records:,} records, {megabytes:,.1f} MB in {seconds:,.1f} s")
+        if self.args.report:
+            self.args.report.write_text(report.as_json(), encoding="utf-8")
+        return 0 if report.is_good else 1
 
     @staticmethod
     def _id(cluster: Cluster) -> str:
@@ -107,25 +128,61 @@ class Move:
     def _finish(self, *_: object) -> None:
         self.is_over = True
 
-    def _copy(self, copier: Copier, places: list[Where]) -> None:
+    def _look(self, copier: Copier) -> None:
+        """Know the topics that are in the source now; those that are new go to the target."""
+        found = {p.name: p for p in patiently(lambda: topics.plan(self.source, self.args.topics))}
+        for name in self.plans.keys() - found.keys():
+            print(f"{name} was deleted in the source; what was copied stays in the target")
+        new = [
+            plan
+            for name, plan in found.items()
+            if name not in self.plans or self.plans[name].partitions != plan.partitions
+        ]
+        known = {where for plan in self.plans.values() for where in plan.places}
+        self.plans = found
+        self.looked_at = time.monotonic()
+        if not new and known:
+            return
+        if not found and not self.args.follow:
+            raise MoveError("there is no topic to move")
+        made, there = patiently(lambda: topics.create(self.target, new))
+        copier.prepare([where for plan in new for where in plan.places if where not in known])
+        print(f"{len(made)} topics created, {len(there)} were there already", flush=True)
+
+    def _places(self) -> list[Where]:
+        return [where for plan in self.plans.values() for where in plan.places]
+
+    def _copy(self, copier: Copier) -> None:
         """Copy what there is; with --follow until Ctrl-C, and then what came before it."""
 
         def show(goals: dict[Where, int]) -> None:
             self._show(copier, goals)
 
-        while True:
-            goals = copier.goals(places)
-            copier.copy_until(goals, show, lambda: self.is_over)
-            if not self.args.follow or self.is_over:
-                break
-            time.sleep(FOLLOW_S)
+        def until_now(should_stop: Callable[[], bool]) -> dict[Where, int]:
+            goals = copier.goals(self._places())
+            copier.copy_until(goals, show, should_stop)
+            return goals
+
+        def until_the_end() -> dict[Where, int]:
+            self._look(copier)
+            return until_now(lambda: False)
+
         if self.args.follow:
+            while not self.is_over:
+                try:
+                    until_now(lambda: self.is_over)
+                except GoneError:
+                    self._look(copier)
+                time.sleep(FOLLOW_S)
+                if time.monotonic() - self.looked_at > LOOK_S:
+                    self._look(copier)
             # Whatever was written before Ctrl-C comes along.
-            goals = copier.goals(places)
-            copier.copy_until(goals, show, lambda: False)
-        elif self.is_over:
-            self._end_line()
-            raise MoveError("interrupted; run the same command again to go on")
+            goals = patiently(until_the_end, waits_for_new=True)
+        else:
+            goals = until_now(lambda: self.is_over)
+            if self.is_over:
+                self._end_line()
+                raise MoveError("interrupted; run the same command again to go on")
         self._show(copier, goals, is_final=True)
         self._end_line()
 
@@ -156,46 +213,3 @@ class Move:
     def _end_line() -> None:
         if sys.stderr.isatty():
             print(file=sys.stderr)
-
-    def _report(self, copier: Copier, plans: list[topics.TopicPlan], state: MoveState) -> int:
-        """Counts and checksums by topic, groups, and what could not be moved."""
-        is_good = True
-        width = max(len("TOPIC"), *(len(p.name) for p in plans))
-        print(f"{'TOPIC':<{width}}  PARTITIONS     RECORDS        BYTES  CHECK")
-        for plan in plans:
-            parts = [state.partitions[str(w)] for w in plan.places]
-            verdict = self._verdict(plan, state)
-            is_good = is_good and verdict in ("equal", "not read again", "recompressed")
-            print(
-                f"{plan.name:<{width}}  {plan.partitions:>10}  {sum(p.records for p in parts):>10,}"
-                f"  {sum(p.bytes for p in parts):>11,}  {verdict}"
-            )
-        for group in groups.list_groups(self.source, self.args.groups):
-            result = groups.move_group(self.source, self.target, group, state)
-            if result.problem:
-                is_good = False
-                print(f"group {group}: not moved, {result.problem}")
-            elif result.partitions:
-                print(f"group {group}: {result.partitions} offsets, lag {result.lag:,}")
-        print(settings_of_clients.move_acls(self.source, self.target))
-        print(settings_of_clients.move_quotas(self.source, self.target))
-        print(settings_of_clients.count_scram_users(self.source))
-        seconds = time.monotonic() - self.started
-        print(
-            f"{copier.totals.records:,} records, {copier.totals.bytes / 1_000_000:,.1f} MB in"
-            f" {seconds:,.1f} s"
-        )
-        return 0 if is_good else 1
-
-    def _verdict(self, plan: topics.TopicPlan, state: MoveState) -> str:
-        if self.args.no_verify:
-            return "not read again"
-        if plan.configs.get("compression.type", "producer") != "producer":
-            return "recompressed"
-        if "compact" in plan.configs.get("cleanup.policy", ""):
-            return "not read again"
-        for where in plan.places:
-            known = state.partitions[str(where)]
-            if checksum_of(self.target, where, known.target_end) != (known.records, known.checksum):
-                return f"DIFFERENT in partition {where.partition}"
-        return "equal"

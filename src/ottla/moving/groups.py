@@ -8,8 +8,8 @@ from typing import Final
 
 from ottla.client.cluster import Cluster
 from ottla.client.errors import ClientError
-from ottla.moving.copier import Where
 from ottla.moving.errors import MoveError
+from ottla.moving.partitions import Where
 from ottla.moving.state import MoveState
 from ottla.wire.errors import ErrorCode
 from ottla.wire.messages.list_groups import ListGroupsRequest

@@ -7,9 +7,13 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from ottla.client.cluster import Cluster
-from ottla.moving.copier import Where
 from ottla.moving.errors import MoveError
+from ottla.moving.partitions import Where
 from ottla.wire.errors import ErrorCode
+from ottla.wire.messages.create_partitions import (
+    CreatePartitionsRequest,
+    CreatePartitionsTopic,
+)
 from ottla.wire.messages.create_topics import (
     CreatableTopic,
     CreatableTopicConfig,
@@ -50,10 +54,6 @@ class TopicPlan:
     @property
     def places(self) -> list[Where]:
         return [Where(self.name, n) for n in range(self.partitions)]
-
-    @property
-    def held_back(self) -> dict[str, str]:
-        return {k: v for k, v in self.configs.items() if k in HELD_BACK}
 
 
 def plan(source: Cluster, pattern: str | None) -> list[TopicPlan]:
@@ -96,19 +96,22 @@ def _add_configs(source: Cluster, plans: list[TopicPlan]) -> None:
 def create(target: Cluster, plans: list[TopicPlan]) -> tuple[list[str], list[str]]:
     """(created, there already) names; every topic exists in the target afterwards.
 
-    Errors: `MoveError` for a topic that the target refuses, or that is there
-    with another number of partitions.
+    Partitions that a topic lacks there are added. Errors: `MoveError` for a
+    topic that the target refuses, or that has more partitions there.
     """
     metadata = target.metadata()
     there = {t.name: len(t.partitions) for t in metadata.topics}
     brokers = len(metadata.brokers)
     missing = [p for p in plans if p.name not in there]
     for known in plans:
-        if there.get(known.name, known.partitions) != known.partitions:
+        count = there.get(known.name, known.partitions)
+        if count > known.partitions:
             raise MoveError(
-                f"{known.name} has {there[known.name]} partitions in the target and"
-                f" {known.partitions} in the source; delete it there first"
+                f"{known.name} has {count} partitions in the target and {known.partitions} in the"
+                " source; delete it there first"
             )
+        if count < known.partitions:
+            _add_partitions(target, known)
     if missing:
         request = CreateTopicsRequest(
             [
@@ -136,14 +139,32 @@ def create(target: Cluster, plans: list[TopicPlan]) -> tuple[list[str], list[str
     return [p.name for p in missing], [p.name for p in plans if p.name not in names]
 
 
-def set_held_back(target: Cluster, plans: list[TopicPlan]) -> None:
-    """The settings that were kept back hold in the target, too."""
+def _add_partitions(target: Cluster, known: TopicPlan) -> None:
+    """Errors: `MoveError` when the target refuses."""
+    wanted = [CreatePartitionsTopic(known.name, known.partitions)]
+    request = CreatePartitionsRequest(wanted, timeout_ms=CREATE_TIMEOUT_MS)
+    for result in target.request_controller(request).results:
+        if result.error_code:
+            raise MoveError(
+                f"the target refuses {known.partitions} partitions of {known.name}:"
+                f" {result.error_message or ErrorCode(result.error_code).name}"
+            )
+
+
+def set_configs(target: Cluster, plans: list[TopicPlan]) -> None:
+    """The topics are configured in the target as they are in the source now.
+
+    That includes what was kept back. Errors: `MoveError`.
+    """
+    there = [TopicPlan(p.name, p.partitions, p.replication_factor) for p in plans]
+    _add_configs(target, there)
     resources = [
-        AlterConfigsResource(
-            TOPIC, p.name, [AlterableConfig(k, SET, v) for k, v in p.held_back.items()]
+        AlterConfigsResource(TOPIC, p.name, changes)
+        for p, known in zip(plans, there, strict=True)
+        if (
+            changes := [AlterableConfig(k, SET, v) for k, v in p.configs.items()]
+            + [AlterableConfig(k, DELETE, None) for k in known.configs.keys() - p.configs.keys()]
         )
-        for p in plans
-        if p.held_back
     ]
     if not resources:
         return
