@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import signal
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -10,8 +12,13 @@ from tests.apps.typed_lines import Shell, environment_for
 
 
 @pytest.fixture
-def shell(bootstrap_servers: str) -> Shell:
-    return Shell(environment_for(bootstrap_servers))
+def environment(bootstrap_servers: str) -> dict[str, str]:
+    return environment_for(bootstrap_servers)
+
+
+@pytest.fixture
+def shell(environment: dict[str, str]) -> Shell:
+    return Shell(environment)
 
 
 def test_topics_are_made_described_enlarged_trimmed_and_deleted(shell: Shell, unique: str) -> None:
@@ -122,6 +129,48 @@ def test_sql_sees_topics_as_tables(shell: Shell, unique: str, tmp_path: Path) ->
     assert parquet.stat().st_size > 0
     shell(f'ottla sql "SELECT nope FROM {unique}"', status=1)
     assert "nope" in shell.said
+
+
+def test_sql_takes_whatever_is_in_a_topic(shell: Shell, unique: str, tmp_path: Path) -> None:
+    shell(f"ottla topics create {unique} -p 2")
+    shell(f"ottla produce {unique} -p 0 -X compression.type=zstd -H a=é -q", text='{"n": 1}\n' * 3)
+    binary = tmp_path / "binary"
+    binary.write_bytes(b"\xff\x00a")
+    shell(f"ottla produce {unique} -p 1 -f {binary} -k raw -q")
+    shell(f"ottla produce {unique} -p 1 -m '' --empty-as-null -k gone -q")
+    query = f"SELECT partition, offset, key, value, headers ->> '$.a' AS a, n FROM {unique}"
+    rows = [
+        tuple(json.loads(line).values())
+        for line in shell(f'ottla sql "{query} ORDER BY 1, 2" -o jsonl').splitlines()
+    ]
+    assert rows[:3] == [(0, n, None, '{"n": 1}', "é", 1) for n in range(3)]
+    assert rows[3:] == [
+        (1, 0, "raw", r"\xFF\x00a", None, None),
+        (1, 1, "gone", None, None, None),
+    ]
+    assert "1 values" in shell.said
+    joined = f"SELECT count(*) c FROM {unique} a JOIN {unique} b USING (partition)"
+    assert shell(f'ottla sql "{joined}" -o csv').split() == ["c", "13"]
+    late = f"SELECT count(*) c FROM {unique} WHERE timestamp > now() - INTERVAL 1 HOUR"
+    assert shell(f'ottla sql "{late} AND partition = 0" -o csv').split() == ["c", "3"]
+    assert shell(f"ottla sql \"COPY {unique} TO '{tmp_path}/all.csv'\"").split() == ["Count", "5"]
+    assert len((tmp_path / "all.csv").read_text().splitlines()) == 6
+
+
+def test_a_followed_query_sees_what_comes(environment: dict[str, str], unique: str) -> None:
+    shell = Shell(environment)
+    shell(f"ottla produce {unique} -m '{{}}' -q")
+    words = ["ottla", "sql", "--follow", "--every", "0.1", "-o", "csv"]
+    query = f"SELECT count(*) c FROM {unique}"
+    with subprocess.Popen([*words, query], env=environment, stdout=subprocess.PIPE) as following:
+        assert following.stdout is not None
+        lines = iter(following.stdout.readline, b"")
+        assert next(line for line in lines if line != b"c\n") == b"1\n"
+        shell(f"ottla produce {unique} -m '{{}}' -q")
+        assert next(line for line in lines if line not in (b"c\n", b"1\n")) == b"2\n"
+        following.send_signal(signal.SIGINT)
+        following.stdout.read()
+    assert following.returncode == 130
 
 
 def test_plan_measures_and_answers(shell: Shell) -> None:

@@ -8,17 +8,13 @@ import time
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from ottla.cli.errors import INTERRUPTED, CommandError, note
+from ottla.cli.errors import INTERRUPTED, CommandError, flush_to_reader, note
 from ottla.cli.output import add_output_argument, print_rows
 from ottla.cli.progress import Progress
-from ottla.cli.verbs.connection import (
-    Connection,
-    add_connection_arguments,
-    connection_of,
-    opened_cluster,
-)
+from ottla.cli.verbs.connection import add_connection_arguments, opened_cluster
 
 if TYPE_CHECKING:
+    from ottla.cli.workers.column_reading import Part
     from ottla.cli.workers.ranges import Ranges
     from ottla.cli.workers.topic_tables import TopicTables
     from ottla.client.cluster import Cluster
@@ -32,8 +28,9 @@ headers, json, and each field of JSON values under its own name.
   ottla sql "COPY (SELECT * FROM events WHERE timestamp > '2026-05-31') TO 'e.parquet'"
   ottla sql --follow "SELECT type, count(*) FROM events GROUP BY type"
 
-Names with dashes take double quotes: FROM "my-topic". Conditions on offset and
-timestamp are applied before anything is read.
+Names with dashes take double quotes: FROM "my-topic". Conditions on partition,
+offset and timestamp are applied before anything is read; an upper limit of the
+time only where the broker stamps the records (LogAppendTime).
 """
 
 
@@ -62,14 +59,13 @@ def run(args: argparse.Namespace) -> int:
     from ottla.cli.workers.topics import list_topics
 
     query = quote_offsets(sys.stdin.read() if args.query == "-" else args.query)
-    connection = connection_of(args)
     with opened_cluster(args) as cluster:
         topics = tables_in(query, list_topics(cluster))
         tables = TopicTables()
         try:
-            read = _load(cluster, connection, tables, topics, query, args)
+            read = _load(cluster, tables, topics, query, args)
             if args.follow:
-                return _follow(connection, tables, read, query, args)
+                return _follow(cluster, tables, read, query, args)
             _print(tables, query, args)
             for topic in topics:
                 strays = tables.not_json(topic)
@@ -82,39 +78,51 @@ def run(args: argparse.Namespace) -> int:
 
 def _load(
     cluster: Cluster,
-    connection: Connection,
     tables: TopicTables,
     topics: Sequence[str],
     query: str,
     args: argparse.Namespace,
 ) -> dict[str, Ranges]:
-    """Fill the tables; returns what was read of each topic."""
+    """Fill the tables with what the query can want; returns what was read of each topic."""
+    from ottla.cli.workers.query_bounds import bounds_of, columns_of_records, narrowed
     from ottla.cli.workers.ranges import partitions_of, resolve
-    from ottla.cli.workers.topic_tables import bounded
 
-    bounds = tables.bounds(query) if len(topics) == 1 else {}
-    start = str(bounds["since_ms"]) if "since_ms" in bounds else args.start
+    bounds = bounds_of(tables.database, query, topics)
+    wanted = columns_of_records(tables.database, query)
     read: dict[str, Ranges] = {}
     for topic in topics:
         partitions = partitions_of(cluster, [topic])
-        everything = resolve(cluster, partitions, start=start, end=args.end)
-        read[topic] = bounded(everything, bounds)
-        tables.add(topic, _rounds(connection, read[topic], f"reading {topic}"))
+        read[topic] = resolve(cluster, partitions, start=args.start, end=args.end)
+        limits = bounds.get(topic)
+        if limits is not None:
+            is_ascending = limits.until_ms is not None and _is_of_append(cluster, topic)
+            read[topic] = narrowed(cluster, read[topic], limits, is_time_ascending=is_ascending)
+        tables.add(topic, _rounds(cluster, read[topic], wanted, f"reading {topic}"))
     return read
 
 
-def _rounds(connection: Connection, ranges: Ranges, what: str) -> Iterator[list[Any]]:
-    from ottla.cli.workers.range_reading import RangeReader
+def _is_of_append(cluster: Cluster, topic: str) -> bool:
+    """Whether the broker stamps the topic's records, so that their times ascend."""
+    from ottla.cli.workers.configs import describe_configs
+    from ottla.cli.workers.resource_types import TOPIC
+
+    entries = describe_configs(cluster, TOPIC, [topic])[topic]
+    values = {entry.name: entry.value for entry in entries}
+    return values.get("message.timestamp.type") == "LogAppendTime"
+
+
+def _rounds(
+    cluster: Cluster, ranges: Ranges, wanted: frozenset[str], what: str
+) -> Iterator[list[Part]]:
+    from ottla.cli.workers.column_reading import ColumnReader
 
     count = 0
-    with (
-        Progress(what) as progress,
-        RangeReader(connection.servers, connection.properties, ranges) as reader,
-    ):
-        for messages in reader.rounds():
-            count += len(messages)
+    with Progress(what) as progress:
+        reader = ColumnReader(cluster, ranges, wanted=wanted)
+        for parts in reader.rounds():
+            count += sum(len(part.columns.offsets) for part in parts)
             progress.show(reader.done, count)
-            yield messages
+            yield parts
 
 
 def _print(tables: TopicTables, query: str, args: argparse.Namespace) -> None:
@@ -134,33 +142,30 @@ def _plain(value: Any) -> Any:
 
 
 def _follow(
-    connection: Connection,
+    cluster: Cluster,
     tables: TopicTables,
     read: dict[str, Ranges],
     query: str,
     args: argparse.Namespace,
 ) -> int:
     """Show the result again and again, with what has come since; Ctrl-C ends it."""
-    from ottla.cli.workers.range_reading import RangeReader
+    from ottla.cli.workers.column_reading import ColumnReader
     from ottla.cli.workers.ranges import Ranges
 
     starts = {p: end for ranges in read.values() for p, end in ranges.ends.items()}
     clear = "\x1b[H\x1b[2J" if sys.stdout.isatty() else ""
+    rounds = ColumnReader(cluster, Ranges(starts, dict(starts)), follow=True).rounds()
     try:
-        with RangeReader(
-            connection.servers, connection.properties, Ranges(starts, dict(starts)), follow=True
-        ) as reader:
-            rounds = reader.rounds()
-            while True:
-                print(clear, end="")
-                _print(tables, query, args)
-                sys.stdout.flush()
-                deadline = time.monotonic() + args.every
-                new: dict[str, list[Any]] = {}
-                while time.monotonic() < deadline:
-                    for message in next(rounds, []):
-                        new.setdefault(message.topic() or "", []).append(message)
-                for topic, messages in new.items():
-                    tables.add(topic, [messages])
+        while True:
+            print(clear, end="")
+            _print(tables, query, args)
+            flush_to_reader()
+            deadline = time.monotonic() + args.every
+            new: dict[str, list[Part]] = {}
+            while time.monotonic() < deadline:
+                for part in next(rounds, []):
+                    new.setdefault(part.topic, []).append(part)
+            for topic, parts in new.items():
+                tables.add(topic, [parts])
     except KeyboardInterrupt:
         return INTERRUPTED

@@ -1,8 +1,7 @@
 """Topics as tables of DuckDB: their records in full, JSON fields as columns.
 
-A topic's records travel into DuckDB through a file of lines, which its parallel
-reader takes in several times faster than rows handed over one by one. Fields
-are not unpacked on the way in: a view extracts those that a query names.
+Records travel into DuckDB as columns. Fields are not unpacked on the way in: a
+view extracts those that a query names.
 """
 
 from __future__ import annotations
@@ -11,26 +10,24 @@ import json
 import re
 import tempfile
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 from typing import Any, Final
 
 import duckdb
-from confluent_kafka import Message
+import numpy as np
+import orjson
+from numpy.typing import NDArray
 
 from ottla.cli.errors import CommandError
-from ottla.cli.times import parse_datetime
-from ottla.cli.workers.offsets import TopicPartition
-from ottla.cli.workers.ranges import Ranges
+from ottla.cli.workers.column_reading import Part
 
 #: Columns that every topic has.
 COLUMNS: Final = ("partition", "offset", "timestamp", "key", "value", "headers")
-#: Values looked at to learn the names and types of JSON fields.
+#: Values looked at to learn the names and types of JSON fields: at first, and of each later round.
 SAMPLE: Final = 2_000
+LATER_SAMPLE: Final = 50
 MAX_FIELDS: Final = 200
-#: Bytes that stand between and around columns; no text has them.
-DELIMITER, QUOTE = b"\x01", b"\x02"
-MAX_LINE_BYTES: Final = 64 * 1024 * 1024
-_SPECIAL: Final = re.compile(b"[\x00\x01\x02]")
+#: Records handed to DuckDB at once.
+CHUNK: Final = 100_000
 _WORDS: Final = re.compile(r"""'(?:[^']|'')*'|"((?:[^"]|"")*)"|([A-Za-z_][\w]*)""")
 _OFFSET_WORD: Final = re.compile(
     r"""('(?:[^']|'')*'|"(?:[^"]|"")*")|(?<![\w."])(offset)\b(?!\s*(?:\d|\?|\$|:))""", re.IGNORECASE
@@ -60,6 +57,7 @@ class TopicTables:
         self.database = duckdb.connect()
         self._directory = tempfile.TemporaryDirectory(prefix="ottla-sql-")
         self.database.execute(f"SET temp_directory = '{self._directory.name}'")
+        self.database.execute("SET TimeZone = 'UTC'")  # what now() is compared with
         self._fields: dict[str, dict[str, str]] = {}
         self._numbers: dict[str, int] = {}
 
@@ -68,44 +66,54 @@ class TopicTables:
         self.database.close()
         self._directory.cleanup()
 
-    def add(self, topic: str, rounds: Iterable[list[Message]]) -> int:
+    def add(self, topic: str, rounds: Iterable[list[Part]]) -> int:
         """Append records to a topic's table, which is made when it is new; returns how many."""
-        number = self._numbers.setdefault(topic, len(self._numbers))
-        path = Path(self._directory.name) / f"{number}.lines"
-        count = 0
+        number = self._number_of(topic)
         fields = self._fields.setdefault(topic, {})
-        sampled = 0
-        with path.open("wb") as file:
-            for messages in rounds:
-                if messages:
-                    file.write(b"".join([_line(message) for message in messages]))
-                    count += len(messages)
-                for message in messages[: max(0, SAMPLE - sampled)]:
-                    _learn(fields, message.value())
-                sampled += len(messages)
-        self._load(number, path, is_empty=not count)
-        path.unlink()
-        self._define_view(topic, number, fields)
-        return count
+        known = dict(fields)
+        count = sampled = waiting = 0
+        parts: list[Part] = []
+        for new in rounds:
+            for part in new:
+                values = part.columns.values
+                waiting += len(part.columns.offsets)
+                sample = max(LATER_SAMPLE, SAMPLE - sampled)
+                sampled += sample
+                for value in values[:: max(1, len(values) // sample)]:
+                    _learn(fields, value)
+            parts += new
+            if waiting >= CHUNK:
+                self._insert(number, parts)
+                count, waiting, parts = count + waiting, 0, []
+        if waiting:
+            self._insert(number, parts)
+        if fields != known:
+            self._define_view(topic, number, fields)
+        return count + waiting
 
-    def _load(self, number: int, path: Path, *, is_empty: bool) -> None:
-        self.database.execute(
-            f"CREATE TABLE IF NOT EXISTS records_{number} (partition INTEGER, "
-            '"offset" BIGINT, "timestamp" TIMESTAMP, key VARCHAR, value VARCHAR, '
-            "headers VARCHAR, is_json BOOLEAN)"
-        )
-        if is_empty:
-            return
-        # Only our own number and path stand in these statements.
+    def _number_of(self, topic: str) -> int:
+        number = self._numbers.get(topic)
+        if number is None:
+            number = self._numbers[topic] = len(self._numbers)
+            self.database.execute(
+                f"CREATE TABLE records_{number} (partition INTEGER, "
+                '"offset" BIGINT, "timestamp" TIMESTAMP, key VARCHAR, value VARCHAR, '
+                "headers VARCHAR, is_json BOOLEAN)"
+            )
+            self._define_view(topic, number, {})
+        return number
+
+    def _insert(self, number: int, parts: list[Part]) -> None:
+        # DuckDB finds the local variable by its name.
+        incoming = _arrays(parts)
+        texts = {name: _text_of(name, incoming) for name in ("key", "value", "headers")}
+        # Only our own names stand in this statement.
         self.database.execute(
             f"""INSERT INTO records_{number}
-            SELECT partition, "offset", make_timestamp(ts * 1000), key, value, headers,
-                   value IS NOT NULL AND json_valid(value)
-            FROM read_csv('{path}', header = false, auto_detect = false, delim = '\x01',
-                quote = '\x02', escape = '\x02', nullstr = '', allow_quoted_nulls = false,
-                max_line_size = {MAX_LINE_BYTES},
-                columns = {{'partition': 'INTEGER', 'offset': 'BIGINT', 'ts': 'BIGINT',
-                'key': 'VARCHAR', 'value': 'VARCHAR', 'headers': 'VARCHAR'}})"""  # noqa: S608
+            SELECT *, value IS NOT NULL AND json_valid(value) FROM (
+                SELECT partition, "offset", make_timestamp(timestamp * 1000),
+                    {texts["key"]}, {texts["value"]} AS value, {texts["headers"]}
+                FROM incoming)"""  # noqa: S608
         )
 
     def _define_view(self, topic: str, number: int, fields: Mapping[str, str]) -> None:
@@ -136,21 +144,6 @@ class TopicTables:
         ).fetchone()
         return int(found[0]) if found else 0
 
-    def bounds(self, query: str) -> dict[str, int]:
-        """Bounds on offset and timestamp that a query of one topic sets.
-
-        Keys: `start` and `end` (offsets, the end exclusive), `since_ms`. Only
-        conditions joined by AND count, and only where one table is read.
-        """
-        row = self.database.execute("SELECT json_serialize_sql(?)", [query]).fetchone()
-        try:
-            node = json.loads(row[0])["statements"][0]["node"] if row else {}
-            if node["from_table"]["type"] != "BASE_TABLE":
-                return {}
-            return _bounds_of(node.get("where_clause"))
-        except (KeyError, IndexError, TypeError, ValueError):
-            return {}
-
     def run(self, query: str) -> tuple[list[str], list[tuple[Any, ...]]]:
         """Names of the columns, and the rows. Errors: `CommandError` in DuckDB's words."""
         try:
@@ -167,48 +160,57 @@ def _first_words(error: duckdb.Error) -> str:
     return "\n".join(lines[:4]) or "The query failed."
 
 
-def _line(message: Message) -> bytes:
-    timestamp = message.timestamp()[1]
-    headers = message.headers()
-    return b"%d\x01%d\x01%d\x01%b\x01%b\x01%b\n" % (
-        message.partition() or 0,
-        message.offset() or 0,
-        max(timestamp, 0),
-        _quoted(message.key()),
-        _quoted(message.value()),
-        _quoted(_headers_json(headers)) if headers else b"",
-    )
+def _arrays(parts: list[Part]) -> dict[str, NDArray[Any]]:
+    """The columns of all parts, as DuckDB takes them.
 
-
-def _quoted(data: bytes | str | None) -> bytes:
-    if data is None:
-        return b""
-    if isinstance(data, str):
-        data = data.encode()
-    if not data.isascii():
-        try:
-            data.decode()
-        except UnicodeDecodeError:
-            data = data.decode(errors="replace").encode()
-    if _SPECIAL.search(data):
-        data = _SPECIAL.sub(b"?", data)
-    return QUOTE + data + QUOTE
-
-
-def _headers_json(headers: Any) -> bytes:
-    texts = {
-        name: value.decode(errors="replace") if isinstance(value, bytes) else value
-        for name, value in headers
+    Bytes everywhere, because it looks at the first few only to learn a type;
+    `has_…` says which are not null. A column of nulls is left out.
+    """
+    counts = [len(part.columns.offsets) for part in parts]
+    headers: list[bytes | None] = []
+    for part, count in zip(parts, counts, strict=True):
+        known = part.columns.headers
+        headers += [known.get(row) for row in range(count)] if known else [None] * count
+    arrays = {
+        "partition": np.repeat(np.array([part.partition for part in parts], np.int32), counts),
+        "offset": np.concatenate([part.columns.offsets for part in parts]),
+        "timestamp": np.maximum(np.concatenate([p.columns.timestamps for p in parts]), 0),
     }
-    return json.dumps(texts, ensure_ascii=False).encode()
+    for name, column in (
+        ("key", [key for part in parts for key in part.columns.keys]),
+        ("value", [value for part in parts for value in part.columns.values]),
+        ("headers", headers),
+    ):
+        nulls = column.count(None)
+        if nulls == len(column):
+            continue
+        if nulls:
+            arrays[f"has_{name}"] = np.array([item is not None for item in column])
+            column = [item or b"" for item in column]
+        arrays[name] = _objects(column)
+    return arrays
 
 
-def _learn(fields: dict[str, str], value: bytes | str | None) -> None:
+def _text_of(name: str, arrays: Mapping[str, object]) -> str:
+    """The SQL of a column as text: NULL where it was, with escapes where it is not UTF-8."""
+    if name not in arrays:
+        return "NULL"
+    text = f"coalesce(TRY(decode({name})), {name}::VARCHAR)"
+    return f"CASE WHEN has_{name} THEN {text} END" if f"has_{name}" in arrays else text
+
+
+def _objects(items: list[Any]) -> NDArray[Any]:
+    array = np.empty(len(items), dtype=object)
+    array[:] = items
+    return array
+
+
+def _learn(fields: dict[str, str], value: bytes | None) -> None:
     """Note names and types of an object's fields; types widen as they must."""
-    if not value or value[:1] not in (b"{", "{"):
+    if not value or value[:1] != b"{":
         return
     try:
-        document = json.loads(value)
+        document = orjson.loads(value)
     except ValueError:
         return
     for name, item in document.items():
@@ -236,72 +238,3 @@ def _type_of(item: Any) -> str | None:
     if isinstance(item, float):
         return "DOUBLE"
     return "VARCHAR" if isinstance(item, str) else "JSON"
-
-
-def _bounds_of(where: Any) -> dict[str, int]:
-    if not isinstance(where, dict):
-        return {}
-    if where.get("type") == "CONJUNCTION_AND":
-        bounds: dict[str, int] = {}
-        for child in where["children"]:
-            for name, value in _bounds_of(child).items():
-                keep = min if name == "end" else max
-                bounds[name] = keep(bounds.get(name, value), value)
-        return bounds
-    if where.get("class") != "COMPARISON":
-        return {}
-    comparison, left, right = where["type"].removeprefix("COMPARE_"), where["left"], where["right"]
-    if left.get("class") == "CONSTANT":
-        left, right = right, left
-        comparison = {
-            "GREATERTHAN": "LESSTHAN",
-            "LESSTHAN": "GREATERTHAN",
-            "GREATERTHANOREQUALTO": "LESSTHANOREQUALTO",
-            "LESSTHANOREQUALTO": "GREATERTHANOREQUALTO",
-        }.get(comparison, comparison)
-    if left.get("class") != "COLUMN_REF":
-        return {}
-    constant = _constant(right)
-    column = str(left["column_names"][-1]).lower()
-    if constant is None:
-        return {}
-    if column == "offset" and re.fullmatch(r"\d+", constant):
-        offset = int(constant)
-        return {
-            "EQUAL": {"start": offset, "end": offset + 1},
-            "GREATERTHAN": {"start": offset + 1},
-            "GREATERTHANOREQUALTO": {"start": offset},
-            "LESSTHAN": {"end": offset},
-            "LESSTHANOREQUALTO": {"end": offset + 1},
-        }.get(comparison, {})
-    if column == "timestamp" and comparison in ("GREATERTHAN", "GREATERTHANOREQUALTO", "EQUAL"):
-        try:
-            return {"since_ms": parse_datetime(constant)}
-        except CommandError:
-            return {}
-    return {}
-
-
-def _constant(node: Mapping[str, Any]) -> str | None:
-    """The text of a constant, also of one in a cast such as TIMESTAMP '2026-01-01'."""
-    if node.get("class") == "CAST":
-        return _constant(node["child"])
-    if node.get("class") != "CONSTANT":
-        return None
-    literal = node.get("literal")
-    if isinstance(literal, dict):
-        return str(literal.get("text"))
-    value = node.get("value")
-    return str(value["value"]) if isinstance(value, dict) and "value" in value else None
-
-
-def bounded(ranges: Ranges, bounds: Mapping[str, int]) -> Ranges:
-    """The ranges, narrowed to the offsets that a query asks for."""
-
-    def starts(partition: TopicPartition) -> int:
-        return max(ranges.starts[partition], bounds.get("start", 0))
-
-    def ends(partition: TopicPartition) -> int:
-        return min(ranges.ends[partition], bounds.get("end", ranges.ends[partition]))
-
-    return Ranges({p: starts(p) for p in ranges.starts}, {p: ends(p) for p in ranges.ends})
