@@ -310,7 +310,5 @@ def test_what_is_not_there(rest: httpx.Client, address: str) -> None:
     assert rest.post("/topics", json={"topic_name": "a/b"}).json()["error_code"] == 40002
     assert rest.post("/topics", json={"topic_name": "a\0b"}).status_code == 400
     assert rest.get("/topics/a%00b/configs").status_code == 400
-    default = rest.put("/broker-configs/log.retention.ms", json={"value": "1"})
-    assert (default.status_code, default.json()["error_code"]) == (400, 40002)
     assert rest.post("/acls", json={}).status_code == 422
     assert rest.delete("/acls").status_code == 400

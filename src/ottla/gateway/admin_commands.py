@@ -22,7 +22,6 @@ from starlette.routing import Route
 
 import ottla
 from ottla.gateway.kafka_access import KafkaAccess
-from ottla.gateway.raw_calls import log_directory_sizes
 
 Answer = dict[str, Any]
 
@@ -239,7 +238,7 @@ class AdminCommands:
         }
 
     async def dirs(self) -> Answer:
-        sizes = await self.kafka.call(log_directory_sizes, self.kafka.settings)
+        sizes = await self.kafka.call(self.kafka.raw.log_directory_sizes)
         return {"datadir_size": sum(sizes.values()), "logdir_size": sum(sizes.values())}
 
     async def leader(self) -> Answer:

@@ -11,6 +11,8 @@ from typing import Final
 from confluent_kafka import KafkaError, KafkaException
 from starlette.responses import JSONResponse
 
+from ottla.wire.errors import RETRIABLE
+
 JSON_TYPE: Final = "application/json"
 V2_JSON_TYPE: Final = "application/vnd.kafka.v2+json"
 
@@ -116,17 +118,22 @@ _UNKNOWN_PARTITION: Final = {
     KafkaError._UNKNOWN_TOPIC,
     KafkaError._UNKNOWN_PARTITION,
 }
+_TOO_LARGE: Final = {KafkaError.MSG_SIZE_TOO_LARGE, KafkaError.INVALID_MSG_SIZE}
+#: The client library gave up on something that may well succeed next time.
+_LOCALLY_RETRIABLE: Final = {
+    KafkaError._TIMED_OUT,
+    KafkaError._TIMED_OUT_QUEUE,
+    KafkaError._MSG_TIMED_OUT,
+    KafkaError._WAIT_COORD,
+    KafkaError._QUEUE_FULL,
+    KafkaError._IN_PROGRESS,
+}
 _UNREACHABLE: Final = {
     KafkaError._TRANSPORT,
     KafkaError._ALL_BROKERS_DOWN,
     KafkaError._RESOLVE,
     KafkaError.BROKER_NOT_AVAILABLE,
 }
-
-
-def code_of(error: KafkaError) -> int:
-    """The REST error code of one failed record or call."""
-    return from_kafka(error).error_code
 
 
 def from_kafka(error: KafkaError | KafkaException) -> RestError:
@@ -148,8 +155,12 @@ def from_kafka(error: KafkaError | KafkaException) -> RestError:
         return RestError(400, 40002, text)
     if code in _UNREACHABLE:
         return RestError(503, 50302, f"Broker not available: {text}")
-    if code in (KafkaError.MSG_SIZE_TOO_LARGE, KafkaError._INVALID_ARG) and "large" in text:
+    if code in _TOO_LARGE:
         return RestError(413, 413, text)
-    if error.retriable():
+    if code == KafkaError.LEADER_NOT_AVAILABLE:
+        return RestError(404, 40404, text)
+    if code == KafkaError.THROTTLING_QUOTA_EXCEEDED:
+        return RestError(429, 42901, text)
+    if code in RETRIABLE or code in _LOCALLY_RETRIABLE:
         return RestError(500, 50003, text)
     return RestError(500, 50002, f"Kafka error: {text}")

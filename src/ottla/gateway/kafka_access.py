@@ -30,6 +30,7 @@ from confluent_kafka.admin import (
 )
 
 from ottla.gateway.errors import RestError, from_kafka, topic_not_found
+from ottla.gateway.raw_calls import RawCalls
 from ottla.gateway.settings import GatewaySettings
 
 T = TypeVar("T")
@@ -52,6 +53,7 @@ class KafkaAccess:
     def __init__(self, settings: GatewaySettings) -> None:
         self.settings = settings
         self.pool = ThreadPoolExecutor(WORKER_THREADS, thread_name_prefix="gateway-kafka")
+        self.raw = RawCalls(settings)
         #: Set when the gateway is asked to stop, for answers that would never end.
         self.is_stopping = False
         self._lock = threading.Lock()
@@ -174,3 +176,4 @@ class KafkaAccess:
         if reader is not None:
             reader.close()
         self.pool.shutdown(wait=False, cancel_futures=True)
+        self.raw.close()

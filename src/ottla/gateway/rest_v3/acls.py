@@ -21,9 +21,13 @@ from starlette.routing import Route
 from ottla.gateway.errors import RestError, bad_request
 from ottla.gateway.json_bodies import list_of_objects, read_object, text_field
 from ottla.gateway.kafka_access import KafkaAccess
+from ottla.gateway.raw_calls import Acl
 from ottla.gateway.rest_v3.resources import Place, place_of, v3_json
+from ottla.wire.messages.describe_acls import DescribeAclsRequest
 
 ACLS: Final = "/v3/clusters/{cluster}/acls"
+#: The protocol's kinds of resources that have another name, or none, in the client library.
+_MORE_KINDS: Final = {4: "CLUSTER", 6: "DELEGATION_TOKEN", 7: "USER"}
 FIELDS: Final = (
     "resource_type",
     "resource_name",
@@ -82,20 +86,42 @@ def binding_of(given: dict[str, Any]) -> AclBinding:
         raise bad_request(str(error)) from None
 
 
-def view(place: Place, binding: Any) -> dict[str, Any]:
-    kind = binding.restype.name
+def name_of(kind: Any, number: int) -> str:
+    """The word for a number of the protocol, also for kinds the client library lacks."""
+    if kind is AclResourceType and number in _MORE_KINDS:
+        return _MORE_KINDS[number]
+    try:
+        return str(kind(number).name)
+    except ValueError:
+        return "UNKNOWN"
+
+
+def view(place: Place, acl: Acl) -> dict[str, Any]:
     fields = {
-        "resource_type": "CLUSTER" if kind == "BROKER" else kind,
-        "resource_name": binding.name,
-        "pattern_type": binding.resource_pattern_type.name,
-        "principal": binding.principal,
-        "host": binding.host,
-        "operation": binding.operation.name,
-        "permission": binding.permission_type.name,
+        "resource_type": name_of(AclResourceType, acl.resource_type),
+        "resource_name": acl.resource_name,
+        "pattern_type": name_of(ResourcePatternType, acl.pattern_type),
+        "principal": acl.principal,
+        "host": acl.host,
+        "operation": name_of(AclOperation, acl.operation),
+        "permission": name_of(AclPermissionType, acl.permission),
     }
     resource = place.resource("KafkaAcl", ("acls",), **fields)
     resource["metadata"]["self"] += "?" + urlencode(fields)
     return resource
+
+
+def removed(binding: Any) -> Acl:
+    """The entry that a deletion tells of."""
+    return Acl(
+        binding.restype.value,
+        binding.name,
+        binding.resource_pattern_type.value,
+        binding.principal,
+        binding.host,
+        binding.operation.value,
+        binding.permission_type.value,
+    )
 
 
 class AclRoutes:
@@ -114,10 +140,20 @@ class AclRoutes:
 
     async def list_acls(self, request: Request) -> Response:
         place = await place_of(self.kafka, request)
-        future = self.kafka.admin().describe_acls(
-            wanted_by(request.query_params), request_timeout=self.kafka.timeout_s
+        wanted: Any = wanted_by(request.query_params)
+        found = await self.kafka.call(
+            self.kafka.raw.acls,
+            DescribeAclsRequest(
+                wanted.restype.value,
+                wanted.name,
+                wanted.resource_pattern_type.value,
+                wanted.principal,
+                wanted.host,
+                wanted.operation.value,
+                wanted.permission_type.value,
+            ),
         )
-        data = [view(place, binding) for binding in await self.kafka.wait(future)]
+        data = [view(place, acl) for acl in sorted(found)]
         return v3_json(place.collection("KafkaAclList", ("acls",), data))
 
     async def _create(self, bindings: list[AclBinding]) -> None:
@@ -147,4 +183,4 @@ class AclRoutes:
             [wanted_by(request.query_params)], request_timeout=self.kafka.timeout_s
         )
         gone = await self.kafka.wait(next(iter(futures.values())))
-        return v3_json({"data": [view(place, binding) for binding in gone]})
+        return v3_json({"data": [view(place, acl) for acl in sorted(map(removed, gone))]})

@@ -6,6 +6,8 @@ keeps the entries of, in their kind and in their path.
 
 from __future__ import annotations
 
+import asyncio
+import time
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -13,16 +15,16 @@ from confluent_kafka.admin import (
     AlterConfigOpType,
     ConfigEntry,
     ConfigResource,
-    ConfigSource,
     ResourceType,
 )
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from ottla.gateway.errors import RestError, bad_request, unprocessable
+from ottla.gateway.errors import bad_request, unprocessable
 from ottla.gateway.json_bodies import list_of_objects, read_object, text_field
 from ottla.gateway.kafka_access import KafkaAccess
+from ottla.gateway.raw_calls import BROKER, EVERY_BROKER, TOPIC, Entry
 from ottla.gateway.rest_v3.resources import (
     Place,
     no_content,
@@ -35,67 +37,68 @@ from ottla.gateway.rest_v3.resources import (
 )
 
 CLUSTER: Final = "/v3/clusters/{cluster}"
+#: Apache Kafka's brokers learn of a change some milliseconds after it was agreed to.
+SETTLE_S: Final = 2.0
 ALTER_FIELDS: Final = ("data", "validate_only")
+#: The protocol's numbers of the places a configuration can be given in.
 _SOURCES: Final = {
-    "UNKNOWN_CONFIG": "UNKNOWN",
-    "DYNAMIC_TOPIC_CONFIG": "DYNAMIC_TOPIC_CONFIG",
-    "DYNAMIC_BROKER_CONFIG": "DYNAMIC_BROKER_CONFIG",
-    "DYNAMIC_DEFAULT_BROKER_CONFIG": "DYNAMIC_DEFAULT_BROKER_CONFIG",
-    "STATIC_BROKER_CONFIG": "STATIC_BROKER_CONFIG",
-    "DEFAULT_CONFIG": "DEFAULT_CONFIG",
-    "GROUP_CONFIG": "GROUP_CONFIG",
-    "CLIENT_METRICS_CONFIG": "CLIENT_METRICS_CONFIG",
+    1: "DYNAMIC_TOPIC_CONFIG",
+    2: "DYNAMIC_BROKER_CONFIG",
+    3: "DYNAMIC_DEFAULT_BROKER_CONFIG",
+    4: "STATIC_BROKER_CONFIG",
+    5: "DEFAULT_CONFIG",
 }
 
 
 @dataclass(frozen=True)
 class Owner:
-    """Whose configuration a request is about; `name` "" is every broker."""
+    """Whose configuration a request is about."""
 
-    resource: str
+    resource: int
     name: str
     kind: str
     segments: tuple[object, ...]
+    source: str
     fields: dict[str, object] = field(default_factory=dict)
 
 
-def source_name(source: object) -> str:
-    try:
-        return _SOURCES.get(ConfigSource(source).name, "UNKNOWN")
-    except ValueError:
-        return "UNKNOWN"
+def source_name(source: int) -> str:
+    return _SOURCES.get(source, "UNKNOWN")
 
 
 def topic_owner(name: str) -> Owner:
     return Owner(
-        "topic", name, "KafkaTopicConfig", ("topics", name, "configs"), {"topic_name": name}
+        TOPIC,
+        name,
+        "KafkaTopicConfig",
+        ("topics", name, "configs"),
+        "DYNAMIC_TOPIC_CONFIG",
+        {"topic_name": name},
     )
 
 
 def broker_owner(broker: int) -> Owner:
     return Owner(
-        "broker",
+        BROKER,
         str(broker),
         "KafkaBrokerConfig",
         ("brokers", broker, "configs"),
+        "DYNAMIC_BROKER_CONFIG",
         {"broker_id": broker},
     )
 
 
 CLUSTER_OWNER: Final = Owner(
-    "broker", "", "KafkaClusterConfig", ("broker-configs",), {"config_type": "BROKER"}
+    BROKER,
+    EVERY_BROKER,
+    "KafkaClusterConfig",
+    ("broker-configs",),
+    "DYNAMIC_DEFAULT_BROKER_CONFIG",
+    {"config_type": "BROKER"},
 )
 
 
-def synonyms_of(entry: Any) -> list[dict[str, Any]]:
-    found = entry.synonyms or {}
-    return [
-        {"name": s.name, "value": s.value, "source": source_name(s.source)}
-        for s in (found.values() if isinstance(found, dict) else found)
-    ]
-
-
-def view(place: Place, owner: Owner, entry: Any) -> dict[str, Any]:
+def view(place: Place, owner: Owner, entry: Entry) -> dict[str, Any]:
     """One entry as a resource; sensitive values are null, as Kafka sends them."""
     return place.resource(
         owner.kind,
@@ -103,11 +106,14 @@ def view(place: Place, owner: Owner, entry: Any) -> dict[str, Any]:
         **owner.fields,
         name=entry.name,
         value=entry.value,
-        is_default=bool(entry.is_default),
-        is_read_only=bool(entry.is_read_only),
-        is_sensitive=bool(entry.is_sensitive),
+        is_default=entry.is_default,
+        is_read_only=entry.is_read_only,
+        is_sensitive=entry.is_sensitive,
         source=source_name(entry.source),
-        synonyms=synonyms_of(entry),
+        synonyms=[
+            {"name": s.name, "value": s.value, "source": source_name(s.source)}
+            for s in entry.synonyms
+        ],
     )
 
 
@@ -149,26 +155,12 @@ class ConfigRoutes:
             return place, broker_owner(broker)
         return place, CLUSTER_OWNER
 
-    async def _entries(self, owner: Owner) -> dict[str, Any]:
-        """Entries of the owner; of the cluster only those that were set."""
-        if owner is CLUSTER_OWNER:
-            # librdkafka has no name for the default of all brokers, so it is
-            # read from any broker's synonyms.
-            cluster = await self.kafka.describe_cluster()
-            entries = await self.kafka.configs("broker", str(cluster.nodes[0].id))
-            default = ConfigSource.DYNAMIC_DEFAULT_BROKER_CONFIG.value
-            return {
-                name: synonym
-                for name, entry in entries.items()
-                for synonym in (entry.synonyms or {}).values()
-                if synonym.source == default
-            }
-        try:
-            return await self.kafka.configs(owner.resource, owner.name)
-        except RestError as error:
-            if error.error_code in (40403, 40002) and owner.resource == "topic":
-                raise unknown_topic_or_partition() from None
-            raise
+    async def _entries(self, owner: Owner) -> dict[str, Entry]:
+        """Entries of the owner; of all brokers together only those that were set."""
+        found = await self.kafka.call(self.kafka.raw.configs, owner.resource, [owner.name])
+        if owner.name not in found:
+            raise unknown_topic_or_partition()
+        return found[owner.name]
 
     async def list_entries(self, request: Request) -> Response:
         place, owner = await self._owner(request)
@@ -178,29 +170,28 @@ class ConfigRoutes:
 
     async def all_topics(self, request: Request) -> Response:
         place = await place_of(self.kafka, request)
-        metadata = await self.kafka.metadata()
-        owners = [topic_owner(name) for name in sorted(metadata.topics)]
-        return await self._of_all(place, owners, "KafkaTopicConfigList", ("topics", "-", "configs"))
+        names = sorted((await self.kafka.metadata()).topics)
+        found = await self.kafka.call(self.kafka.raw.configs, TOPIC, names) if names else {}
+        data = [
+            view(place, topic_owner(name), entry)
+            for name in names
+            for _, entry in sorted(found.get(name, {}).items())
+        ]
+        return v3_json(place.collection("KafkaTopicConfigList", ("topics", "-", "configs"), data))
 
     async def all_brokers(self, request: Request) -> Response:
         place = await place_of(self.kafka, request)
-        cluster = await self.kafka.describe_cluster()
-        owners = [broker_owner(node.id) for node in cluster.nodes]
-        segments = ("brokers", "-", "configs")
-        return await self._of_all(place, owners, "KafkaBrokerConfigList", segments)
-
-    async def _of_all(
-        self, place: Place, owners: list[Owner], kind: str, segments: tuple[object, ...]
-    ) -> Response:
-        entries = await self.kafka.gather(self._entries(owner) for owner in owners)
+        nodes = (await self.kafka.describe_cluster()).nodes
+        owners = [broker_owner(node.id) for node in sorted(nodes, key=lambda n: int(n.id))]
         data = [
             view(place, owner, entry)
-            for owner, found in zip(owners, entries, strict=True)
-            for _, entry in sorted(found.items())
+            for owner in owners
+            for _, entry in sorted((await self._entries(owner)).items())
         ]
-        return v3_json(place.collection(kind, segments, data))
+        segments = ("brokers", "-", "configs")
+        return v3_json(place.collection("KafkaBrokerConfigList", segments, data))
 
-    async def _entry(self, owner: Owner, name: str) -> Any:
+    async def _entry(self, owner: Owner, name: str) -> Entry:
         entries = await self._entries(owner)
         if name not in entries:
             raise not_found(f"Config {name}")
@@ -249,14 +240,27 @@ class ConfigRoutes:
         self, owner: Owner, changes: list[ConfigEntry], *, validate_only: bool = False
     ) -> None:
         if owner is CLUSTER_OWNER:
-            raise RestError(
-                400,
-                40002,
-                "The default of all brokers cannot be set through this gateway;"
-                " set it on a broker: brokers/{id}/configs.",
-            )
+            pairs = [(entry.name, entry.value) for entry in changes]
+            await self.kafka.call(self.kafka.raw.alter_configs_of_all_brokers, pairs, validate_only)
+        else:
+            await self._alter_incrementally(owner, changes, validate_only=validate_only)
+        if not validate_only:
+            await self._settled(owner, changes)
+
+    async def _settled(self, owner: Owner, changes: list[ConfigEntry]) -> None:
+        """Once the brokers show what the controller agreed to, or after a while."""
+        deadline = time.monotonic() + SETTLE_S
+        while time.monotonic() < deadline:
+            entries = await self._entries(owner)
+            if all(is_shown(owner, entry, entries.get(entry.name)) for entry in changes):
+                return
+            await asyncio.sleep(0.02)
+
+    async def _alter_incrementally(
+        self, owner: Owner, changes: list[ConfigEntry], *, validate_only: bool
+    ) -> None:
         resource = ConfigResource(
-            getattr(ResourceType, owner.resource.upper()), owner.name, incremental_configs=changes
+            ResourceType(owner.resource), owner.name, incremental_configs=changes
         )
         try:
             futures = self.kafka.admin().incremental_alter_configs(
@@ -265,6 +269,13 @@ class ConfigRoutes:
         except (ValueError, TypeError) as error:
             raise bad_request(str(error)) from None
         await self.kafka.wait(next(iter(futures.values())))
+
+
+def is_shown(owner: Owner, wanted: ConfigEntry, shown: Entry | None) -> bool:
+    """Whether an entry is what a change of it asked for."""
+    if shown is None or source_name(shown.source) != owner.source:
+        return wanted.value is None
+    return wanted.value is not None and (shown.is_sensitive or shown.value == wanted.value)
 
 
 def change(name: str, value: object, operation: str) -> ConfigEntry:

@@ -150,11 +150,14 @@ class GroupRoutes:
     async def _group(self, request: Request) -> tuple[Place, Any]:
         place = await place_of(self.kafka, request)
         name = request.path_params["group"]
-        found = await self._describe([name])
+        futures = self.kafka.admin().describe_consumer_groups(
+            [name], request_timeout=self.kafka.timeout_s
+        )
+        group = await self.kafka.wait(futures[name])
         # Kafka describes a group it has never heard of as dead.
-        if not found or (found[0].state.name == "DEAD" and name not in await self._listed()):
+        if group.state.name == "DEAD" and name not in await self._listed():
             raise RestError(404, 40405, f"Consumer group {name} cannot be found.")
-        return place, found[0]
+        return place, group
 
     async def list_groups(self, request: Request) -> Response:
         place = await place_of(self.kafka, request)

@@ -15,6 +15,7 @@ from starlette.routing import Route
 from ottla.gateway.errors import RestError, bad_request, unprocessable
 from ottla.gateway.json_bodies import int_field, list_of_objects, read_object, text_field
 from ottla.gateway.kafka_access import EARLIEST, LATEST, KafkaAccess
+from ottla.gateway.raw_calls import Reassignment
 from ottla.gateway.rest_v3.resources import (
     Place,
     no_content,
@@ -27,6 +28,8 @@ from ottla.gateway.rest_v3.resources import (
 )
 
 TOPICS: Final = "/v3/clusters/{cluster}/topics"
+#: Apache Kafka's brokers learn of a deletion some milliseconds after it was agreed to.
+SETTLE_S: Final = 2.0
 CREATE_FIELDS: Final = (
     "topic_name",
     "partitions_count",
@@ -86,6 +89,19 @@ def replica_view(
         is_leader=is_leader,
         is_in_sync=is_in_sync,
         broker=place.related("brokers", broker),
+    )
+
+
+def reassignment_view(place: Place, moving: Reassignment) -> dict[str, Any]:
+    where = ("topics", moving.topic, "partitions", moving.partition)
+    return place.resource(
+        "KafkaReassignment",
+        (*where, "reassignment"),
+        topic_name=moving.topic,
+        partition_id=moving.partition,
+        adding_replicas=moving.adding,
+        removing_replicas=moving.removing,
+        replicas=place.related(*where, "replicas"),
     )
 
 
@@ -157,6 +173,16 @@ class TopicRoutes:
             except RestError as error:
                 if is_last or error.error_code != 40401:
                     raise
+            await asyncio.sleep(0.02)
+
+    async def _gone(self, name: str) -> None:
+        """Once no broker shows the topic any more, or after a while."""
+        deadline = time.monotonic() + SETTLE_S
+        while time.monotonic() < deadline:
+            try:
+                await self.kafka.topic(name)
+            except RestError:
+                return
             await asyncio.sleep(0.02)
 
     async def list_topics(self, request: Request) -> Response:
@@ -231,6 +257,7 @@ class TopicRoutes:
             [topic.name], request_timeout=self.kafka.timeout_s
         )
         await self.kafka.wait(futures[topic.name])
+        await self._gone(topic.name)
         return no_content()
 
     async def list_partitions(self, request: Request) -> Response:
@@ -267,17 +294,25 @@ class TopicRoutes:
         )
 
     async def reassignment(self, request: Request) -> Response:
-        """There is none in progress: the client library cannot ask for them."""
-        await self._partition(request)
-        raise not_found("A reassignment in progress")
+        """How one partition's replicas are moving; 404 when they stay where they are."""
+        place, topic, found = await self._partition(request)
+        moving = await self.kafka.call(self.kafka.raw.reassignments, {topic: [int(found.id)]})
+        for one in moving:
+            return v3_json(reassignment_view(place, one))
+        raise not_found(f"A reassignment of {topic}-{found.id} in progress")
 
     async def reassignments(self, request: Request) -> Response:
+        """Reassignments in progress: of a topic, or all."""
         place = await place_of(self.kafka, request)
         segments: tuple[object, ...] = ("topics", "-", "partitions", "-", "reassignment")
+        wanted: dict[str, list[int]] | None = None
         if "topic" in request.path_params:
             _, topic = await self._topic(request)
             segments = ("topics", topic.name, "partitions", "-", "reassignment")
-        return v3_json(place.collection("KafkaReassignmentList", segments, []))
+            wanted = {topic.name: [int(p.id) for p in topic.partitions]}
+        moving = await self.kafka.call(self.kafka.raw.reassignments, wanted)
+        data = [reassignment_view(place, one) for one in moving]
+        return v3_json(place.collection("KafkaReassignmentList", segments, data))
 
     async def _replicas(self, request: Request) -> tuple[Place, tuple[object, ...], list[Any]]:
         place, topic, found = await self._partition(request)
