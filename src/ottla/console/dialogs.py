@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
@@ -41,7 +42,7 @@ class ActionDialog:
         self._button_text = button
         self._color = "negative" if is_dangerous else "primary"
 
-    def show(self, action: Action, finished: Callable[[Any], None]) -> None:
+    def show(self, action: Action, finished: Callable[[Any], Any]) -> None:
         """Add the buttons below what the caller has put in, and open."""
         with self.card:
             fault = ui.label().classes("text-negative").props("role=alert")
@@ -55,7 +56,9 @@ class ActionDialog:
                     button.enable()
                     return
                 self.dialog.close()
-                finished(result)
+                after = finished(result)
+                if inspect.isawaitable(after):
+                    await after
 
             with ui.row().classes("justify-end w-full"):
                 ui.button("Cancel", on_click=self.dialog.close).props("flat no-caps")

@@ -22,6 +22,7 @@ PAGES = (
     ("Groups", "/groups", "groups", "g"),
     ("Demos", "/demos", "play_circle", "d"),
     ("Anatomy", "/anatomy", "biotech", "y"),
+    ("Administration", "/admin", "tune", "a"),
 )
 THEMES = {"auto": "as the system", "light": "light", "dark": "dark"}
 BROWSER_ZONE = "return Intl.DateTimeFormat().resolvedOptions().timeZone"

@@ -12,8 +12,8 @@ from ottla.console.cluster import ClusterView
 from ottla.console.clusters import Clusters
 from ottla.console.layout import admin_button, frame, heading, path, section, tile
 from ottla.console.pages.anatomy import GroupPanel
+from ottla.console.pages.columns import column
 from ottla.console.pages.drawing import line_chart
-from ottla.console.pages.overview import column
 from ottla.console.style import SERIES
 from ottla.lag.store import PartitionStatus
 

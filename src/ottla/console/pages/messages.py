@@ -26,7 +26,7 @@ from ottla.console.messages import (
     read_slice,
     search,
 )
-from ottla.console.pages.overview import column
+from ottla.console.pages.columns import column
 
 STARTS = {
     "end": "newest",

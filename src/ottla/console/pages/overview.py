@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
 
 from nicegui import ui
 
@@ -11,6 +10,7 @@ from ottla.console import formatting
 from ottla.console.cluster import SAMPLE_S, ClusterView
 from ottla.console.clusters import Clusters
 from ottla.console.layout import frame, heading, path, tile
+from ottla.console.pages.columns import column
 from ottla.console.pages.drawing import line_chart
 
 BUSIEST = 8
@@ -132,13 +132,3 @@ class Overview:
             if not problems:
                 with ui.card().classes("card fine w-full q-py-sm"):
                     ui.label("No problems: all partitions have leaders, no group is in trouble.")
-
-
-def column(name: str, label: str, *, right: bool = False) -> dict[str, Any]:
-    return {
-        "name": name,
-        "label": label,
-        "field": name,
-        "align": "right" if right else "left",
-        "sortable": True,
-    }

@@ -11,8 +11,9 @@ from ottla.console.cluster import ClusterError, ClusterView
 from ottla.console.clusters import Clusters
 from ottla.console.layout import admin_button, frame, heading, path, tile
 from ottla.console.pages.anatomy import log_tab
+from ottla.console.pages.columns import column
 from ottla.console.pages.messages import MessagesPanel
-from ottla.console.pages.overview import column
+from ottla.console.pages.producers import Producers
 
 NO_CONSUMERS = 'flat dense no-data-label="No group has committed offsets here"'
 
@@ -21,6 +22,7 @@ TABS = {
     "messages": "Messages",
     "partitions": "Partitions",
     "consumers": "Consumers",
+    "producers": "Producers",
     "configuration": "Configuration",
     "anatomy": "Anatomy",
 }
@@ -94,6 +96,8 @@ class TopicPage:
                 self._build_partitions()
             elif tab == "consumers":
                 consumers_table(cluster, topic)
+            elif tab == "producers":
+                await Producers(cluster, topic).build()
             elif tab == "anatomy":
                 log_tab(cluster, topic, self.partition)
             else:

@@ -10,7 +10,7 @@ from ottla.console import dialogs, formatting
 from ottla.console.cluster import ClusterView, TopicRow
 from ottla.console.clusters import Clusters
 from ottla.console.layout import admin_button, frame, heading, path
-from ottla.console.pages.overview import column
+from ottla.console.pages.columns import column
 
 PAGE_ROWS = 50
 ORDERS = {
