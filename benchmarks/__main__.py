@@ -1,85 +1,95 @@
-"""`make bench`: measure, print a table, write both beside it."""
+"""`make bench`: Ottla beside Apache Kafka and librdkafka's mock, on this machine, in turn.
+
+The quick profile takes about two minutes. `make bench ARGS=--full` measures
+every row in several rounds (about a quarter of an hour), and writes its tables
+and pictures into docs/performance.md.
+"""
 
 from __future__ import annotations
 
 import argparse
-import json
 import os
-import platform
+import sys
 import tempfile
-from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
-from benchmarks import measurements
-from benchmarks.http_door import rest_produce
-from benchmarks.report import markdown
-from benchmarks.targets import Target, mock_cluster, ottla_broker
+from benchmarks import plan, plots, report
+from benchmarks.runner import Runner
+from benchmarks.security import Certificates, make_certificates
+from ottla.engine.distribution import Distribution, find
+from ottla.engine.errors import EngineError
 
-SIZES = (100, 1_000, 10_000)
-PARTITIONS = (1, 12, 100)
-DURABILITIES = ("fsync", "page-cache")
-REST_SIZE, REST_REQUESTS = 100, 6_000
+PAGE = Path("docs/performance.md")
+PICTURES = Path("docs/pictures")
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--megabytes", type=int, default=400, help="per throughput run")
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
+    parser.add_argument("--full", action="store_true", help="every row, several rounds")
+    parser.add_argument("--rows", default="", metavar="BEGIN,…", help="only rows that begin so")
+    parser.add_argument("--list", action="store_true", help="name the rows and measure nothing")
+    parser.add_argument("--no-apache", action="store_true", help="leave Apache Kafka out")
     parser.add_argument("--directory", type=Path, default=Path(tempfile.gettempdir()))
     parser.add_argument("--output", type=Path, default=Path("benchmarks/results"))
     args = parser.parse_args()
-    total = args.megabytes * 1_000_000
-    results: dict[str, Any] = {
-        "machine": {"system": platform.platform(), "cores": os.cpu_count(),
-                    "python": platform.python_version()},
-        "targets": {},
-    }  # fmt: skip
-    for durability in DURABILITIES:
-        with ottla_broker(durability, args.directory) as target:
-            results["targets"][target.name] = measure(target, total)
-    with mock_cluster() as target:
-        results["targets"][target.name] = measure(target, total)
-    args.output.mkdir(parents=True, exist_ok=True)
-    (args.output / "latest.json").write_text(json.dumps(results, indent=1) + "\n")
-    table = markdown(results)
-    (args.output / "latest.md").write_text(table)
-    print(table)
+    if sys.platform != "linux":
+        print("make bench reads CPU times and memory as Linux tells them; run it there.")
+        return 1
+    notes: list[str] = []
+    distribution = None if args.no_apache else _apache(notes)
+    with tempfile.TemporaryDirectory(dir=args.directory, prefix="ottla-bench-") as name:
+        directory = Path(name)
+        certificates = _certificates(directory, notes)
+        with plan.systems(
+            directory, distribution, certificates, is_full=args.full, tell=_tell
+        ) as bench:
+            begins = tuple(args.rows.split(","))
+            rows = [row for row in plan.rows(bench) if row.key.startswith(begins)]
+            if args.list:
+                print("\n".join(f"{row.key:<26}{row.title}" for row in rows))
+                return 0
+            runner = Runner(args.output, "full" if args.full else "quick", notes)
+            results = runner.run(rows)
+            results["memory_after"] = plan.memory_after(bench)
+            runner.save()
+    text = report.markdown(results)
+    (args.output / f"{runner.profile}.md").write_text(text)
+    print(text)
+    if args.full and not args.rows:
+        pictures = plots.write(results, PICTURES)
+        report.write_into(PAGE, pictures + text)
+        print(f"written into {PAGE}, with pictures in {PICTURES}")
+    failures = [
+        f"{key}: {row['failures']}" for key, row in results["rows"].items() if row["failures"]
+    ]
+    print(f"{runner.path} has every figure; {len(failures)} rows with failures")
+    print("\n".join(failures))
+    return bool(failures)
 
 
-def measure(target: Target, total: int) -> dict[str, Any]:
-    """Everything about one target."""
-    figures: dict[str, Any] = {
-        "ready_s": target.ready_s,
-        "idle_mb": target.resident_mb(),
-        "runs": [],
-    }
-    print(f"{target.name}: ready after {target.ready_s:.2f} s", flush=True)
-    figures["latency_ms"] = measurements.latency_ms(target)
-    topic = measurements.new_topic(target, 1)
-    rest = rest_produce(target, topic, REST_SIZE, REST_REQUESTS)
-    figures["rest"] = asdict(rest)
-    print(f"  REST door, batches of 100: {rest.records_per_s:,.0f} records/s", flush=True)
-    for partitions in PARTITIONS:
-        for size in SIZES:
-            volume = total // 4 if size == 100 else total
-            topic, produced = measurements.produce(target, size, volume, partitions)
-            consumed = measurements.consume(target, topic, size, partitions)
-            figures["runs"].append(
-                {
-                    "size": size,
-                    "partitions": partitions,
-                    "produce": asdict(produced),
-                    "consume": asdict(consumed),
-                }
-            )
-            print(
-                f"  {size} B, {partitions} partitions: in {produced.mb_per_s:.0f} MB/s "
-                f"({produced.broker_core_share:.0%} of a core), out {consumed.mb_per_s:.0f} MB/s",
-                flush=True,
-            )
-    figures["busy_mb"] = target.resident_mb()
-    return figures
+def _tell(text: str) -> None:
+    print(text, flush=True)
+
+
+def _apache(notes: list[str]) -> Distribution | None:
+    """Apache Kafka, or a note in one sentence why it was not run."""
+    try:
+        return find(_tell)
+    except EngineError as error:
+        notes.append(f"Apache Kafka was not run: {error}.")
+        _tell(notes[-1])
+        return None
+
+
+def _certificates(directory: Path, notes: list[str]) -> Certificates | None:
+    try:
+        return make_certificates(directory / "certificates")
+    except ImportError:
+        notes.append("Nothing was measured with TLS: ottla[secure] is not installed.")
+        _tell(notes[-1])
+        return None
 
 
 if __name__ == "__main__":
-    main()
+    os.environ.setdefault("PYTHONUNBUFFERED", "1")
+    sys.exit(main())

@@ -12,29 +12,20 @@ import socket
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Final
 from urllib.parse import urlsplit
 
-from benchmarks.targets import Target
+from benchmarks.processes import usage
+from benchmarks.systems import System
 
 BATCH: Final = 100
 CONNECTIONS: Final = 8
 WARM_UP_REQUESTS: Final = 400
 _GATEWAY: Final = "import sys; from ottla.cli.main import main; sys.exit(main())"
+Figures = dict[str, float]
 _JSON: Final = "application/vnd.kafka.json.v2+json"
-
-
-@dataclass(frozen=True)
-class RestRate:
-    """Records a second through the door, and what the gateway's processor did for them."""
-
-    records_per_s: float
-    gateway_us_per_record: float
-    gateway_core_share: float
 
 
 @contextmanager
@@ -104,13 +95,13 @@ class Client:
         self._socket.close()
 
 
-def _cpu_s(pid: int) -> float:
-    return Target("gateway", "", pid, 0).cpu_s()
+def rest_produce(system: System, *, size: int, requests: int) -> Figures:
+    """`CONNECTIONS` clients send `requests` batches of `BATCH` records, acks=all.
 
-
-def rest_produce(target: Target, topic: str, size: int, requests: int) -> RestRate:
-    """`CONNECTIONS` clients send `requests` batches of `BATCH` records, acks=all."""
-    with gateway(target.bootstrap_servers) as (host, port, pid):
+    Records a second, and what the gateway's processor did for them.
+    """
+    topic = system.create_topic(1)
+    with gateway(system.bootstrap_servers) as (host, port, pid):
         clients = [Client(host, port, request_bytes(topic, size)) for _ in range(CONNECTIONS)]
         faults: list[Exception] = []
 
@@ -134,10 +125,15 @@ def rest_produce(target: Target, topic: str, size: int, requests: int) -> RestRa
                 raise faults[0]
 
         all_ask(WARM_UP_REQUESTS)
-        cpu, began = _cpu_s(pid), time.perf_counter()
+        before = usage(pid)
         all_ask(requests)
-        seconds, used = time.perf_counter() - began, _cpu_s(pid) - cpu
+        spent = usage(pid).since(before)
         for client in clients:
             client.close()
+    system.delete_topic(topic)
     records = requests // CONNECTIONS * CONNECTIONS * BATCH
-    return RestRate(records / seconds, used / records * 1e6, used / seconds)
+    return {
+        "per_s": records / spent.wall_s,
+        "gateway_us": spent.cpu_s / records * 1e6,
+        "gateway_core": spent.cpu_s / spent.wall_s,
+    }
