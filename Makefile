@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 UV := $(BIN)/uv
 SHELL := /bin/bash
 
-.PHONY: run bench test sim fuzz conformance check setup dev docs format lock messages records help
+.PHONY: run bench test sim fuzz crash conformance check setup dev docs format lock messages records help
 
 help: ## list these words
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -58,6 +58,9 @@ sim: $(VENV)/.dev-ready ## simulate power cuts and prove that each safety step i
 
 fuzz: $(VENV)/.fuzz-ready ## throw bytes at everything that takes some, guided by coverage (6 minutes; Linux, x86-64)
 	@$(BIN)/python -m fuzzing $(ARGS)
+
+crash: $(VENV)/.dev-ready ## kill a real broker under load at named steps, ROUNDS=60 times, and read what is left
+	@$(BIN)/python -m tests.crash.rounds --rounds $(or $(ROUNDS),60) $(ARGS)
 
 conformance: $(VENV)/.dev-ready ## compare with real Apache Kafka (needs Java 17 and Maven)
 	@OTTLA_CONFORMANCE=1 $(BIN)/pytest tests/conformance $(ARGS)

@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 from typing import IO
 
@@ -40,8 +41,15 @@ PATIENT = {
 class BrokerProcess:
     """`ottla up` on one port and one data directory, again and again."""
 
-    def __init__(self, directory: Path, *, without: str | None = None) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        without: str | None = None,
+        settings: Sequence[str] = ("log.segment.bytes=1048576",),
+    ) -> None:
         """`without` leaves out a step of `ottla.storage.safety`."""
+        self._settings = settings
         self._mutation = [] if without is None else ["--without", without]
         self.data = directory / "data"
         self.side = directory / "side"
@@ -57,14 +65,19 @@ class BrokerProcess:
     def bootstrap_servers(self) -> str:
         return f"127.0.0.1:{self.port}"
 
-    def start(self) -> None:
-        """The broker is ready when this returns."""
+    def start(self, die_at: tuple[str, int] | None = None) -> bool:
+        """The broker is ready when this returns True; False says that it died while starting,
+        at a failpoint (`die_at`: its name, and how often it is passed)."""
         command = [sys.executable, "-m", "simulation.recorded_up", str(self.side)]
-        command += [*self._mutation, "up"]
+        command += self._mutation
+        if die_at is not None:
+            command += ["--die-at", die_at[0], str(die_at[1])]
+        command += ["up"]
         command += ["--bare", "--data-dir", str(self.data), "--port", str(self.port)]
         command += ["--set", "ottla.metrics.port=-1", "--set", "num.partitions=1"]
         command += ["--set", "log.flush.offset.checkpoint.interval.ms=300"]
-        command += ["--set", "log.segment.bytes=1048576"]
+        for setting in self._settings:
+            command += ["--set", setting]
         self._process = subprocess.Popen(
             command,
             cwd=ROOT,
@@ -82,9 +95,23 @@ class BrokerProcess:
             self._process.stdout.close()
             status = self._process.wait()
             self._process = None
+            if die_at is not None and status == -signal.SIGKILL:
+                return False
             raise AssertionError(f"no start, status {status}: {self.log_text()[-3000:]}")
         self._listener = threading.Thread(target=self._listen, args=(self._process.stdout,))
         self._listener.start()
+        return True
+
+    def wait_for_death(self, seconds: float) -> bool:
+        """Whether the process died by itself, at its failpoint, within this time."""
+        assert self._process is not None
+        try:
+            status = self._process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            return False
+        self._is_gone()
+        assert status == -signal.SIGKILL, f"status {status}: {self.log_text()[-3000:]}"
+        return True
 
     def _listen(self, output: IO[bytes]) -> None:
         with output:
@@ -233,9 +260,11 @@ class Load:
                 self.committed[partition] = offset
 
 
-def create_topic(bootstrap_servers: str) -> None:
+def create_topic(bootstrap_servers: str, name: str = TOPIC, **config: str) -> None:
+    """`config` names keys with underscores."""
     admin = AdminClient(PATIENT | {"bootstrap.servers": bootstrap_servers})
-    wanted = NewTopic(TOPIC, num_partitions=PARTITIONS, replication_factor=1)
+    keys = {key.replace("_", "."): value for key, value in config.items()}
+    wanted = NewTopic(name, num_partitions=PARTITIONS, replication_factor=1, config=keys)
     for future in admin.create_topics([wanted]).values():
         future.result(20)
 
@@ -270,3 +299,18 @@ def read_commits(bootstrap_servers: str) -> dict[int, int]:
         return {one.partition: one.offset for one in consumer.committed(wanted, timeout=20)}
     finally:
         consumer.close()
+
+
+def check_load(load: Load, bootstrap_servers: str) -> None:
+    """Everything acknowledged stands where it was, once and in order."""
+    found = read_everything(bootstrap_servers)
+    lost = {place: value for place, value in load.acknowledged.items() if place not in found}
+    assert not lost, f"{len(lost)} acknowledged records lost: {sorted(lost)[:5]}"
+    wrong = [place for place, value in load.acknowledged.items() if found[place] != value]
+    assert not wrong, f"other records stand where these were acknowledged: {wrong[:5]}"
+    for partition in {p for p, _ in found}:
+        values = [found[place] for place in sorted(found) if place[0] == partition]
+        numbers = [int(value.split(b":")[0]) for value in values]
+        assert numbers == sorted(set(numbers)), "records twice or out of order"
+    for partition, offset in read_commits(bootstrap_servers).items():
+        assert load.committed.get(partition, -1001) <= offset <= load.tried.get(partition, 0)

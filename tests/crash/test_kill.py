@@ -14,8 +14,8 @@ import pytest
 from tests.crash.harness import (
     BrokerProcess,
     Load,
+    check_load,
     create_topic,
-    read_commits,
     read_everything,
 )
 
@@ -26,20 +26,6 @@ def broker(tmp_path: Path) -> Iterator[BrokerProcess]:
     process.start()
     yield process
     process.close()
-
-
-def check(load: Load, broker: BrokerProcess) -> None:
-    found = read_everything(broker.bootstrap_servers)
-    lost = {place: value for place, value in load.acknowledged.items() if place not in found}
-    assert not lost, f"{len(lost)} acknowledged records lost: {sorted(lost)[:5]}"
-    wrong = [place for place, value in load.acknowledged.items() if found[place] != value]
-    assert not wrong, f"other records stand where these were acknowledged: {wrong[:5]}"
-    for partition in {p for p, _ in found}:
-        values = [found[place] for place in sorted(found) if place[0] == partition]
-        numbers = [int(value.split(b":")[0]) for value in values]
-        assert numbers == sorted(set(numbers)), "records twice or out of order"
-    for partition, offset in read_commits(broker.bootstrap_servers).items():
-        assert load.committed.get(partition, -1001) <= offset <= load.tried.get(partition, 0)
 
 
 @pytest.mark.timeout(600)
@@ -57,10 +43,10 @@ def test_nothing_acknowledged_is_lost(broker: BrokerProcess) -> None:
     load.stop()
     assert not load.refused
     assert load.acknowledged
-    check(load, broker)
+    check_load(load, broker.bootstrap_servers)
     assert broker.stop() == 0
     broker.start()
-    check(load, broker)
+    check_load(load, broker.bootstrap_servers)
 
 
 def work_and_die(broker: BrokerProcess, load: Load, rng: random.Random, what: str) -> None:

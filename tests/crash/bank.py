@@ -1,0 +1,137 @@
+"""A teller who moves money in transactions, and an auditor who reads what was committed."""
+
+from __future__ import annotations
+
+import random
+import threading
+from collections import Counter
+
+from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
+from tests.crash.harness import PARTITIONS, PATIENT, TOPIC
+
+
+class Bank:
+    """One teller; each transfer takes from one account and gives to another."""
+
+    def __init__(self, bootstrap_servers: str, seed: int, topic: str = TOPIC) -> None:
+        self._rng = random.Random(seed)
+        self._topic = topic
+        self._bootstrap_servers = bootstrap_servers
+        self._stopping = threading.Event()
+        self.has_new = threading.Event()
+        #: Transfers that were certainly committed, or certainly not.
+        self.committed: set[int] = set()
+        self.aborted: set[int] = set()
+        self.tellers = 0
+        self._thread = threading.Thread(target=self._work, daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._stopping.set()
+        self._thread.join(90)
+        assert not self._thread.is_alive()
+
+    def _new_teller(self) -> Producer:
+        """Fences its predecessor, whose last transfer is thereby decided."""
+        self.tellers += 1
+        producer = Producer(
+            PATIENT
+            | {
+                "bootstrap.servers": self._bootstrap_servers,
+                "transactional.id": "teller",
+                "transaction.timeout.ms": 10_000,
+                "linger.ms": 0,
+            }
+        )
+        while True:
+            try:
+                producer.init_transactions(20)
+                return producer
+            except KafkaException as error:
+                if not error.args[0].retriable():
+                    raise
+
+    def _work(self) -> None:
+        producer = self._new_teller()
+        number = 0
+        while not self._stopping.is_set():
+            number += 1
+            is_meant = self._rng.random() < 0.8
+            try:
+                self._transfer(producer, number, is_meant)
+            except KafkaException:
+                producer = self._new_teller()
+
+    def _transfer(self, producer: Producer, number: int, is_meant: bool) -> None:
+        amount = self._rng.randrange(1, 1000)
+        source, target = self._rng.sample(range(PARTITIONS), 2)
+        producer.begin_transaction()
+        for partition, delta in ((source, -amount), (target, amount)):
+            producer.produce(self._topic, b"%d:%d" % (number, delta), partition=partition)
+        try:
+            if is_meant:
+                self._until_answered(producer.commit_transaction)
+                self.committed.add(number)
+                self.has_new.set()
+            else:
+                self.aborted.add(number)
+                self._until_answered(producer.abort_transaction)
+        except KafkaException as error:
+            if not error.args[0].txn_requires_abort():
+                raise
+            self._until_answered(producer.abort_transaction)
+            self.aborted.add(number)
+
+    @staticmethod
+    def _until_answered(end: object) -> None:
+        while True:
+            try:
+                end(30)  # type: ignore[operator]
+                return
+            except KafkaException as error:
+                if not error.args[0].retriable():
+                    raise
+
+
+def read_committed(bootstrap_servers: str, topic: str = TOPIC) -> dict[int, list[int]]:
+    """Transfer to the deltas that a careful reader sees, from the beginning to the end."""
+    consumer = Consumer(
+        PATIENT
+        | {
+            "bootstrap.servers": bootstrap_servers,
+            "group.id": "auditor",
+            "isolation.level": "read_committed",
+            "enable.partition.eof": True,
+        }
+    )
+    consumer.assign([TopicPartition(topic, i, 0) for i in range(PARTITIONS)])
+    found: dict[int, list[int]] = {}
+    ended: set[int] = set()
+    while len(ended) < PARTITIONS:
+        message = consumer.poll(30)
+        assert message is not None, "the end of a partition cannot be read"
+        error = message.error()
+        if error is not None:
+            assert error.code() == KafkaError._PARTITION_EOF, error
+            partition = message.partition()
+            assert partition is not None
+            ended.add(partition)
+            continue
+        value = message.value()
+        assert value is not None
+        number, delta = (int(part) for part in value.split(b":"))
+        found.setdefault(number, []).append(delta)
+    consumer.close()
+    return found
+
+
+def check_bank(bank: Bank, bootstrap_servers: str, topic: str = TOPIC) -> None:
+    """Every transfer is there whole or not at all, as the teller was told."""
+    found = read_committed(bootstrap_servers, topic)
+    halves = Counter(len(deltas) for deltas in found.values())
+    assert set(halves) <= {2}, f"transfers of other than two halves: {halves}"
+    assert sum(sum(deltas) for deltas in found.values()) == 0
+    assert bank.committed <= found.keys(), sorted(bank.committed - found.keys())[:5]
+    assert not bank.aborted & found.keys(), sorted(bank.aborted & found.keys())[:5]
