@@ -13,7 +13,7 @@ from starlette.routing import Route
 from ottla.gateway.burrow.monitor import LagMonitor
 from ottla.gateway.door import build_door
 from ottla.gateway.kafka_access import KafkaAccess
-from ottla.gateway.metrics.exposition import exposition, family
+from ottla.gateway.metrics.exposition import exposition, family, labelled
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 BROKER_TIMEOUT_S = 2
@@ -52,7 +52,7 @@ class MetricsRoutes:
             family(
                 "ottla_gateway_cluster_ready",
                 "1 once all commits made before the start are known",
-                [({"cluster": c}, int(f.is_ready.is_set())) for c, f in feeds.items()],
+                [(labelled(cluster=c), int(f.is_ready.is_set())) for c, f in feeds.items()],
             )
         )
         url = self.kafka.settings.broker_metrics_url

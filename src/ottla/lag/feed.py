@@ -38,6 +38,8 @@ LATEST: OffsetSpec = OffsetSpec.latest()  # type: ignore[no-untyped-call]
 OFFSETS_TOPIC = "__consumer_offsets"
 #: Members are asked for once in so many refreshes of the ends.
 MEMBER_REFRESHES = 3
+#: Likewise the starts, which only retention moves.
+START_REFRESHES = 3
 
 
 def now_ms() -> int:
@@ -70,6 +72,8 @@ class LagFeed:
             )
         ]
         self._has_ends = threading.Event()
+        self._refreshes = 0
+        self._starts: dict[tuple[str, int], int] = {}
 
     def start(self) -> None:
         for thread in self._threads:
@@ -108,7 +112,10 @@ class LagFeed:
             for number, partition in topic.partitions.items()
         }
         ends = self._offsets(admin, partitions, LATEST)
-        starts = self._offsets(admin, partitions, EARLIEST)
+        if self._refreshes % START_REFRESHES == 0:
+            self._starts = self._offsets(admin, partitions, EARLIEST)
+        self._refreshes += 1
+        starts = self._starts
         moment = now_ms()
         with self.lock:
             self.store.keep_topics(set(metadata.topics))

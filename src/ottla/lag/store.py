@@ -9,8 +9,10 @@ from which lag in seconds is read. Groups that have not committed for
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from collections import deque
 from dataclasses import dataclass, field
+from operator import itemgetter
 
 from ottla.lag.evaluation import Commit, Status, evaluate
 
@@ -47,21 +49,21 @@ class TopicPartitionEnds:
 
     def add(self, end: int, now_ms: int) -> None:
         self.window.append(end)
-        self.history.append((now_ms, end))
+        history = self.history
+        if history and end < history[-1][1]:
+            history.clear()  # the topic was deleted and made again
+        if len(history) >= 2 and history[-1][1] == history[-2][1] == end:
+            history.pop()  # of a time without records the beginning and the end say enough
+        history.append((now_ms, end))
 
-    def time_when_end_was(self, offset: int) -> int | None:
-        """When `offset` was the end of the log, by interpolation; None: before our history."""
-        previous: tuple[int, int] | None = None
-        for moment, end in self.history:
-            if end >= offset:
-                if previous is None:
-                    return moment if end == offset else None
-                before, low = previous
-                if end == low:
-                    return moment
-                return before + (moment - before) * (offset - low) // (end - low)
-            previous = (moment, end)
-        return None
+    def time_of(self, offset: int) -> int | None:
+        """When the record at `offset` was written, by interpolation; None: before our history."""
+        index = bisect_right(self.history, offset, key=itemgetter(1))
+        if index in (0, len(self.history)):
+            return None
+        moment, end = self.history[index]
+        before, low = self.history[index - 1]
+        return before + (moment - before) * (offset - low) // (end - low)
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,13 +222,13 @@ class LagStore:
     def lag_seconds(
         self, topic: str, partition: int, entry: GroupPartition, now_ms: int
     ) -> float | None:
-        """How long ago the next record to be consumed was the end of the log."""
+        """How long ago the next record to be consumed was written."""
         ends = self.topics.get(topic, {}).get(partition)
         if ends is None or not entry.commits:
             return None
         if self.current_lag(topic, partition, entry) == 0:
             return 0.0
-        moment = ends.time_when_end_was(entry.commits[-1].offset)
+        moment = ends.time_of(entry.commits[-1].offset)
         return None if moment is None else max(0, now_ms - moment) / 1000
 
     def evaluate(self, group: str, now_ms: int) -> GroupStatus | None:

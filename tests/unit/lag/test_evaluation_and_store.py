@@ -129,6 +129,26 @@ def test_lag_in_seconds_is_read_from_the_history_of_ends() -> None:
     assert store.lag_seconds("orders", 0, entry, 20_000) == 5.0
 
 
+def test_lag_in_seconds_begins_with_the_record_and_not_with_the_silence_before_it() -> None:
+    store = LagStore(StoreSettings())
+    for moment in range(0, 3_600_000, 10_000):
+        store.set_end("orders", 0, 100, moment)
+    store.set_end("orders", 0, 101, 3_600_000)
+    store.add_commit("billing", "orders", 0, 100, 0, 0)
+    entry = store.groups["billing"]["orders", 0]
+    assert store.lag_seconds("orders", 0, entry, 3_600_000) == 10.0
+    assert len(store.topics["orders"][0].history) == 3
+
+
+def test_a_topic_made_again_begins_a_new_history() -> None:
+    store = LagStore(StoreSettings())
+    for moment, end in ((0, 100), (10_000, 200), (20_000, 0), (30_000, 100)):
+        store.set_end("orders", 0, end, moment)
+    store.add_commit("billing", "orders", 0, 50, 20_000, 20_000)
+    entry = store.groups["billing"]["orders", 0]
+    assert store.lag_seconds("orders", 0, entry, 30_000) == 5.0
+
+
 def test_lag_in_seconds_is_unknown_before_the_history() -> None:
     store = LagStore(StoreSettings())
     store.set_end("orders", 0, 500, 0)
