@@ -26,6 +26,7 @@ PICTURES = Path("docs/pictures")
 def main() -> int:
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
     parser.add_argument("--full", action="store_true", help="every row, several rounds")
+    parser.add_argument("--rounds", type=int, metavar="N", help="default: 1, with --full 3")
     parser.add_argument("--rows", default="", metavar="BEGIN,…", help="only rows that begin so")
     parser.add_argument("--list", action="store_true", help="name the rows and measure nothing")
     parser.add_argument("--no-apache", action="store_true", help="leave Apache Kafka out")
@@ -40,8 +41,9 @@ def main() -> int:
     with tempfile.TemporaryDirectory(dir=args.directory, prefix="ottla-bench-") as name:
         directory = Path(name)
         certificates = _certificates(directory, notes)
+        rounds = args.rounds or (3 if args.full else 1)
         with plan.systems(
-            directory, distribution, certificates, is_full=args.full, tell=_tell
+            directory, distribution, certificates, is_full=args.full, rounds=rounds, tell=_tell
         ) as bench:
             begins = tuple(args.rows.split(","))
             rows = [row for row in plan.rows(bench) if row.key.startswith(begins)]
