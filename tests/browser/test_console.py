@@ -133,8 +133,9 @@ def test_export_keeps_every_byte(page: Page, console: str, topic: str, tmp_path:
     page.get_by_role("option", name="500").click()
     page.get_by_role("button", name="Read").click()
     expect(page.get_by_text("202 records, newest")).to_be_visible()
+    page.get_by_role("button", name="Export").click()
     with page.expect_download() as download:
-        page.get_by_role("button", name="JSON lines").click()
+        page.get_by_text("These records as JSON lines").click()
     path = tmp_path / "export.jsonl"
     download.value.save_as(path)
     lines = [json.loads(line) for line in path.read_text().splitlines()]
@@ -144,7 +145,7 @@ def test_export_keeps_every_byte(page: Page, console: str, topic: str, tmp_path:
 
 def test_group_shows_members_and_lag(page: Page, console: str, topic: str, group: str) -> None:
     page.goto(f"{console}/groups/{group}")
-    expect(page.get_by_text("reader-one")).to_be_visible(timeout=30_000)
+    expect(page.locator("svg", has_text="reader-one")).to_be_visible(timeout=30_000)
     expect(page.get_by_text(f"{topic}-0", exact=True)).to_be_visible()
     page.goto(f"{console}/groups")
     page.get_by_label("Search groups").fill(group)

@@ -5,7 +5,7 @@ Errors of all calls: `ClusterError`, one sentence for a person.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import Future
 from typing import Any, TypeVar
 
@@ -27,6 +27,7 @@ from confluent_kafka.admin import (
 from confluent_kafka.cimpl import NewPartitions, NewTopic
 
 from ottla.console.cluster import ClusterError, ClusterView, reason_of
+from ottla.console.exchange import NewRecord
 from ottla.lag.feed import quiet_logger
 
 T = TypeVar("T")
@@ -112,6 +113,50 @@ def produce(
     if not isinstance(result, tuple):
         raise ClusterError(result.str())
     return result
+
+
+def produce_many(
+    cluster: ClusterView,
+    topic: str,
+    records: Iterable[NewRecord],
+    progress: Callable[[int], None],
+    *,
+    keeps_partitions: bool,
+) -> int:
+    """All records are acknowledged; returns how many. `progress` gets the count now and then."""
+    failures: list[str] = []
+    producer = Producer({**cluster.client_config, "linger.ms": 20}, logger=quiet_logger)
+
+    def delivered(error: Any, _: Any) -> None:
+        if error is not None:
+            failures.append(error.str())
+
+    count = 0
+    for record in records:
+        more: dict[str, Any] = {"headers": record.headers} if record.headers else {}
+        if keeps_partitions and record.partition is not None:
+            more["partition"] = record.partition
+        if record.timestamp_ms is not None:
+            more["timestamp"] = record.timestamp_ms
+        while True:
+            try:
+                producer.produce(topic, record.value, record.key, on_delivery=delivered, **more)
+                break
+            except BufferError:
+                producer.poll(0.1)
+            except KafkaException as error:
+                raise ClusterError(f"Record {count + 1}: {reason_of(error)}") from None
+        count += 1
+        if count % 1000 == 0:
+            producer.poll(0)
+            progress(count)
+        if failures:
+            break
+    if producer.flush(TIMEOUT_S) and not failures:
+        failures.append("not all records were acknowledged in time")
+    if failures:
+        raise ClusterError(f"{len(failures)} of {count:,} records failed: {failures[0]}")
+    return count
 
 
 def planned_offsets(

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from confluent_kafka import KafkaException, TopicCollection
-from confluent_kafka.admin import AdminClient, ConfigResource, ResourceType
+from confluent_kafka.admin import AdminClient, ConfigResource, ConfigSource, ResourceType
 
 from ottla.console.lag_history import LagHistory
 from ottla.lag.evaluation import Status
@@ -271,7 +271,7 @@ class ClusterView:
     # --- asking Kafka
 
     def topic_configs(self, topic: str) -> list[dict[str, Any]]:
-        """Configuration of a topic, changed keys first. Errors: `ClusterError`."""
+        """Configuration of a topic, its own keys first. Errors: `ClusterError`."""
         resource = ConfigResource(ResourceType.TOPIC, topic)
         try:
             entries = self.admin.describe_configs([resource])[resource].result(10)
@@ -282,34 +282,11 @@ class ClusterView:
                 "key": key,
                 "value": "(hidden)" if entry.is_sensitive else entry.value,
                 "is_default": entry.is_default,
+                "is_own": entry.source == ConfigSource.DYNAMIC_TOPIC_CONFIG.value,
             }
             for key, entry in entries.items()
         ]
-        return sorted(rows, key=lambda r: (r["is_default"], r["key"]))
-
-    def describe_group(self, group: str) -> dict[str, Any]:
-        """State, kind, assignor and members of a group. Errors: `ClusterError`."""
-        try:
-            found = self.admin.describe_consumer_groups([group])[group].result(10)
-        except (KafkaException, TimeoutError) as error:
-            raise ClusterError(reason_of(error)) from None
-        return {
-            "state": found.state.name.replace("_", " ").lower(),
-            "assignor": found.partition_assignor or "–",
-            "coordinator": found.coordinator.id if found.coordinator else None,
-            "members": [
-                {
-                    "member": m.member_id,
-                    "client": m.client_id,
-                    "host": m.host,
-                    "partitions": [
-                        (tp.topic, tp.partition)
-                        for tp in (m.assignment.topic_partitions if m.assignment else [])
-                    ],
-                }
-                for m in found.members
-            ],
-        }
+        return sorted(rows, key=lambda r: (not r["is_own"], r["is_default"], r["key"]))
 
     def topic_exists(self, topic: str) -> bool:
         """Asked of Kafka itself, for a topic younger than the last sample."""

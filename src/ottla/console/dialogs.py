@@ -12,6 +12,7 @@ from nicegui import ui
 
 from ottla.console import actions, administration
 from ottla.console.cluster import ClusterError, ClusterView
+from ottla.console.configuration import Setting
 from ottla.console.layout import path
 
 Action = Callable[[], Any]
@@ -79,12 +80,29 @@ def config_of(text: str) -> dict[str, str]:
     return found
 
 
-def create_topic(cluster: ClusterView, template: dict[str, str] | None = None) -> None:
+async def clone_topic(cluster: ClusterView, topic: str, partitions: int) -> None:
+    """Ask for a topic with another's partitions and settings; records are not copied."""
+    try:
+        entries = await asyncio.to_thread(cluster.topic_configs, topic)
+    except ClusterError as error:
+        ui.notify(str(error), type="negative")
+        return
+    template = {e["key"]: str(e["value"]) for e in entries if e["is_own"]}
+    create_topic(cluster, f"{topic}-copy", partitions, template)
+
+
+def create_topic(
+    cluster: ClusterView,
+    proposed: str = "",
+    partition_count: int = 1,
+    template: dict[str, str] | None = None,
+) -> None:
     """Ask for a topic; `template` are the settings of one to clone."""
     box = ActionDialog(cluster, "Create a topic", "Create", "create topic")
     with box.card:
-        name = ui.input("Name").classes("w-full")
-        partitions = ui.number("Partitions", value=1, min=1, format="%d").classes("w-full")
+        name = ui.input("Name", value=proposed).classes("w-full")
+        partitions = ui.number("Partitions", value=partition_count, min=1, format="%d")
+        partitions.classes("w-full")
         replicas = ui.number("Replicas (-1: default)", value=-1, format="%d").classes("w-full")
         text = "\n".join(f"{k}={v}" for k, v in (template or {}).items())
         config = ui.textarea("Configuration, key=value", value=text).classes("w-full mono")
@@ -165,11 +183,19 @@ def add_partitions(cluster: ClusterView, topic: str, now: int) -> None:
 
 
 def set_config(
-    cluster: ClusterView, topic: str, key: str, value: str, refresh: Callable[[], None]
+    cluster: ClusterView, topic: str, setting: Setting, refresh: Callable[[], Any]
 ) -> None:
+    """Change one key of a topic; shows what it means, what it is and what it would be."""
+    key = setting.key
     box = ActionDialog(cluster, key, "Set", "configure topic", topic=topic, key=key)
     with box.card:
-        field = ui.input("Value (empty: the default)", value=value).classes("w-full mono")
+        if setting.documentation:
+            ui.label(setting.documentation).style("max-height: 12rem; overflow-y: auto")
+        ui.label(
+            f"Now {setting.value or '(empty)'}, set by {setting.source};"
+            f" default here {setting.default or '(empty)'}. {setting.type.capitalize()}."
+        ).classes("text-dim")
+        field = ui.input("Value (empty: the default)", value=setting.value).classes("w-full mono")
 
     def act() -> None:
         box.details["value"] = field.value or None

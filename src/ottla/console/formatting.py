@@ -93,6 +93,13 @@ def pretty(data: bytes | None) -> str:
         return text_of(data)
 
 
+def raw(data: bytes | None) -> str:
+    """The bytes as they are: printable ASCII, other bytes as \\xNN."""
+    if data is None:
+        return "null"
+    return "".join(chr(b) if 32 <= b < 127 and b != 92 else f"\\x{b:02x}" for b in data)
+
+
 def hex_dump(data: bytes | None, limit: int = 4096) -> str:
     """Offset, sixteen bytes, characters: at most `limit` bytes of them."""
     if data is None:

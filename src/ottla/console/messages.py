@@ -20,6 +20,8 @@ from ottla.lag.feed import quiet_logger
 
 POLL_S = 0.5
 READ_TIMEOUT_POLLS = 12
+#: Keys of which the latest record is kept.
+MAX_KEYS = 100_000
 #: A record that a browser gets is cut to this many bytes; export keeps all.
 MAX_SHOWN_BYTES = 256 * 1024
 
@@ -61,6 +63,8 @@ class Progress:
     total: int
     found: list[RecordView]
     is_complete: bool
+    #: All that matched; `found` holds the first of them.
+    matches: int = 0
 
 
 Predicate = Callable[[RecordView], bool]
@@ -97,7 +101,7 @@ def filter_of(
 
     def parts(record: RecordView) -> Iterator[str]:
         if json_path:
-            found = reach(record.value, steps)
+            found = reach(record.key if where == "key" else record.value, steps)
             if found is not None:
                 yield found if isinstance(found, str) else json.dumps(found)
             return
@@ -133,6 +137,8 @@ class Reader:
 
     def __init__(self, cluster: ClusterView, topic: str) -> None:
         self.topic = topic
+        #: The offset after the last one read, of each partition.
+        self.positions: dict[int, int] = {}
         self.consumer = Consumer(
             {
                 **cluster.client_config,
@@ -194,6 +200,7 @@ class Reader:
                     continue
                 record = view_of(message)
                 end = bounds[record.partition][1]
+                self.positions[record.partition] = min(end, record.offset + 1)
                 if record.offset < end:
                     batch.append(record)
                 if record.offset >= end - 1:
@@ -228,6 +235,11 @@ def read_slice(cluster: ClusterView, topic: str, wanted: Range) -> list[RecordVi
     return records[: wanted.limit]
 
 
+def covered(bounds: dict[int, tuple[int, int]], positions: dict[int, int]) -> int:
+    """Offsets of the range that have been looked at: compaction leaves gaps among them."""
+    return sum(positions.get(n, start) - start for n, (start, _) in bounds.items())
+
+
 def search(
     cluster: ClusterView,
     topic: str,
@@ -235,20 +247,54 @@ def search(
     matches: Predicate,
     should_stop: Callable[[], bool],
 ) -> Iterator[Progress]:
-    """Look through the whole range; yields the progress after each batch."""
+    """Look through the whole range, keep the first matches; the progress after each batch."""
     reader = Reader(cluster, topic)
     try:
         bounds = reader.bounds(wanted)
         total = sum(end - start for start, end in bounds.values())
         found: list[RecordView] = []
-        scanned = 0
+        count = 0
         for batch in reader.read(bounds):
-            scanned += len(batch)
-            found += [r for r in batch if matches(r)]
-            if should_stop() or len(found) >= wanted.limit:
-                yield Progress(scanned, total, found[: wanted.limit], is_complete=False)
+            hits = [r for r in batch if matches(r)]
+            count += len(hits)
+            found += hits[: max(0, wanted.limit - len(found))]
+            yield Progress(covered(bounds, reader.positions), total, found, False, count)
+            if should_stop():
                 return
-            yield Progress(scanned, total, found, is_complete=False)
-        yield Progress(total, total, found, is_complete=True)
+        yield Progress(total, total, found, True, count)
+    finally:
+        reader.close()
+
+
+def latest_per_key(
+    cluster: ClusterView,
+    topic: str,
+    wanted: Range,
+    matches: Predicate,
+    should_stop: Callable[[], bool],
+) -> Iterator[Progress]:
+    """The newest record of each key in the range: what a table made of the topic would hold.
+
+    Keys whose newest record is null (deleted) are left out; at most `MAX_KEYS` are kept.
+    """
+    reader = Reader(cluster, topic)
+    latest: dict[bytes, RecordView] = {}
+    is_full = False
+    try:
+        bounds = reader.bounds(wanted)
+        total = sum(end - start for start, end in bounds.values())
+        for batch in reader.read(bounds):
+            for record in batch:
+                if record.key is not None and (record.key in latest or not is_full):
+                    latest[record.key] = record
+            is_full = len(latest) >= MAX_KEYS
+            yield Progress(covered(bounds, reader.positions), total, [], False, len(latest))
+            if should_stop():
+                break
+        is_complete = not is_full and not should_stop()
+        rows = [r for r in latest.values() if r.value is not None and matches(r)]
+        rows.sort(key=lambda r: r.timestamp_ms, reverse=True)
+        scanned = total if is_complete else covered(bounds, reader.positions)
+        yield Progress(scanned, total, rows[: wanted.limit], is_complete, len(rows))
     finally:
         reader.close()

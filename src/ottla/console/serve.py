@@ -16,7 +16,16 @@ from ottla.console import login, watching
 from ottla.console.clusters import Clusters
 from ottla.console.demo_runner import DemoRunner
 from ottla.console.origin import LOCAL_NAMES, SameOrigin
-from ottla.console.pages import administration, anatomy, demos, groups, overview, topic, topics
+from ottla.console.pages import (
+    administration,
+    anatomy,
+    demos,
+    exporting,
+    groups,
+    overview,
+    topic,
+    topics,
+)
 
 
 class ConsoleError(Exception):
@@ -87,7 +96,7 @@ def serve(options: Options) -> None:
         options.bootstrap_servers, {"client.id": "ottla-console", **options.client_config}
     )
     runner = DemoRunner()
-    for page in (overview, topics, topic, groups, anatomy, administration):
+    for page in (overview, topics, topic, groups, anatomy, administration, exporting):
         page.register(clusters)
     demos.register(clusters, runner)
     app.on_shutdown(runner.close)

@@ -55,6 +55,19 @@ body { background: var(--page) !important; font-size: 14px; }
 .chip.good { color: var(--good); }
 .chip.bad { color: var(--bad); } .chip.warn { color: var(--warn); }
 .chip.dim { color: var(--dim); }
+.messages td { vertical-align: top; font-size: 12.5px; }
+.messages td:nth-child(1), .messages td:nth-child(2), .messages td:nth-child(3) {
+  white-space: nowrap; color: var(--dim); }
+.messages td:nth-child(4) { max-width: 300px; min-width: 120px; word-break: break-word; }
+.messages td:nth-child(5) { word-break: break-word; font-family: ui-monospace, Menlo, monospace;
+  font-size: 12px; }
+.settings td { vertical-align: top; }
+.settings td:nth-child(5) { color: var(--dim); }
+.settings td { white-space: nowrap; }
+.settings td:nth-child(5) { white-space: normal; }
+.settings td:nth-child(2), .settings td:nth-child(4) { max-width: 190px; overflow: hidden;
+  text-overflow: ellipsis; }
+.feed td.mono { word-break: break-word; }
 .feed { width: 100%; border-collapse: collapse; font-size: 13px; }
 .feed td, .feed th { padding: 4px 10px; border-bottom: 1px solid var(--line); text-align: left;
   font-variant-numeric: tabular-nums; }

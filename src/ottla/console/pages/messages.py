@@ -1,4 +1,4 @@
-"""The messages of a topic: slices, live tail, search, one record in full.
+"""The messages of a topic: slices, live tail, search, latest per key, one record in full.
 
 Record contents are only ever put into text nodes and table cells that the
 framework escapes, so that a record cannot run script in the console.
@@ -7,26 +7,28 @@ framework escapes, so that a record cannot run script in the console.
 from __future__ import annotations
 
 import asyncio
-import base64
-import json
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from typing import Any
+from urllib.parse import urlencode
 
 from nicegui import ui
 
-from ottla.console import dialogs, formatting
+from ottla.console import dialogs, exchange, formatting
 from ottla.console.cluster import ClusterError, ClusterView
-from ottla.console.layout import admin_button
+from ottla.console.layout import admin_button, path, zone, zone_name
 from ottla.console.messages import (
     MAX_SHOWN_BYTES,
     Progress,
     Range,
     RecordView,
     filter_of,
+    latest_per_key,
     read_slice,
     search,
 )
 from ottla.console.pages.columns import column
+from ottla.console.pages.importing import import_dialog
 
 STARTS = {
     "end": "newest",
@@ -35,6 +37,7 @@ STARTS = {
     "time": "from a time",
 }
 LIVE_S = 1.0
+Work = Callable[..., Iterator[Progress]]
 
 
 class MessagesPanel:
@@ -43,6 +46,7 @@ class MessagesPanel:
     def __init__(self, cluster: ClusterView, topic: str) -> None:
         self.cluster = cluster
         self.topic = topic
+        self.zone = zone()
         self.records: list[RecordView] = []
         self.progress: Progress | None = None  # written by the searching thread
         self.stop_search = False
@@ -50,8 +54,31 @@ class MessagesPanel:
         self.is_searching = False
 
     async def build(self) -> None:
+        self._build_range()
+        self._build_search()
+        self.bar = ui.linear_progress(0, show_value=False).classes("w-full")
+        self.bar.set_visibility(False)
+        self.state = ui.label().classes("text-caption text-dim q-my-xs").props("role=status")
+        self.table = ui.table(
+            columns=[
+                column("partition", "Partition", right=True),
+                column("offset", "Offset", right=True),
+                column("time", f"Time ({zone_name()})"),
+                column("key", "Key"),
+                column("value", "Value"),
+            ],
+            rows=[],
+            row_key="id",
+            pagination=50,
+        ).classes("w-full card clickable messages").props("flat dense wrap-cells")  # fmt: skip
+        self.table.on("rowClick", lambda e: self._show(e.args[1]["index"]))
+        self._show_inputs()
+        await self.read()
+        ui.timer(LIVE_S, self._tick)
+
+    def _build_range(self) -> None:
         numbers = [r["partition"] for r in self.cluster.partitions(self.topic)]
-        with ui.row().classes("items-center w-full gap-2"):
+        with ui.row().classes("items-center w-full gap-2 q-mb-sm"):
             self.start = ui.select(STARTS, value="end", on_change=self._show_inputs).props(
                 'dense outlined aria-label="Where to start"'
             )
@@ -62,7 +89,7 @@ class MessagesPanel:
             self.limit = ui.select([50, 100, 500, 2000], value=100).props(
                 'dense outlined aria-label="How many"'
             )
-            ui.button("Read", on_click=self.read).props("no-caps")
+            ui.button("Read", on_click=self.read).props("no-caps unelevated")
             self.live = ui.switch("live", on_change=self.read)
             ui.space()
             admin_button(
@@ -70,6 +97,20 @@ class MessagesPanel:
                 lambda: dialogs.produce(self.cluster, self.topic, self._soon),
                 icon="add",
             )
+            admin_button(
+                "Import",
+                lambda: import_dialog(self.cluster, self.topic, self._soon),
+                icon="upload",
+            )
+            with ui.dropdown_button("Export", icon="download", auto_close=True).props(
+                "no-caps outline dense padding='4px 10px'"
+            ):
+                ui.item("These records as JSON lines", on_click=lambda: self.export("jsonl"))
+                ui.item("These records as CSV", on_click=lambda: self.export("csv"))
+                ui.item("The whole topic as JSON lines", on_click=lambda: self.export_all("jsonl"))
+                ui.item("The whole topic as CSV", on_click=lambda: self.export_all("csv"))
+
+    def _build_search(self) -> None:
         with ui.row().classes("items-center w-full gap-2"):
             self.text = ui.input(placeholder="Search key, value and headers").props(
                 'dense outlined clearable aria-label="Search text"'
@@ -84,32 +125,16 @@ class MessagesPanel:
             self.search_button = ui.button("Search all", on_click=self.search).props(
                 "no-caps outline"
             )
-            ui.button("JSON lines", icon="download", on_click=self.export).props("no-caps flat")
+            self.keys_button = ui.button("Latest per key", on_click=self.keys).props(
+                "no-caps outline"
+            )
         self.text.on("keydown.enter", self.search)
-        self.bar = ui.linear_progress(0, show_value=False).classes("w-full")
-        self.bar.set_visibility(False)
-        self.state = ui.label().classes("text-caption text-grey")
-        self.table = ui.table(
-            columns=[
-                column("partition", "Partition", right=True),
-                column("offset", "Offset", right=True),
-                column("time", "Time (UTC)"),
-                column("key", "Key"),
-                column("value", "Value"),
-            ],
-            rows=[],
-            row_key="id",
-            pagination=50,
-        ).classes("w-full card clickable").props("flat dense wrap-cells")  # fmt: skip
-        self.table.on("rowClick", lambda e: self._show(e.args[1]["index"]))
-        self._show_inputs()
-        await self.read()
-        ui.timer(LIVE_S, self._tick)
 
     def _show_inputs(self) -> None:
         kind = self.start.value
         self.position.set_visibility(kind in ("offset", "time"))
-        self.position.props(f'label="{"offset" if kind == "offset" else "2026-01-31 12:00 (UTC)"}"')
+        label = "offset" if kind == "offset" else "2026-01-31 12:00"
+        self.position.props(f'label="{label}"')
 
     def _range(self) -> Range:
         """What the controls ask for. Errors: `ClusterError` for an unreadable position."""
@@ -123,9 +148,10 @@ class MessagesPanel:
             wanted.offset = int(text)
         elif wanted.start == "time":
             try:
-                moment = datetime.fromisoformat(text + ("" if "+" in text else "+00:00"))
+                moment = datetime.fromisoformat(text)
             except ValueError:
                 raise ClusterError("Give the time as 2026-01-31 12:00.") from None
+            moment = moment if moment.tzinfo else moment.replace(tzinfo=self.zone)
             wanted.time_ms = int(moment.timestamp() * 1000)
         return wanted
 
@@ -158,7 +184,7 @@ class MessagesPanel:
                 "index": i,
                 "partition": r.partition,
                 "offset": r.offset,
-                "time": formatting.moment(r.timestamp_ms),
+                "time": formatting.moment(r.timestamp_ms, self.zone),
                 "key": formatting.preview(r.key),
                 "value": formatting.preview(r.value),
             }
@@ -169,6 +195,13 @@ class MessagesPanel:
 
     async def search(self) -> None:
         """Look through the whole range from the chosen start; a second click stops it."""
+        await self._work(search, self.search_button, "Search all")
+
+    async def keys(self) -> None:
+        """The newest record of each key; a second click stops it."""
+        await self._work(latest_per_key, self.keys_button, "Latest per key")
+
+    async def _work(self, work: Work, button: ui.button, name: str) -> None:
         if self.is_searching:
             self.stop_search = True
             return
@@ -187,22 +220,22 @@ class MessagesPanel:
             return
         self.live.set_value(False)
         self.is_searching, self.stop_search, self.progress = True, False, None
-        self.search_button.set_text("Stop")
+        button.set_text("Stop")
         self.bar.set_visibility(True)
 
-        def work() -> None:
-            for progress in search(
+        def run() -> None:
+            for progress in work(
                 self.cluster, self.topic, wanted, matches, lambda: self.stop_search
             ):
                 self.progress = progress
 
         try:
-            await asyncio.to_thread(work)
+            await asyncio.to_thread(run)
         except ClusterError as error:
             self.state.set_text(str(error))
         finally:
             self.is_searching = False
-            self.search_button.set_text("Search all")
+            button.set_text(name)
             self.bar.set_visibility(False)
         self._show_progress()
 
@@ -213,8 +246,10 @@ class MessagesPanel:
         share = progress.scanned / progress.total if progress.total else 1.0
         self.bar.set_value(share)
         extent = "all" if progress.is_complete else f"{share:.0%}"
+        first = len(progress.found)
+        shown = f" (the first {first:,} are shown)" if 0 < first < progress.matches else ""
         self.state.set_text(
-            f"{len(progress.found):,} found; {extent} of {progress.total:,} records covered"
+            f"{progress.matches:,} found; {extent} of {progress.total:,} records covered{shown}"
         )
         self.records = list(progress.found)
         self._fill()
@@ -222,58 +257,74 @@ class MessagesPanel:
     # --- one record, and export
 
     def _show(self, index: int) -> None:
-        record = self.records[index]
-        with ui.dialog() as dialog, ui.card().classes("w-full").style("max-width: 60rem"):
+        RecordDialog(self.cluster, self.topic, self.records[index]).open()
+
+    def export(self, kind: str) -> None:
+        """Download the records on the page, losslessly."""
+        text = (
+            exchange.as_csv(self.records) if kind == "csv" else exchange.as_json_lines(self.records)
+        )
+        ui.download.content(text, f"{self.topic}.{kind}")
+
+    def export_all(self, kind: str) -> None:
+        """Download all there is, streamed by the server."""
+        query = urlencode({"format": kind, "cluster": self.cluster.name})
+        ui.download.from_url(f"{path('export', self.topic)}?{query}")
+
+
+class RecordDialog:
+    """One record in full: raw, text, JSON, hex, and as commands to copy."""
+
+    def __init__(self, cluster: ClusterView, topic: str, record: RecordView) -> None:
+        self.cluster = cluster
+        self.topic = topic
+        self.record = record
+
+    def open(self) -> None:
+        record = self.record
+        value = record.value if record.value is None else record.value[:MAX_SHOWN_BYTES]
+        views = {
+            "JSON": formatting.pretty(value),
+            "text": formatting.text_of(value),
+            "raw": formatting.raw(value),
+            "hex": formatting.hex_dump(record.value),
+            "curl": exchange.as_curl(self.topic, record),
+            "kcat": exchange.as_kcat(self.cluster.bootstrap_servers, self.topic, record),
+        }
+        with ui.dialog() as dialog, ui.card().classes("w-full gap-2").style("max-width: 60rem"):
             ui.label(
                 f"{self.topic} · partition {record.partition} · offset {record.offset}"
-            ).classes("text-subtitle1")
-            ui.label(
-                f"{formatting.moment(record.timestamp_ms)} UTC · {formatting.size(record.size)}"
-            ).classes("text-caption text-grey")
-            views = {
-                "JSON": formatting.pretty(_cut(record.value)),
-                "text": formatting.text_of(_cut(record.value)),
-                "hex": formatting.hex_dump(record.value),
-            }
-            ui.label("Key").classes("text-caption text-grey")
-            ui.label(formatting.text_of(_cut(record.key))).classes("mono")
-            for name, value in record.headers:
-                ui.label(f"{name}: {formatting.text_of(value)}").classes("mono")
-            with ui.tabs().props("align=left no-caps dense") as tabs:
-                for name in views:
-                    ui.tab(name)
-            with ui.tab_panels(tabs, value="JSON", animated=False).classes("w-full"):
-                for name, text in views.items():
-                    with ui.tab_panel(name).classes("q-px-none"):
-                        ui.label(text).classes("mono")
+            ).classes("text-subtitle1 text-weight-medium")
+            moment = formatting.moment(record.timestamp_ms, zone())
+            ui.label(f"{moment} {zone_name()} · {formatting.size(record.size)}").classes(
+                "text-caption text-dim"
+            )
+            ui.label("Key").classes("text-caption text-dim")
+            key = record.key if record.key is None else record.key[:MAX_SHOWN_BYTES]
+            ui.label(formatting.text_of(key)).classes("mono")
+            if record.headers:
+                ui.label("Headers").classes("text-caption text-dim")
+            for name, data in record.headers:
+                ui.label(f"{name}: {formatting.text_of(data)}").classes("mono")
+            self._views(views)
             if record.value is not None and len(record.value) > MAX_SHOWN_BYTES:
                 ui.label("Only the first 256 KiB are shown; an export has all.")
-            ui.button("Close", on_click=dialog.close).props("flat")
+            ui.button("Close", on_click=dialog.close).props("flat no-caps")
         dialog.open()
 
-    def export(self) -> None:
-        """Download the records on the page, losslessly, as JSON lines."""
-        lines = [json.dumps(export_line(r), ensure_ascii=False) for r in self.records]
-        ui.download.content("\n".join(lines) + "\n", f"{self.topic}.jsonl")
+    def _views(self, views: dict[str, str]) -> None:
+        with ui.tabs().props("align=left no-caps dense") as tabs:
+            for name in views:
+                ui.tab(name)
+        with ui.tab_panels(tabs, value="JSON", animated=False).classes("w-full"):
+            for name, text in views.items():
+                with ui.tab_panel(name).classes("q-px-none"):
+                    ui.label(text).classes("mono").style("max-height: 26rem; overflow-y: auto")
+                    ui.button(
+                        "Copy", icon="content_copy", on_click=lambda text=text: _copy(text)
+                    ).props("flat dense no-caps").classes("q-mt-sm")
 
 
-def _cut(data: bytes | None) -> bytes | None:
-    return data if data is None else data[:MAX_SHOWN_BYTES]
-
-
-def export_line(record: RecordView) -> dict[str, Any]:
-    """A record as JSON: text where the bytes are UTF-8, else base64 under a `_base64` name."""
-    line: dict[str, Any] = {
-        "partition": record.partition,
-        "offset": record.offset,
-        "timestamp": record.timestamp_ms,
-    }
-    for name, data in (("key", record.key), ("value", record.value)):
-        try:
-            line[name] = None if data is None else data.decode()
-        except UnicodeDecodeError:
-            line[f"{name}_base64"] = base64.b64encode(data or b"").decode()
-    line["headers"] = [
-        [n, None if v is None else base64.b64encode(v).decode()] for n, v in record.headers
-    ]
-    return line
+def _copy(text: Any) -> None:
+    ui.clipboard.write(str(text))
+    ui.notify("Copied")

@@ -7,13 +7,15 @@ import asyncio
 from nicegui import ui
 
 from ottla.console import dialogs, formatting
-from ottla.console.cluster import ClusterError, ClusterView
+from ottla.console.cluster import ClusterView
 from ottla.console.clusters import Clusters
 from ottla.console.layout import admin_button, frame, heading, path, tile
 from ottla.console.pages.anatomy import log_tab
 from ottla.console.pages.columns import column
+from ottla.console.pages.configuration import ConfigurationPanel
 from ottla.console.pages.messages import MessagesPanel
 from ottla.console.pages.producers import Producers
+from ottla.console.pages.statistics import StatisticsPanel
 
 NO_CONSUMERS = 'flat dense no-data-label="No group has committed offsets here"'
 
@@ -23,6 +25,7 @@ TABS = {
     "partitions": "Partitions",
     "consumers": "Consumers",
     "producers": "Producers",
+    "statistics": "Statistics",
     "configuration": "Configuration",
     "anatomy": "Anatomy",
 }
@@ -98,10 +101,12 @@ class TopicPage:
                 consumers_table(cluster, topic)
             elif tab == "producers":
                 await Producers(cluster, topic).build()
+            elif tab == "statistics":
+                await StatisticsPanel(cluster, topic).build()
             elif tab == "anatomy":
                 log_tab(cluster, topic, self.partition)
             else:
-                await configuration_table(cluster, topic)
+                await ConfigurationPanel(cluster, topic).build()
 
     def _build_partitions(self) -> None:
         cluster, topic = self.cluster, self.topic
@@ -109,6 +114,10 @@ class TopicPage:
             admin_button(
                 "Add partitions",
                 lambda: dialogs.add_partitions(cluster, topic, len(cluster.partitions(topic))),
+            )
+            admin_button(
+                "Clone",
+                lambda: dialogs.clone_topic(cluster, topic, len(cluster.partitions(topic))),
             )
             admin_button("Empty", lambda: dialogs.empty_topic(cluster, topic), is_dangerous=True)
             admin_button("Delete", lambda: dialogs.delete_topic(cluster, topic), is_dangerous=True)
@@ -168,44 +177,3 @@ def consumers_table(cluster: ClusterView, topic: str) -> None:
         pagination=50,
     ).classes("w-full card clickable").props(NO_CONSUMERS)  # fmt: skip
     table.on("rowClick", lambda e: ui.navigate.to(path("groups", e.args[1]["group"])))
-
-
-async def configuration_table(cluster: ClusterView, topic: str) -> None:
-    try:
-        entries = await asyncio.to_thread(cluster.topic_configs, topic)
-    except ClusterError as error:
-        ui.label(f"The configuration cannot be read: {error}").classes("text-negative")
-        return
-    ui.label("Click a key to change it.").classes("text-caption text-grey")
-    table = (
-        ui.table(
-            columns=[
-                column("key", "Key"),
-                column("value", "Value"),
-                column("origin", "Set by"),
-            ],
-            rows=[
-                {
-                    "key": e["key"],
-                    "value": e["value"],
-                    "origin": "default" if e["is_default"] else "this topic or broker",
-                }
-                for e in entries
-            ],
-            row_key="key",
-            pagination=50,
-        )
-        .classes("w-full card clickable")
-        .props("flat dense")
-    )
-    here = path("topics", topic) + "?tab=configuration"
-    table.on(
-        "rowClick",
-        lambda e: dialogs.set_config(
-            cluster,
-            topic,
-            e.args[1]["key"],
-            e.args[1]["value"] or "",
-            lambda: ui.navigate.to(here),
-        ),
-    )

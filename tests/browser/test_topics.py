@@ -1,0 +1,94 @@
+"""What a person does with a topic's contents, done in a browser."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+
+import pytest
+from confluent_kafka import Producer
+from confluent_kafka.admin import AdminClient, ConfigResource, ResourceType
+from confluent_kafka.cimpl import NewTopic
+from playwright.sync_api import Page, expect
+
+pytestmark = pytest.mark.browser
+
+
+@pytest.fixture(scope="module")
+def table(bootstrap_servers: str) -> str:
+    """Sixty records of three keys, one of them deleted at the end."""
+    name = f"table-{time.time_ns()}"
+    admin = AdminClient({"bootstrap.servers": bootstrap_servers})
+    wanted = NewTopic(name, 2, config={"retention.ms": "7300000"})
+    admin.create_topics([wanted])[name].result(20)
+    producer = Producer({"bootstrap.servers": bootstrap_servers})
+    for n in range(60):
+        value = json.dumps({"n": n, "text": "it's"})
+        producer.produce(name, value, key=f"user-{n % 3}")
+    producer.produce(name, None, key="user-2")
+    producer.flush(20)
+    return name
+
+
+def test_latest_per_key(page: Page, console: str, table: str) -> None:
+    page.goto(f"{console}/topics/{table}")
+    page.get_by_role("button", name="Latest per key").click()
+    expect(page.get_by_text("2 found; all of 61 records covered")).to_be_visible()
+    expect(page.get_by_role("cell", name="user-0")).to_have_count(1)
+    expect(page.get_by_role("cell", name='{"n": 57')).to_be_visible()
+
+
+def test_a_record_as_a_command(page: Page, console: str, table: str) -> None:
+    page.goto(f"{console}/topics/{table}")
+    page.get_by_role("cell", name='{"n": 59').click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_role("tab", name="curl").click()
+    expect(dialog.get_by_text("curl -X POST")).to_be_visible()
+    dialog.get_by_role("tab", name="kcat").click()
+    expect(dialog.get_by_text(f"-t {table}")).to_be_visible()
+
+
+def test_statistics_and_the_shape_of_json(page: Page, console: str, table: str) -> None:
+    page.goto(f"{console}/topics/{table}?tab=statistics")
+    expect(page.get_by_role("cell", name="0 … 59")).to_be_visible()
+    page.get_by_role("button", name="Count").click()
+    expect(page.get_by_text("all of the topic covered")).to_be_visible()
+    expect(page.locator(".tile", has_text="Distinct keys")).to_contain_text("3")
+
+
+def test_a_whole_topic_goes_out_and_into_its_clone(
+    page: Page, console: str, table: str, tmp_path: Path, bootstrap_servers: str
+) -> None:
+    page.goto(f"{console}/topics/{table}")
+    page.get_by_role("button", name="Export").click()
+    with page.expect_download() as download:
+        page.get_by_text("The whole topic as CSV").click()
+    path = tmp_path / "topic.csv"
+    download.value.save_as(path)
+    assert len(path.read_text().splitlines()) == 62
+    page.get_by_role("tab", name="Partitions").click()
+    page.get_by_role("button", name="Clone").click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog.get_by_label("Partitions")).to_have_value("2")
+    expect(dialog.get_by_label("Configuration")).to_have_value("retention.ms=7300000")
+    dialog.get_by_role("button", name="Create", exact=True).click()
+    copy = f"{table}-copy"
+    expect(page).to_have_url(f"{console}/topics/{copy}")
+    page.get_by_role("button", name="Import").click()
+    page.set_input_files("input[type=file]", path)
+    expect(page.get_by_text("61 records imported")).to_be_visible()
+    page.get_by_role("dialog").get_by_role("button", name="Close").click()
+    expect(page.get_by_text("61 records, newest")).to_be_visible()
+    resource = ConfigResource(ResourceType.TOPIC, copy)
+    admin = AdminClient({"bootstrap.servers": bootstrap_servers})
+    config = admin.describe_configs([resource])[resource].result(20)
+    assert config["retention.ms"].value == "7300000"
+
+
+def test_a_key_says_what_it_means(page: Page, console: str, table: str) -> None:
+    page.goto(f"{console}/topics/{table}?tab=configuration")
+    page.get_by_label("Search settings").fill("retention.ms")
+    page.get_by_role("cell", name="retention.ms", exact=True).click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog.get_by_text("Now 7300000, set by this topic")).to_be_visible()
