@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 UV := $(BIN)/uv
 SHELL := /bin/bash
 
-.PHONY: run bench test sim fuzz crash conformance check setup dev docs format lock messages records help
+.PHONY: run bench test sim fuzz crash conformance check setup dev docs bundle format lock messages records help
 
 help: ## list these words
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -72,6 +72,9 @@ tour: $(VENV)/.dev-ready ## type the write-ups' lines, and show each promise
 docs: $(VENV)/.dev-ready ## build the documentation site, off-line
 	@$(BIN)/sphinx-build -q -W --keep-going -b html docs build/docs $(ARGS)
 	@echo "The site is in build/docs: open build/docs/index.html in a browser."
+
+bundle: $(VENV)/.dev-ready ## write wheels for Linux, macOS and Windows, for machines without a network
+	@$(BIN)/python tools/bundle.py $(ARGS)
 
 # The last line finds entries of docs/compatibility.toml that are patterns, or that no talk needs.
 check: $(VENV)/.dev-ready ## format, lint, types, import rules, register of differences

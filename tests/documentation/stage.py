@@ -103,7 +103,7 @@ class Stage(contextlib.ExitStack):
         log = self.directory / f"output-{block.line}"
         with log.open("wb") as output:
             process = subprocess.Popen(
-                ["bash", "-c", line if ";" in line or "&" in line else f"exec {line}"],
+                ["bash", "-c", line if ";" in line or "&" in line else f"exec env {line}"],
                 cwd=self.directory,
                 env=self.environment,
                 stdin=subprocess.DEVNULL,

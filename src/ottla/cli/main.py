@@ -75,6 +75,9 @@ _CHAPTERS: Final = {
     "Find out": ("plan", "verify", "doctor", "dlq", "api-coverage", "chaos"),
 }  # fmt: skip
 
+#: What `pip install ottla` leaves out, and the extra that brings it.
+_EXTRA_OF: Final = {"mimesis": "demos", "rich": "demos", "textual": "demos"}
+
 _EPILOG: Final = """\
 Kafka's own tools come along: kafka-topics, kafka-console-producer,
 kafka-console-consumer, kafka-consumer-groups and more.
@@ -111,6 +114,18 @@ def _run(arguments: list[str]) -> int:
     verb = VERBS.get(name)
     if verb is None or find_spec(verb.module) is None:
         raise CommandError(_unknown(name), status=2)
+    try:
+        return _hand_over(name, verb, rest)
+    except ModuleNotFoundError as error:
+        extra = _EXTRA_OF.get((error.name or "").partition(".")[0])
+        if extra is None:
+            raise
+        raise CommandError(
+            f"ottla {name} needs {error.name}; install it with: pip install 'ottla[{extra}]'"
+        ) from None
+
+
+def _hand_over(name: str, verb: Verb, rest: list[str]) -> int:
     module = import_module(verb.module)
     parser = Parser(
         prog=f"ottla {name}",
