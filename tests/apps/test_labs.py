@@ -24,7 +24,7 @@ def test_its_verdict_holds(name: str) -> None:
         with pytest.raises(catalog.LabError, match="of its own"):
             catalog.run(name, SETTINGS, Screen(out), is_fast=True)
         return
-    if name == "replicas" and os.environ.get("OTTLA_CONFORMANCE") != "1":
+    if name == "replication" and os.environ.get("OTTLA_CONFORMANCE") != "1":
         pytest.skip("[apache-kafka-not-asked-for] run with OTTLA_CONFORMANCE=1")
     result = catalog.run(name, SETTINGS, Screen(out), is_fast=True)
     assert result["verdict"] == "holds", out.getvalue()

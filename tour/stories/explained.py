@@ -114,7 +114,7 @@ def acks(stage: Stage) -> str:
     refused = re.findall(r"acks=0: all (\d+) are gone", output)
     told = f"acks=0 lost {refused[0]} refused records in silence, 1 and all were told"
     if stage.engine == "apache":
-        with stage.leaves_running("ottla lab replicas --fast") as lab:
+        with stage.leaves_running("ottla lab replication --fast") as lab:
             lab.wait_for("^verdict: holds", LAB_LIMIT_S)
             lost = lab.wait_for(r"acks=1: (\d+) acknowledged records died", LAB_LIMIT_S)
         return f"{told}; with followers paused and the leader killed, acks=1 lost {lost[1]}, all 0"

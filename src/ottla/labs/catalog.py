@@ -18,7 +18,7 @@ LABS: Final = {
     "groups": "who reads what: idle consumers, a second group, the price of a rebalance",
     "delivery": "at most once, at least once, exactly once, with a consumer that is killed",
     "acks": "acks 0, 1 and all: what each costs, and what each risks",
-    "replicas": "acks on three nodes of Apache Kafka: followers paused, the leader killed",
+    "replication": "three brokers, three controllers: who may die, what is lost, what stops",
     "keys": "the order of a key, and what adding partitions does to it",
     "log": "segments, the sparse index, bytes as sent, retention, compaction",
     "lag": "a slow consumer through Burrow's eyes: OK, WARN, STALL, STOP, REWIND",

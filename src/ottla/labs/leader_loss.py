@@ -1,4 +1,4 @@
-"""What acks mean on three nodes of Apache Kafka, and when even those lose.
+"""What acks=1 loses with its leader, and acks=all does not.
 
 The followers of a partition are paused, so that only its leader has what comes
 now. Then the leader is killed, and the followers go on. What only the leader
@@ -12,41 +12,19 @@ from typing import Final
 
 from ottla.client import Cluster
 from ottla.engine.apache import ApacheKafka
-from ottla.engine.errors import EngineError
 from ottla.labs.acks import Sender
-from ottla.labs.bench import Bench, LabError
+from ottla.labs.bench import Bench
 from ottla.labs.screen import bar
+from ottla.moving.partitions import LATEST, Where, list_offsets, uncommitted_end
 
-OWN_ONLY: Final = "it pauses and kills nodes of Apache Kafka"
-#: It starts what it needs.
-OWN_KAFKA: Final = "three nodes of Apache Kafka of its own"
-BROKERS: Final = 3
-#: Followers are paused for a shorter while than this, so that they stay in sync by the books;
-#: so long it also takes until the controller takes the leader for dead.
-SESSION_MS: Final = 8_000
+REPLICAS: Final = 3
 SENDING_MS: Final = 2_000
 
 
-def run(bench: Bench) -> None:
-    screen = bench.screen
-    properties = {
-        "broker.session.timeout.ms": str(SESSION_MS),
-        "replica.lag.time.max.ms": "60000",
-        "offsets.topic.replication.factor": "3",
-        "group.initial.rebalance.delay.ms": "0",
-    }
-    try:
-        with ApacheKafka(
-            brokers=BROKERS,
-            controllers=1,
-            properties=properties,
-            progress=lambda text: screen.say(screen.paint(f"  {text}", "dim")),
-        ) as kafka:
-            lost = {acks: leader_dies(bench, kafka, acks) for acks in ("1", "all")}
-    except EngineError as error:
-        raise LabError(str(error)) from None
-    bench.count(lost={acks: gone for acks, (_, gone) in lost.items()})
-    screen.say("")
+def show(bench: Bench, kafka: ApacheKafka) -> None:
+    """Both on the nodes of `kafka`, which take followers for in sync while they are paused."""
+    lost = {acks: leader_dies(bench, kafka, acks) for acks in ("1", "all")}
+    bench.count(lost_with_the_leader={acks: gone for acks, (_, gone) in lost.items()})
     bench.check(
         f"acks=1: {lost['1'][1]} acknowledged records died with the leader", lost["1"][1] > 0
     )
@@ -62,8 +40,8 @@ def leader_dies(bench: Bench, kafka: ApacheKafka, acks: str) -> tuple[Sender, in
     screen = bench.screen
     screen.heading(f"acks={acks}: the leader is killed while its followers are paused")
     own = Bench({"bootstrap.servers": kafka.bootstrap_servers}, screen, bench.is_fast)
-    name = own.unique(f"replicas-{acks}")
-    topic = own.create_topic(name, config={"min.insync.replicas": "2"}, replicas=BROKERS)
+    name = own.unique(f"leader-{acks}")
+    topic = own.create_topic(name, config={"min.insync.replicas": "2"}, replicas=REPLICAS)
     sender = Sender(own, topic, acks, {"message.timeout.ms": SENDING_MS})
     for value in sorted(first_half(bench)):
         sender.send(value)
@@ -89,6 +67,7 @@ def leader_dies(bench: Bench, kafka: ApacheKafka, acks: str) -> tuple[Sender, in
             follower.resume()
     screen.say(f"  leader {leader} is dead, the others go on")
     own.wait(lambda: _leader(followers[0].port, topic) not in (-1, leader), "nobody leads")
+    own.wait(lambda: _is_settled(followers[0].port, topic), "the new leader shows not all it has")
     there = {row.value or "" for row in own.read(topic)}
     lost = len(sender.acknowledged - there)
     drawn = screen.paint(bar(len(there), sender.sent, 30), "cyan")
@@ -103,6 +82,20 @@ def leader_dies(bench: Bench, kafka: ApacheKafka, acks: str) -> tuple[Sender, in
 def first_half(bench: Bench) -> set[str]:
     """The records that are sent while all is well."""
     return {f"together {number}" for number in range(bench.scaled(50, 500))}
+
+
+def _is_settled(port: int | None, topic: str) -> bool:
+    """Whether consumers are shown all that the leader has."""
+    from ottla.client import ClientError
+
+    place = Where(topic, 0)
+    try:
+        with Cluster(f"127.0.0.1:{port}") as cluster:
+            shown = list_offsets(cluster, [place], LATEST)[place]
+            return shown == uncommitted_end(cluster, place)
+    except ClientError:
+        time.sleep(0.1)
+        return False
 
 
 def _leader(port: int | None, topic: str) -> int:
