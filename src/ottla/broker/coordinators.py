@@ -209,8 +209,14 @@ class Coordinators:
         """Where a transactional id's records are; creates the topic when first needed."""
         return self._transaction_log.partition(self.transactions.partition_for(transactional_id))
 
-    def apply_transaction_outcome(self, transactional_id: str, outcome: Outcome) -> ErrorCode:
-        """Append, replay; replies, and then markers, follow the flush."""
+    def apply_transaction_outcome(
+        self, transactional_id: str, outcome: Outcome, *, is_foregone: bool = False
+    ) -> ErrorCode:
+        """Append, replay; replies, and then markers, follow the flush.
+
+        A foregone outcome is what a start after a crash would come to as well: its
+        replies need not wait.
+        """
         partition = self.transaction_partition(transactional_id)
         try:
             self._transaction_log.append(partition, outcome)
@@ -219,6 +225,9 @@ class Coordinators:
             return ErrorCode.COORDINATOR_NOT_AVAILABLE
         for record in outcome.records:
             self.transactions.replay(record)
+        if is_foregone:
+            send_replies(outcome.replies)
+            return ErrorCode.NONE
 
         def proceed(error: ErrorCode) -> None:
             if error:
@@ -269,7 +278,9 @@ class Coordinators:
                 outcome = self.transactions.markers_written(
                     markers.transactional_id, self._broker.wall_ms
                 )
-                self.apply_transaction_outcome(markers.transactional_id, outcome)
+                # The decision and all markers are durable: nothing can end otherwise any more,
+                # and the producer's next record of this log is flushed behind this one.
+                self.apply_transaction_outcome(markers.transactional_id, outcome, is_foregone=True)
 
         when_all_visible(written, proceed)
 
