@@ -14,6 +14,8 @@ from starlette.requests import Request
 
 from ottla.gateway.errors import RestError, bad_request, unprocessable
 
+MAX_INT32: Final = (1 << 31) - 1
+MAX_INT64: Final = (1 << 63) - 1
 #: Digits that may not fit into 64 bits: orjson would make a float of them.
 _LONG_NUMBER: Final = re.compile(rb"\d{19}")
 
@@ -80,20 +82,37 @@ def list_of_objects(
     return items
 
 
+def is_text(value: Any) -> bool:
+    """Whether it is a text that UTF-8 can carry: JSON may hold half a surrogate pair."""
+    if not isinstance(value, str):
+        return False
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def text_field(container: dict[str, Any], name: str) -> str:
     value = container.get(name)
-    if not isinstance(value, str) or not value:
-        raise unprocessable(f"{name} may not be empty")
-    return value
+    if not value or not is_text(value):
+        raise unprocessable(f"{name} may not be empty and must be a text")
+    return str(value)
 
 
-def int_field(container: dict[str, Any], name: str, *, minimum: int = 0) -> int:
+def int_field(
+    container: dict[str, Any], name: str, *, minimum: int = 0, maximum: int = MAX_INT64
+) -> int:
     value = container.get(name)
     if not isinstance(value, int) or isinstance(value, bool):
         raise unprocessable(f"{name} must be a number")
-    if value < minimum:
-        raise unprocessable(f"{name} must be at least {minimum}")
+    if not minimum <= value <= maximum:
+        raise unprocessable(f"{name} must be at least {minimum} and at most {maximum}")
     return value
+
+
+def partition_field(container: dict[str, Any], name: str = "partition") -> int:
+    return int_field(container, name, maximum=MAX_INT32)
 
 
 def compact_json(value: Any) -> bytes:

@@ -10,6 +10,7 @@ import re
 from typing import Any, Final, NamedTuple
 
 from ottla import __version__
+from ottla.gateway.openapi_schemas import ACL_FIELDS, SCHEMAS, TEXT, nullable, number, ref
 
 V2: Final = "application/vnd.kafka.v2+json"
 V2_BINARY: Final = "application/vnd.kafka.binary.v2+json"
@@ -29,6 +30,9 @@ class Operation(NamedTuple):
     query: tuple[str, ...] = ()
     body: str | None = None
     answer: str | None = None
+    gives: str | None = None
+    #: Another status that succeeds with the same answer.
+    also: int | None = None
 
 
 _INSTANCE: Final = "/consumers/{group}/instances/{instance}"
@@ -42,46 +46,87 @@ _B: Final = f"{_C}/brokers/{{broker}}"
 Op = Operation
 
 GENERAL: Final = [
-    Op("GET", "/health/live", "The process runs"),
-    Op("GET", "/health/ready", "Kafka answers, too"),
-    Op("GET", "/openapi.json", "This document"),
+    Op("GET", "/health/live", "The process runs", gives="Live"),
+    Op("GET", "/health/ready", "Kafka answers, too", gives="Ready"),
+    Op("GET", "/openapi.json", "This document", gives="Document"),
     Op("GET", "/docs", "This document, to read", answer=HTML),
     Op("GET", "/commands", "The admin commands", answer=HTML),
     Op("GET", "/commands/", "The admin commands", answer=HTML),
-    Op("GET", "/commands/{name}", "One admin command"),
-    Op("POST", "/commands/{name}", "One admin command"),
+    Op("GET", "/commands/{name}", "One admin command", gives="Command"),
+    Op("POST", "/commands/{name}", "One admin command", gives="Command"),
     Op("GET", "/zookeeper", "Where ZooKeeper's roles live now", answer=HTML),
 ]
 
 V2_OPERATIONS: Final = [
-    Op("GET", "/", "An empty object", answer=V2),
-    Op("POST", "/", "An empty object", answer=V2),
-    Op("GET", "/brokers", "Ids of the brokers", answer=V2),
-    Op("GET", "/topics", "Names of the topics", answer=V2),
-    Op("GET", "/topics/{topic}", "A topic: configurations and partitions", answer=V2),
-    Op("POST", "/topics/{topic}", "Produce to a topic", body="Produce", answer=V2),
-    Op("GET", "/topics/{topic}/partitions", "A topic's partitions", answer=V2),
-    Op("GET", "/topics/{topic}/partitions/{partition}", "One partition", answer=V2),
+    Op("GET", "/", "An empty object", answer=V2, gives="Nothing"),
+    Op("POST", "/", "An empty object", answer=V2, gives="Nothing"),
+    Op("GET", "/brokers", "Ids of the brokers", answer=V2, gives="BrokerIds"),
+    Op("GET", "/topics", "Names of the topics", answer=V2, gives="Names"),
+    Op(
+        "GET",
+        "/topics/{topic}",
+        "A topic: configurations and partitions",
+        answer=V2,
+        gives="TopicDetail",
+    ),
+    Op(
+        "POST", "/topics/{topic}", "Produce to a topic", body="Produce", answer=V2, gives="Produced"
+    ),
+    Op(
+        "GET",
+        "/topics/{topic}/partitions",
+        "A topic's partitions",
+        answer=V2,
+        gives="PartitionDetails",
+    ),
+    Op(
+        "GET",
+        "/topics/{topic}/partitions/{partition}",
+        "One partition",
+        answer=V2,
+        gives="PartitionDetail",
+    ),
     Op(
         "POST",
         "/topics/{topic}/partitions/{partition}",
         "Produce to one partition",
         body="Produce",
         answer=V2,
+        gives="Produced",
     ),
     Op(
         "GET",
         "/topics/{topic}/partitions/{partition}/offsets",
         "Where a partition begins and ends",
         answer=V2,
+        gives="PartitionEnds",
     ),
-    Op("POST", "/consumers/{group}", "Create a consumer instance", body="Instance", answer=V2),
+    Op(
+        "POST",
+        "/consumers/{group}",
+        "Create a consumer instance",
+        body="Instance",
+        answer=V2,
+        gives="CreatedInstance",
+    ),
     Op("DELETE", _INSTANCE, "Delete an instance", 204),
     Op("POST", f"{_INSTANCE}/subscription", "Subscribe", 204, body="Subscription"),
-    Op("GET", f"{_INSTANCE}/subscription", "What it is subscribed to", answer=V2),
+    Op(
+        "GET",
+        f"{_INSTANCE}/subscription",
+        "What it is subscribed to",
+        answer=V2,
+        gives="SubscribedTopics",
+    ),
     Op("DELETE", f"{_INSTANCE}/subscription", "Unsubscribe", 204),
     Op("POST", f"{_INSTANCE}/assignments", "Assign partitions", 204, body="Partitions"),
-    Op("GET", f"{_INSTANCE}/assignments", "The assigned partitions", answer=V2),
+    Op(
+        "GET",
+        f"{_INSTANCE}/assignments",
+        "The assigned partitions",
+        answer=V2,
+        gives="AssignedPartitions",
+    ),
     Op("POST", f"{_INSTANCE}/positions", "Continue at offsets or times", 204, body="Positions"),
     Op("POST", f"{_INSTANCE}/positions/beginning", "Go to the start", 204, body="Partitions"),
     Op("POST", f"{_INSTANCE}/positions/end", "Go to the end", 204, body="Partitions"),
@@ -91,6 +136,7 @@ V2_OPERATIONS: Final = [
         "Read records; metadata=true adds headers and timestamps",
         query=("timeout", "max_bytes", "metadata"),
         answer=V2_JSON,
+        gives="ReadRecords",
     ),
     Op(
         "POST",
@@ -99,62 +145,80 @@ V2_OPERATIONS: Final = [
         query=("async",),
         body="Offsets",
         answer=V2,
+        gives="Commits",
     ),
-    Op("GET", f"{_INSTANCE}/offsets", "Committed offsets; the body names partitions", answer=V2),
+    Op(
+        "GET",
+        f"{_INSTANCE}/offsets",
+        "Committed offsets; the body names partitions",
+        answer=V2,
+        gives="CommittedOffsets",
+    ),
 ]
 
 
-def _configs(path: str, whose: str) -> list[Operation]:
+def _configs(path: str, whose: str, schema: str) -> list[Operation]:
     return [
-        Op("GET", path, f"Configurations of {whose}"),
+        Op("GET", path, f"Configurations of {whose}", gives=f"{schema}List"),
         Op("POST", f"{path}:alter", "Change several at once", 204, body="Alter"),
-        Op("GET", f"{path}/{{name}}", f"One configuration of {whose}"),
+        Op("GET", f"{path}/{{name}}", f"One configuration of {whose}", gives=schema),
         Op("PUT", f"{path}/{{name}}", "Set it", 204, body="Value"),
         Op("DELETE", f"{path}/{{name}}", "Back to the default", 204),
     ]
 
 
-_ACL_QUERY: Final = (
-    "resource_type",
-    "resource_name",
-    "pattern_type",
-    "principal",
-    "host",
-    "operation",
-    "permission",
-)
-
 V3_OPERATIONS: Final = [
-    Op("GET", "/v3/clusters", "The cluster behind this gateway"),
-    Op("GET", _C, "One cluster"),
-    Op("GET", f"{_C}/brokers", "Brokers"),
-    Op("GET", _B, "One broker"),
-    Op("GET", f"{_B}/partition-replicas", "Replicas that a broker holds"),
-    Op("GET", f"{_C}/brokers/-/configs", "Configurations of all brokers"),
-    *_configs(f"{_B}/configs", "a broker"),
-    *_configs(f"{_C}/broker-configs", "all brokers together"),
-    Op("GET", f"{_C}/topics", "Topics"),
-    Op("POST", f"{_C}/topics", "Create a topic", 201, body="Topic"),
-    Op("GET", _T, "One topic"),
-    Op("PATCH", _T, "Add partitions", body="PartitionsCount"),
+    Op("GET", "/v3/clusters", "The cluster behind this gateway", gives="ClusterList"),
+    Op("GET", _C, "One cluster", gives="Cluster"),
+    Op("GET", f"{_C}/brokers", "Brokers", gives="BrokerList"),
+    Op("GET", _B, "One broker", gives="Broker"),
+    Op("GET", f"{_B}/partition-replicas", "Replicas that a broker holds", gives="ReplicaList"),
+    Op("GET", f"{_C}/brokers/-/configs", "Configurations of all brokers", gives="BrokerConfigList"),
+    *_configs(f"{_B}/configs", "a broker", "BrokerConfig"),
+    *_configs(f"{_C}/broker-configs", "all brokers together", "ClusterConfig"),
+    Op("GET", f"{_C}/topics", "Topics", gives="TopicList"),
+    Op(
+        "POST", f"{_C}/topics", "Create a topic", 201, body="Topic", gives="TopicResource", also=200
+    ),
+    Op("GET", _T, "One topic", gives="TopicResource"),
+    Op("PATCH", _T, "Add partitions", body="PartitionsCount", gives="TopicResource"),
     Op("DELETE", _T, "Delete a topic", 204),
-    Op("GET", f"{_C}/topics/-/configs", "Configurations of all topics"),
-    *_configs(f"{_T}/configs", "a topic"),
-    Op("GET", f"{_T}/partitions", "Partitions"),
-    Op("GET", _P, "One partition"),
-    Op("GET", f"{_P}/offset", "Where a partition begins and ends"),
-    Op("GET", f"{_P}/replicas", "Replicas of a partition"),
-    Op("GET", f"{_P}/replicas/{{broker}}", "One replica"),
-    Op("GET", f"{_C}/topics/-/partitions/-/reassignment", "Reassignments in progress"),
-    Op("GET", f"{_T}/partitions/-/reassignment", "Those of a topic"),
-    Op("GET", f"{_P}/reassignment", "That of a partition"),
-    Op("POST", f"{_T}/records", "Produce: a stream of records in, of results out", body="Record"),
-    Op("POST", f"{_T}/records:batch", "Produce a small batch", 207, body="Batch"),
+    Op("GET", f"{_C}/topics/-/configs", "Configurations of all topics", gives="TopicConfigList"),
+    *_configs(f"{_T}/configs", "a topic", "TopicConfig"),
+    Op("GET", f"{_T}/partitions", "Partitions", gives="PartitionList"),
+    Op("GET", _P, "One partition", gives="Partition"),
+    Op("GET", f"{_P}/offset", "Where a partition begins and ends", gives="PartitionOffset"),
+    Op("GET", f"{_P}/replicas", "Replicas of a partition", gives="ReplicaList"),
+    Op("GET", f"{_P}/replicas/{{broker}}", "One replica", gives="Replica"),
+    Op(
+        "GET",
+        f"{_C}/topics/-/partitions/-/reassignment",
+        "Reassignments in progress",
+        gives="ReassignmentList",
+    ),
+    Op("GET", f"{_T}/partitions/-/reassignment", "Those of a topic", gives="ReassignmentList"),
+    Op("GET", f"{_P}/reassignment", "That of a partition", gives="Reassignment"),
+    Op(
+        "POST",
+        f"{_T}/records",
+        "Produce: a stream of records in, of results out",
+        body="Record",
+        gives="RecordResult",
+    ),
+    Op(
+        "POST",
+        f"{_T}/records:batch",
+        "Produce a small batch",
+        207,
+        body="Batch",
+        gives="BatchResult",
+    ),
     Op(
         "GET",
         f"{_P}/records",
         "Read a page of a partition, without a consumer instance",
         query=("offset", "timestamp", "limit", "max_bytes", "timeout", "format"),
+        gives="RecordPage",
     ),
     Op(
         "GET",
@@ -163,23 +227,31 @@ V3_OPERATIONS: Final = [
         query=("from", "partition", "format"),
         answer=EVENTS,
     ),
-    Op("GET", f"{_C}/consumer-groups", "Consumer groups"),
-    Op("GET", _G, "One group"),
-    Op("GET", f"{_G}/consumers", "Members of a group"),
-    Op("GET", _M, "One member"),
-    Op("GET", f"{_M}/assignments", "Partitions of a member"),
-    Op("GET", f"{_M}/assignments/{{topic}}/partitions/{{partition}}", "One of them"),
-    Op("GET", f"{_G}/lag-summary", "The largest lag of a group, and the sum"),
-    Op("GET", f"{_G}/lags", "Lag by partition"),
-    Op("GET", f"{_G}/lags/{{topic}}/partitions/{{partition}}", "Lag of one partition"),
-    Op("GET", f"{_C}/acls", "Access control lists", query=_ACL_QUERY),
+    Op("GET", f"{_C}/consumer-groups", "Consumer groups", gives="ConsumerGroupList"),
+    Op("GET", _G, "One group", gives="ConsumerGroup"),
+    Op("GET", f"{_G}/consumers", "Members of a group", gives="ConsumerList"),
+    Op("GET", _M, "One member", gives="Consumer"),
+    Op("GET", f"{_M}/assignments", "Partitions of a member", gives="ConsumerAssignmentList"),
+    Op(
+        "GET",
+        f"{_M}/assignments/{{topic}}/partitions/{{partition}}",
+        "One of them",
+        gives="ConsumerAssignment",
+    ),
+    Op("GET", f"{_G}/lag-summary", "The largest lag of a group, and the sum", gives="LagSummary"),
+    Op("GET", f"{_G}/lags", "Lag by partition", gives="ConsumerLagList"),
+    Op(
+        "GET",
+        f"{_G}/lags/{{topic}}/partitions/{{partition}}",
+        "Lag of one partition",
+        gives="ConsumerLag",
+    ),
+    Op("GET", f"{_C}/acls", "Access control lists", query=ACL_FIELDS, gives="AclList"),
     Op("POST", f"{_C}/acls", "Add one", 201, body="Acl"),
-    Op("DELETE", f"{_C}/acls", "Remove those that match", query=_ACL_QUERY),
+    Op("DELETE", f"{_C}/acls", "Remove those that match", query=ACL_FIELDS, gives="DeletedAcls"),
     Op("POST", f"{_C}/acls:batch", "Add several", 201, body="Acls"),
 ]
 
-_TEXT: Final = {"type": "string"}
-_ANY: Final[dict[str, Any]] = {"description": "any JSON value"}
 _NUMBERS: Final = frozenset(
     {"timeout", "max_bytes", "offset", "timestamp", "limit", "partition", "broker"}
 )
@@ -191,114 +263,10 @@ _CHOICES: Final[dict[str, dict[str, Any]]] = {
 }
 
 
-def _object(required: tuple[str, ...] = (), **properties: Any) -> dict[str, Any]:
-    found: dict[str, Any] = {
-        "type": "object",
-        "properties": properties,
-        "additionalProperties": False,
-    }
-    if required:
-        found["required"] = list(required)
-    return found
-
-
-def _list(items: dict[str, Any]) -> dict[str, Any]:
-    return {"type": "array", "items": items}
-
-
-def _number(minimum: int = 0) -> dict[str, Any]:
-    return {"type": "integer", "minimum": minimum}
-
-
-_NAME_VALUE: Final = _object(("name", "value"), name=_TEXT, value=_TEXT)
-_PARTITION: Final = _object(("topic", "partition"), topic=_TEXT, partition=_number())
-_OFFSET: Final = _object(
-    ("topic", "partition", "offset"),
-    topic=_TEXT,
-    partition=_number(),
-    offset=_number(),
-    metadata=_TEXT,
-)
-_DATA: Final = _object(
-    ("type",), type={"type": "string", "enum": ["BINARY", "JSON", "STRING"]}, data=_ANY
-)
-_RECORD: Final[dict[str, Any]] = {
-    "partition_id": _number(),
-    "headers": _list(_object(("name",), name=_TEXT, value={"type": "string", "format": "byte"})),
-    "key": _DATA,
-    "value": _DATA,
-    "timestamp": {"type": "string", "format": "date-time"},
-}
-_ACL: Final = _object(_ACL_QUERY, **dict.fromkeys(_ACL_QUERY, _TEXT))
-
-SCHEMAS: Final[dict[str, dict[str, Any]]] = {
-    "Error": _object(("error_code", "message"), error_code={"type": "integer"}, message=_TEXT),
-    "Produce": _object(
-        ("records",), records=_list(_object(key=_ANY, value=_ANY, partition=_number()))
-    ),
-    "Instance": {
-        "type": "object",
-        "properties": {
-            "id": _TEXT,
-            "name": _TEXT,
-            "format": {"type": "string", "enum": ["binary", "json"]},
-            "auto.offset.reset": {"type": "string", "enum": ["earliest", "latest", "none"]},
-            "auto.commit.enable": {"type": "string", "enum": ["true", "false"]},
-            "fetch.min.bytes": _number(-1),
-            "consumer.request.timeout.ms": _number(1),
-        },
-        "additionalProperties": False,
-    },
-    "Subscription": _object(topics=_list(_TEXT), topic_pattern=_TEXT),
-    "Partitions": _object(("partitions",), partitions=_list(_PARTITION)),
-    "Offsets": _object(offsets=_list(_OFFSET)),
-    "Positions": _object(
-        offsets=_list(_OFFSET),
-        timestamps=_list(
-            _object(
-                ("topic", "partition", "timestamp"),
-                topic=_TEXT,
-                partition=_number(),
-                timestamp={"type": "string", "format": "date-time"},
-            )
-        ),
-    ),
-    "Topic": _object(
-        ("topic_name",),
-        topic_name=_TEXT,
-        partitions_count=_number(1),
-        replication_factor=_number(1),
-        replicas_assignments=_list(
-            _object(partition_id=_number(), broker_ids=_list({"type": "integer"}))
-        ),
-        configs=_list(_NAME_VALUE),
-        validate_only={"type": "boolean"},
-    ),
-    "PartitionsCount": _object(("partitions_count",), partitions_count=_number(1)),
-    "Value": _object(("value",), value=_TEXT),
-    "Alter": _object(
-        ("data",),
-        data=_list(
-            _object(
-                ("name",),
-                name=_TEXT,
-                value=_TEXT,
-                operation={"type": "string", "enum": ["SET", "DELETE"]},
-            )
-        ),
-        validate_only={"type": "boolean"},
-    ),
-    "Record": _object(**_RECORD),
-    "Batch": _object(("entries",), entries=_list(_object(("id",), id=_TEXT, **_RECORD))),
-    "Acl": _ACL,
-    "Acls": _object(("data",), data=_list(_ACL)),
-}
-
-
 def _parameter(name: str, where: str) -> dict[str, Any]:
-    schema: dict[str, Any] = _TEXT
+    schema: dict[str, Any] = TEXT
     if name in _NUMBERS:
-        schema = _number()
+        schema = number()
     elif name in _BOOLEANS:
         schema = {"type": "boolean"}
     elif name in _CHOICES:
@@ -310,18 +278,21 @@ def _request_body(name: str) -> dict[str, Any]:
     types = [V2_JSON, V2_BINARY] if name == "Produce" else [PLAIN]
     if name in ("Instance", "Subscription", "Partitions", "Offsets", "Positions"):
         types = [V2]
-    schema = {"$ref": f"#/components/schemas/{name}"}
+    is_required = name not in ("Offsets", "Instance")
+    schema = ref(name) if is_required else nullable(ref(name))
     return {
-        "required": name not in ("Offsets", "Instance"),
+        "required": is_required,
         "content": {media: {"schema": schema} for media in types},
     }
 
 
 def _operation(tag: str, op: Operation) -> dict[str, Any]:
     success: dict[str, Any] = {"description": op.summary}
-    if op.status != 204:
-        schema: dict[str, Any] = _TEXT if op.answer in (EVENTS, HTML) else {}
-        success["content"] = {op.answer or PLAIN: {"schema": schema}}
+    if op.answer in (EVENTS, HTML):
+        success["content"] = {op.answer: {"schema": TEXT}}
+    elif op.gives is not None:
+        media = [V2_JSON, V2_BINARY] if op.gives == "ReadRecords" else [op.answer or PLAIN]
+        success["content"] = {name: {"schema": ref(op.gives)} for name in media}
     fault = {
         "description": "`error_code` says what is wrong",
         "content": {PLAIN: {"schema": {"$ref": "#/components/schemas/Error"}}},
@@ -334,6 +305,11 @@ def _operation(tag: str, op: Operation) -> dict[str, Any]:
         + [_parameter(n, "query") for n in op.query],
         "responses": {str(op.status): success, "default": fault},
     }
+    if op.gives == "Command":
+        content = {PLAIN: {"schema": ref("Command")}}
+        found["responses"]["404"] = {"description": "no such command", "content": content}
+    if op.also is not None:
+        found["responses"][str(op.also)] = success
     if op.body is not None:
         found["requestBody"] = _request_body(op.body)
     return found

@@ -10,7 +10,8 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
-from ottla.gateway.openapi import SCHEMAS, SECTIONS, Operation, document
+from ottla.gateway.openapi import SECTIONS, Operation, document
+from ottla.gateway.openapi_schemas import SCHEMAS
 from ottla.gateway.rest_v3.resources import v3_json
 
 STYLE: Final = """
@@ -48,6 +49,9 @@ def _row(op: Operation) -> str:
         schema = json.dumps(SCHEMAS[op.body], indent=2)
         parts.append(f"<p>Body: {op.body}</p><pre>{html.escape(schema)}</pre>")
     parts.append(f"<p>Answers {op.status}{f' as {op.answer}' if op.answer else ''}.</p>")
+    if op.gives is not None:
+        schema = json.dumps(SCHEMAS[op.gives], indent=2)
+        parts.append(f"<p>Answer: {op.gives}</p><pre>{html.escape(schema)}</pre>")
     return (
         f"<details><summary><b>{op.method}</b><code>{html.escape(op.path)}</code>"
         f"<span>{html.escape(op.summary)}</span></summary>{''.join(parts)}</details>"

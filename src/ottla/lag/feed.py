@@ -54,7 +54,7 @@ class LagFeed:
         client_config: Mapping[str, Any],
         store: LagStore,
         offset_refresh_s: float = 10.0,
-        call_timeout_s: float = 10.0,
+        call_timeout_s: float = 30.0,
     ) -> None:
         self.client_config = dict(client_config)
         self.call_timeout_s = call_timeout_s
@@ -90,10 +90,9 @@ class LagFeed:
         while not self._stop.is_set():
             try:
                 work()
-            except KafkaException as error:
-                log.warning(
-                    "Kafka at %s: %s", self.client_config["bootstrap.servers"], error.args[0]
-                )
+            except (KafkaException, TimeoutError) as error:
+                reason = error.args[0] if error.args else "no answer in time"
+                log.warning("Kafka at %s: %s", self.client_config["bootstrap.servers"], reason)
                 self._stop.wait(2)
 
     def _follow_ends(self) -> None:
@@ -138,9 +137,11 @@ class LagFeed:
     ) -> dict[tuple[str, int], int]:
         wanted = {TopicPartition(name, number): spec for name, number in partitions}
         found: dict[tuple[str, int], int] = {}
-        for where, future in (admin.list_offsets(wanted) if wanted else {}).items():
+        for where, future in (
+            admin.list_offsets(wanted, request_timeout=self.call_timeout_s) if wanted else {}
+        ).items():
             try:
-                found[where.topic, where.partition] = future.result(10).offset
+                found[where.topic, where.partition] = future.result(self.call_timeout_s + 5).offset
             except KafkaException as error:
                 log.warning("offset of %s-%d: %s", where.topic, where.partition, error.args[0])
         return found

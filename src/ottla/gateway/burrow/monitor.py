@@ -23,9 +23,7 @@ class LagMonitor:
             servers = ",".join(config.servers_of(name)) or settings.bootstrap_servers
             client = settings.client({"bootstrap.servers": servers})
             store = LagStore(config.store_settings(name))
-            self.feeds[name] = LagFeed(
-                client, store, config.offset_refresh_s(name), settings.call_timeout_ms / 1000
-            )
+            self.feeds[name] = LagFeed(client, store, config.offset_refresh_s(name))
 
     def start(self) -> None:
         for feed in self.feeds.values():

@@ -20,7 +20,15 @@ from ottla.gateway.errors import (
     partition_not_found,
     unprocessable,
 )
-from ottla.gateway.json_bodies import int_field, list_of_objects, read_object, text_field
+from ottla.gateway.json_bodies import (
+    MAX_INT64,
+    int_field,
+    is_text,
+    list_of_objects,
+    partition_field,
+    read_object,
+    text_field,
+)
 from ottla.gateway.kafka_access import KafkaAccess
 from ottla.gateway.rest_v2.formats import (
     FORMATS,
@@ -83,6 +91,8 @@ def _bounded(body: dict[str, Any], name: str, alias: str, low: int, high: int) -
     if value is None:
         return None
     try:
+        if not isinstance(value, int | str) or isinstance(value, bool):
+            raise TypeError
         number = int(value)
     except (TypeError, ValueError):
         raise invalid_consumer_config(f"{name} must be a number") from None
@@ -98,7 +108,7 @@ def _bounded(body: dict[str, Any], name: str, alias: str, low: int, high: int) -
 
 def parse_partitions(body: dict[str, Any]) -> list[TopicPartition]:
     return [
-        TopicPartition(text_field(item, "topic"), int_field(item, "partition"))
+        TopicPartition(text_field(item, "topic"), partition_field(item))
         for item in list_of_objects(body, "partitions", ("topic", "partition"))
     ]
 
@@ -106,10 +116,10 @@ def parse_partitions(body: dict[str, Any]) -> list[TopicPartition]:
 def parse_timestamp_ms(text: Any) -> int:
     """Milliseconds since 1970 of an ISO-8601 time. Errors: 422."""
     try:
-        moment = datetime.fromisoformat(str(text).replace("Z", "+00:00"))
-    except ValueError:
+        moment = datetime.fromisoformat(str(text))
+        return int(moment.timestamp() * 1000)
+    except (ValueError, OverflowError):
         raise unprocessable(f"timestamp is not an ISO-8601 time: {text}") from None
-    return int(moment.timestamp() * 1000)
 
 
 class ConsumerRoutes:
@@ -170,14 +180,10 @@ class ConsumerRoutes:
     async def subscribe(self, request: Request) -> Response:
         body = await self._body(request, ("topics", "topic_pattern"))
         topics, pattern = body.get("topics"), body.get("topic_pattern")
-        if topics is None and isinstance(pattern, str) and pattern:
+        if topics is None and pattern and is_text(pattern):
             # librdkafka takes a pattern as a topic that starts with "^".
             topics = [pattern if pattern.startswith("^") else f"^{pattern}"]
-        if (
-            not isinstance(topics, list)
-            or not topics
-            or not all(isinstance(t, str) and t for t in topics)
-        ):
+        if not isinstance(topics, list) or not topics or not all(t and is_text(t) for t in topics):
             raise unprocessable("topics may not be empty")
         instance = self._instance(request)
         await self._locked(instance, lambda: instance.subscribe(topics))
@@ -207,15 +213,13 @@ class ConsumerRoutes:
     async def seek(self, request: Request) -> Response:
         body = await self._body(request, ("offsets", "timestamps"))
         targets = [
-            TopicPartition(
-                text_field(o, "topic"), int_field(o, "partition"), int_field(o, "offset")
-            )
+            TopicPartition(text_field(o, "topic"), partition_field(o), int_field(o, "offset"))
             for o in list_of_objects(body, "offsets", OFFSET_FIELDS, required=False)
         ]
         times = [
             TopicPartition(
                 text_field(t, "topic"),
-                int_field(t, "partition"),
+                partition_field(t),
                 parse_timestamp_ms(t.get("timestamp")),
             )
             for t in list_of_objects(
@@ -269,8 +273,8 @@ class ConsumerRoutes:
             offsets = [
                 TopicPartition(
                     text_field(o, "topic"),
-                    int_field(o, "partition"),
-                    int_field(o, "offset") + 1,
+                    partition_field(o),
+                    int_field(o, "offset", maximum=MAX_INT64 - 1) + 1,
                     o.get("metadata") or "",
                 )
                 for o in list_of_objects(body, "offsets", OFFSET_FIELDS)

@@ -14,7 +14,12 @@ from ottla.gateway.errors import (
     partition_not_found,
     topic_not_found,
 )
-from ottla.gateway.json_bodies import compact_json, list_of_objects, read_object
+from ottla.gateway.json_bodies import (
+    compact_json,
+    list_of_objects,
+    partition_field,
+    read_object,
+)
 from ottla.gateway.kafka_access import EARLIEST, LATEST, KafkaAccess
 from ottla.gateway.producing import OutgoingRecord, RecordProducer, describe_failure
 from ottla.gateway.rest_v2.formats import check_plain_accept, encode_embedded, produce_format
@@ -156,11 +161,9 @@ class TopicRoutes:
 
 def outgoing(format_: str, record: dict[str, Any], partition: int | None) -> OutgoingRecord:
     """One record of a produce request. Errors: 422 for a bad partition, key or value."""
-    chosen = record.get("partition", partition)
-    if chosen is not None and (not isinstance(chosen, int) or isinstance(chosen, bool)):
-        raise RestError(422, 422, "partition must be a number")
-    if chosen is not None and chosen < 0:
-        raise RestError(422, 422, "partition must be at least 0")
+    chosen = partition
+    if record.get("partition") is not None:
+        chosen = partition_field(record)
     return OutgoingRecord(
         key=encode_embedded(format_, record.get("key"), "key"),
         value=encode_embedded(format_, record.get("value"), "value"),

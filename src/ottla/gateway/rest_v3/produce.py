@@ -92,10 +92,9 @@ def timestamp_ms(value: object) -> int:
         return value
     if isinstance(value, str):
         try:
-            moment = datetime.fromisoformat(value)
-        except ValueError:
+            return max(0, int(datetime.fromisoformat(value).timestamp() * 1000))
+        except (ValueError, OverflowError):
             raise unprocessable(f"timestamp is not an ISO-8601 time: {value}") from None
-        return max(0, int(moment.timestamp() * 1000))
     raise unprocessable("timestamp must be an ISO-8601 time or milliseconds since 1970")
 
 

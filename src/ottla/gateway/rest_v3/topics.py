@@ -13,7 +13,14 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from ottla.gateway.errors import RestError, bad_request, unprocessable
-from ottla.gateway.json_bodies import int_field, list_of_objects, read_object, text_field
+from ottla.gateway.json_bodies import (
+    MAX_INT32,
+    int_field,
+    list_of_objects,
+    partition_field,
+    read_object,
+    text_field,
+)
 from ottla.gateway.kafka_access import EARLIEST, LATEST, KafkaAccess
 from ottla.gateway.raw_calls import Reassignment
 from ottla.gateway.rest_v3.resources import (
@@ -240,7 +247,7 @@ class TopicRoutes:
         place, topic = await self._topic(request)
         limit = self.kafka.settings.max_request_bytes
         body = await read_object(request, limit, ("partitions_count",))
-        count = int_field(body, "partitions_count", minimum=1)
+        count = int_field(body, "partitions_count", minimum=1, maximum=MAX_INT32)
         if count != len(topic.partitions):
             try:
                 futures = self.kafka.admin().create_partitions(
@@ -358,7 +365,7 @@ def new_topic(body: dict[str, Any]) -> NewTopic:
             brokers = row.get("broker_ids")
             if not isinstance(brokers, list) or not all(isinstance(b, int) for b in brokers):
                 raise unprocessable("broker_ids must be a list of numbers")
-            by_partition[int_field(row, "partition_id")] = brokers
+            by_partition[partition_field(row, "partition_id")] = brokers
         assignments = [by_partition[n] for n in sorted(by_partition)]
     if assignments is not None:
         return NewTopic(
