@@ -344,3 +344,37 @@ def test_committed_offsets_can_be_read_as_records(shell: Shell, unique: str) -> 
     of_group = [record for record in records if record["key"]["data"]["group"] == unique]
     assert of_group[-1]["key"]["data"] == {"group": unique, "topic": unique, "partition": 0}
     assert of_group[-1]["value"]["data"]["offset"] == 3
+
+
+def test_a_share_groups_records_are_given_back_counted_and_rejected(
+    shell: Shell, unique: str
+) -> None:
+    shell(f"kafka-topics --create --topic {unique}")
+    key = "share.auto.offset.reset=earliest"
+    shell(f"kafka-configs --alter --group {unique} --add-config {key}")
+    shell(f"seq 3 | kafka-console-producer --topic {unique}")
+    consume = f"kafka-console-share-consumer --topic {unique} --group {unique} --timeout-ms 9000"
+    counted = "--formatter-property print.delivery=true"
+    lines = [f"Delivery:{{}}\t{n}" for n in (1, 2, 3)]
+    assert shell(f"{consume} --max-messages 3 --release {counted}").splitlines() == [
+        line.format(1) for line in lines
+    ]
+    assert shell(f"{consume} --max-messages 1 {counted}").splitlines() == [lines[0].format(2)]
+    assert "Processed a total of 1 messages" in shell.said
+    rest = shell(f"{consume} --max-messages 2 --reject {counted}").splitlines()
+    assert [line.split("\t")[1] for line in rest] == ["2", "3"]
+
+
+def test_client_metrics_are_made_shown_and_deleted(shell: Shell, unique: str) -> None:
+    tool = "kafka-client-metrics"
+    shell(f"{tool} --alter --name {unique} --metrics a.,b. --interval 5000 --match client_id=x")
+    assert unique in shell(f"{tool} --list").splitlines()
+    assert shell(f"{tool} --describe --name {unique}").splitlines()[1:] == [
+        "  interval.ms=5000",
+        "  match=client_id=x",
+        "  metrics=a.,b.",
+    ]
+    refused = shell(f"{tool} --alter --name {unique} --interval 1", status=1)
+    assert refused.startswith("Error while executing client metrics command : ")
+    shell(f"{tool} --delete --name {unique}")
+    assert unique not in shell(f"{tool} --list").splitlines()

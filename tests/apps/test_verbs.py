@@ -173,6 +173,29 @@ def test_a_followed_query_sees_what_comes(environment: dict[str, str], unique: s
     assert following.returncode == 130
 
 
+@pytest.mark.parametrize(
+    "words", ["topics --watch 0.1 list {}", "groups lag {} -w 0.1", "offsets {} -w 0.1"]
+)
+def test_a_live_view_shows_what_comes_until_ctrl_c(
+    environment: dict[str, str], unique: str, words: str
+) -> None:
+    shell = Shell(environment)
+    shell(f"seq 3 | ottla produce {unique} -q")
+    shell(f"ottla consume {unique} -g {unique} -n 1")
+    line = ["ottla", *words.format(unique).split(), "-o", "jsonl"]
+    with subprocess.Popen(line, env=environment, stdout=subprocess.PIPE, text=True) as watching:
+        assert watching.stdout is not None
+        rows = (json.loads(line) for line in iter(watching.stdout.readline, "") if line.strip())
+        first = next(rows)
+        assert first["per_second"] is None
+        shell(f"seq 3 | ottla produce {unique} -q")
+        column = next(name for name in ("records", "lag") if name in first)
+        assert next(row for row in rows if row[column] == first[column] + 3)
+        watching.send_signal(signal.SIGINT)
+        watching.stdout.read()
+    assert watching.returncode == 130
+
+
 def test_plan_measures_and_answers(shell: Shell) -> None:
     planned = shell(
         "ottla plan partitions --rate 5000 --size 100 --consumer-ms 1 "

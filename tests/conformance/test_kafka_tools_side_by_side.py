@@ -32,6 +32,7 @@ CLASSES = {
     "kafka-acls": "org.apache.kafka.tools.AclCommand",
     "kafka-broker-api-versions": "org.apache.kafka.tools.BrokerApiVersionsCommand",
     "kafka-features": "org.apache.kafka.tools.FeatureCommand",
+    "kafka-client-metrics": "org.apache.kafka.tools.ClientMetricsCommand",
     "kafka-groups": "org.apache.kafka.tools.GroupsCommand",
     "kafka-leader-election": "org.apache.kafka.tools.LeaderElectionCommand",
     "kafka-reassign-partitions": "org.apache.kafka.tools.reassign.ReassignPartitionsCommand",
@@ -154,3 +155,33 @@ def test_output_and_status_are_kafkas(apache_kafka: ApacheKafka, prepared: Path,
     mine = ours(apache_kafka, words)
     assert masked(tool, mine.stdout) == masked(tool, theirs.stdout), mine.stderr
     assert mine.returncode == theirs.returncode
+
+
+@pytest.mark.slow
+def test_share_consumers_print_alike(apache_kafka: ApacheKafka) -> None:
+    """Given back, accepted, rejected: the deliveries are counted in both."""
+    tool = "kafka-console-share-consumer"
+    theirs = [
+        *apache_kafka.distribution.command(
+            "org.apache.kafka.tools.consumer.ConsoleShareConsumer", JAVA_OPTIONS
+        ),
+        *("--bootstrap-server", apache_kafka.bootstrap_servers),
+    ]
+    mine = [str(BIN / tool), "--bootstrap-server", apache_kafka.bootstrap_servers]
+    shown = []
+    for name, command in (("st-share-a", theirs), ("st-share-b", mine)):
+        ours(apache_kafka, ["kafka-topics", "--create", "--topic", name])
+        reset = ["--alter", "--group", name, "--add-config", "share.auto.offset.reset=earliest"]
+        ours(apache_kafka, ["kafka-configs", *reset])
+        ours(apache_kafka, ["kafka-console-producer", "--topic", name], "a\nb\nc\n")
+        said = []
+        for more in ("--max-messages 3 --release", "--max-messages 1", "--max-messages 2 --reject"):
+            words = f"--topic {name} --group {name} {more} --timeout-ms 20000".split()
+            for column in ("delivery", "offset", "partition", "timestamp", "key", "epoch"):
+                words += ["--formatter-property", f"print.{column}=true"]
+            done = subprocess.run(
+                [*command, *words], capture_output=True, text=True, timeout=60, check=False
+            )
+            said.append((done.returncode, masked(tool, done.stdout)))
+        shown.append(said)
+    assert shown[1] == shown[0]

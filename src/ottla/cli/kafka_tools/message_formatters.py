@@ -114,7 +114,9 @@ class DefaultFormatter:
         if self.offset:
             columns.append(f"Offset:{message.offset()}".encode())
         if self.delivery:
-            columns.append(b"Delivery:NOT_PRESENT")
+            # Only records of share groups are counted.
+            count = message.delivery_count()
+            columns.append(f"Delivery:{count or 'NOT_PRESENT'}".encode())
         if self.epoch:
             # Kafka's consumer hands its formatter a copy without the epoch.
             columns.append(b"Epoch:NOT_PRESENT")

@@ -23,6 +23,7 @@ from ottla.cli.connection_options import (
 from ottla.cli.contexts import load_contexts
 from ottla.cli.errors import CommandError
 from ottla.cli.output import add_output_argument
+from ottla.cli.watching import add_watch_argument
 
 if TYPE_CHECKING:
     from ottla.client.cluster import Cluster
@@ -107,16 +108,20 @@ def opened_cluster(args: argparse.Namespace) -> Iterator[Cluster]:
 class Actions:
     """The actions of a verb, such as `create` of `ottla topics`."""
 
-    def __init__(self, parser: argparse.ArgumentParser, default: str | None) -> None:
+    def __init__(
+        self, parser: argparse.ArgumentParser, default: str | None, *, is_watchable: bool = False
+    ) -> None:
         parser.set_defaults(action=default)
         add_output_argument(parser)
+        if is_watchable:
+            add_watch_argument(parser)
         add_connection_arguments(parser)
         self._parsers = parser.add_subparsers(
             metavar="ACTION", dest="action_name", required=default is None
         )
 
     def add(
-        self, name: str, help_text: str, *, prints_rows: bool = False
+        self, name: str, help_text: str, *, prints_rows: bool = False, is_watchable: bool = False
     ) -> argparse.ArgumentParser:
         """The parser of one action; `args.action` is its name."""
         parser: argparse.ArgumentParser = self._parsers.add_parser(
@@ -125,5 +130,7 @@ class Actions:
         parser.set_defaults(action=name)
         if prints_rows:
             add_output_argument(parser, is_nested=True)
+        if is_watchable:
+            add_watch_argument(parser, is_nested=True)
         add_connection_arguments(parser, is_nested=True)
         return parser

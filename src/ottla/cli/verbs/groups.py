@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from ottla.cli.errors import CommandError
 from ottla.cli.output import confirmed, print_rows
 from ottla.cli.verbs.connection import Actions, opened_cluster
+from ottla.cli.watching import Rates, shown
 
 if TYPE_CHECKING:
     from ottla.cli.workers.groups import Group
@@ -17,19 +18,29 @@ DESCRIPTION = """\
 Work with consumer groups.
 
   ottla groups                             list them
+  ottla groups lag --watch                 how far behind, live, until Ctrl-C
   ottla groups describe billing            offsets and lag of each partition
   ottla groups members billing             who reads what
   ottla groups seek billing --to earliest  also latest, an offset, +5, -5, or a time
   ottla groups delete billing
 """
 
+#: Types of groups that commit offsets; before KIP-848 brokers tell no type.
+COMMITTING = ("classic", "consumer", "")
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    action = Actions(parser, "list").add
-    action("list", "List the groups.", prints_rows=True)
-    describe = action("describe", "Show offsets and lag of groups.", prints_rows=True)
+    action = Actions(parser, "list", is_watchable=True).add
+    action("list", "List the groups.", prints_rows=True, is_watchable=True)
+    lag = action(
+        "lag", "One row for each group: how far behind.", prints_rows=True, is_watchable=True
+    )
+    lag.add_argument("names", nargs="*", metavar="GROUP", help="only these")
+    describe = action(
+        "describe", "Show offsets and lag of groups.", prints_rows=True, is_watchable=True
+    )
     describe.add_argument("names", nargs="+", metavar="GROUP")
-    members = action("members", "Show the members of a group.", prints_rows=True)
+    members = action("members", "Show the members of a group.", prints_rows=True, is_watchable=True)
     members.add_argument("name", metavar="GROUP")
     seek = action("seek", "Move the committed offsets of a group without members.")
     seek.add_argument("name", metavar="GROUP")
@@ -58,20 +69,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Do what the action says; listing is the default."""
     with opened_cluster(args) as cluster:
-        if args.action == "list":
-            _list(cluster, args)
-        elif args.action == "describe":
-            _describe(cluster, args)
-        elif args.action == "members":
-            _members(cluster, args)
-        elif args.action == "seek":
+        if args.action == "seek":
             return _seek(cluster, args)
-        else:
+        if args.action == "delete":
             return _delete(cluster, args)
-    return 0
+        rates = Rates()
+        show = {"list": _list, "lag": _lag, "describe": _describe, "members": _members}
+        return shown(lambda: show[args.action](cluster, args, rates), args.watch)
 
 
-def _list(cluster: Cluster, args: argparse.Namespace) -> None:
+def _list(cluster: Cluster, args: argparse.Namespace, rates: Rates) -> None:
+    del rates
     from ottla.cli.workers.groups import list_groups
 
     rows = [
@@ -87,13 +95,18 @@ def _list(cluster: Cluster, args: argparse.Namespace) -> None:
     print_rows(rows, columns, args.output, empty="There are no groups.")
 
 
-def _describe(cluster: Cluster, args: argparse.Namespace) -> None:
+def _describe(cluster: Cluster, args: argparse.Namespace, rates: Rates) -> None:
     from ottla.cli.workers.groups import describe_group
 
-    columns = ("topic", "partition", "committed", "end", "lag", "member", "host")
+    columns = ["topic", "partition", "committed", "end", "lag", "member", "host"]
+    if args.watch is not None:
+        columns.insert(5, "per_second")
     for name in dict.fromkeys(args.names):
         group = describe_group(cluster, name)
         rows = _progress(cluster, group)
+        for row in rows:
+            where = (name, row["topic"], row["partition"])
+            row["per_second"] = rates.of(where, row["committed"] or 0)
         if args.output != "table":
             print_rows(rows, ("group", *columns), args.output)
             continue
@@ -103,6 +116,33 @@ def _describe(cluster: Cluster, args: argparse.Namespace) -> None:
         without = f" and {unread} partition(s) without a commit" if unread else ""
         print(f"{head}, lag {lag}{without}")
         print_rows(rows, columns, "table", empty="Nothing is committed, and nobody reads.")
+
+
+def _lag(cluster: Cluster, args: argparse.Namespace, rates: Rates) -> None:
+    """One row for each group; in a live view with the records that it commits in a second."""
+    from ottla.cli.workers.groups import describe_group, list_groups
+
+    names = args.names or sorted(
+        group.group_id for group in list_groups(cluster) if group.type.lower() in COMMITTING
+    )
+    rows = []
+    for name in dict.fromkeys(names):
+        group = describe_group(cluster, name)
+        partitions = _progress(cluster, group)
+        rows.append(
+            {
+                "group": name,
+                "state": group.state,
+                "members": len(group.members),
+                "partitions": len(partitions),
+                "lag": sum(row["lag"] or 0 for row in partitions),
+                "per_second": rates.of(name, sum(row["committed"] or 0 for row in partitions)),
+            }
+        )
+    columns = ["group", "state", "members", "partitions", "lag"]
+    if args.watch is not None:
+        columns.append("per_second")
+    print_rows(rows, columns, args.output, empty="There are no groups of consumers.")
 
 
 def _progress(cluster: Cluster, group: Group) -> list[dict[str, Any]]:
@@ -134,7 +174,8 @@ def _progress(cluster: Cluster, group: Group) -> list[dict[str, Any]]:
     return rows
 
 
-def _members(cluster: Cluster, args: argparse.Namespace) -> None:
+def _members(cluster: Cluster, args: argparse.Namespace, rates: Rates) -> None:
+    del rates
     from ottla.cli.workers.groups import describe_group
 
     rows = []

@@ -10,6 +10,7 @@ from ottla.cli.connection_options import key_value_pairs
 from ottla.cli.errors import CommandError
 from ottla.cli.output import confirmed, print_rows, size_text
 from ottla.cli.verbs.connection import Actions, opened_cluster
+from ottla.cli.watching import Rates, shown
 
 if TYPE_CHECKING:
     from ottla.client.cluster import Cluster
@@ -18,6 +19,7 @@ DESCRIPTION = """\
 Work with topics.
 
   ottla topics                          list them
+  ottla topics --watch                  and see what comes in, until Ctrl-C
   ottla topics describe orders          partitions, offsets, sizes, configuration
   ottla topics create orders -p 8       with `--config retention.ms=3600000` if you like
   ottla topics add-partitions orders 12
@@ -28,11 +30,11 @@ Work with topics.
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(pattern=None, internal=False)
-    action = Actions(parser, "list").add
-    listing = action("list", "List the topics.", prints_rows=True)
+    action = Actions(parser, "list", is_watchable=True).add
+    listing = action("list", "List the topics.", prints_rows=True, is_watchable=True)
     listing.add_argument("pattern", nargs="?", help="regular expression of the names")
     listing.add_argument("-i", "--internal", action="store_true", help="internal ones as well")
-    describe = action("describe", "Show topics in detail.", prints_rows=True)
+    describe = action("describe", "Show topics in detail.", prints_rows=True, is_watchable=True)
     describe.add_argument("names", nargs="+", metavar="TOPIC")
     create = action("create", "Create topics.")
     create.add_argument("names", nargs="+", metavar="TOPIC")
@@ -57,10 +59,11 @@ def run(args: argparse.Namespace) -> int:
     """Do what the action says; listing is the default."""
     with opened_cluster(args) as cluster:
         if args.action == "list":
-            _list(cluster, args)
-        elif args.action == "describe":
-            _describe(cluster, args)
-        elif args.action == "create":
+            rates = Rates()
+            return shown(lambda: _list(cluster, args, rates), args.watch)
+        if args.action == "describe":
+            return shown(lambda: _describe(cluster, args), args.watch)
+        if args.action == "create":
             _create(cluster, args)
         elif args.action == "add-partitions":
             from ottla.cli.workers.topics import create_partitions
@@ -74,7 +77,8 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _list(cluster: Cluster, args: argparse.Namespace) -> None:
+def _list(cluster: Cluster, args: argparse.Namespace, rates: Rates) -> None:
+    """One row for each topic; in a live view with the records that came in a second."""
     from ottla.cli.workers.offsets import EARLIEST, LATEST, find_offsets
     from ottla.cli.workers.topics import matching
 
@@ -97,11 +101,13 @@ def _list(cluster: Cluster, args: argparse.Namespace) -> None:
                 "partitions": len(own),
                 "replicas": replicas,
                 "records": sum(max(0, ends[p].offset - starts[p].offset) for p in own),
+                "per_second": rates.of(name, sum(ends[p].offset for p in own)),
             }
         )
+    columns = ["topic", "partitions", "replicas", "records"]
     print_rows(
         rows,
-        ("topic", "partitions", "replicas", "records"),
+        columns if args.watch is None else [*columns, "per_second"],
         args.output,
         empty="There are no topics. `ottla topics create NAME` makes one.",
     )

@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from typing import Any, Final
 
-from confluent_kafka import Consumer, KafkaError, Producer
+from confluent_kafka import Consumer, KafkaError, Producer, ShareConsumer
 
 from ottla.cli.connection_options import librdkafka_settings
 from ottla.cli.errors import CommandError
@@ -79,6 +79,26 @@ def open_consumer(
         **librdkafka_settings(known),
     }
     return _open(Consumer, settings), watch
+
+
+def open_share_consumer(
+    servers: str, properties: dict[str, str], defaults: dict[str, Any]
+) -> tuple[ShareConsumer, Reachability]:
+    """A member of a share group, told as `open_consumer` is."""
+    watch = Reachability(servers)
+    # Consumers' settings that librdkafka does not take for this kind.
+    known = {
+        key: value
+        for key, value in properties.items()
+        if key not in PRODUCER_ONLY and key not in ("auto.offset.reset", "enable.auto.commit")
+    }
+    settings: dict[str, Any] = {
+        "client.id": "console-share-consumer",
+        **_common(servers, watch),
+        **defaults,
+        **librdkafka_settings(known),
+    }
+    return _open(ShareConsumer, settings), watch
 
 
 def _common(servers: str, watch: Reachability) -> dict[str, Any]:
