@@ -176,7 +176,7 @@ class Load:
                 "enable.idempotence": True,
                 "linger.ms": 1,
                 "batch.num.messages": 20,
-                "message.timeout.ms": 60_000,
+                "message.timeout.ms": 300_000,
                 "queue.buffering.max.messages": 2_000,
             }
         )

@@ -137,7 +137,7 @@ class Compacting:
             | {
                 "bootstrap.servers": bootstrap_servers,
                 "enable.idempotence": True,
-                "message.timeout.ms": 60_000,
+                "message.timeout.ms": 300_000,
             }
         )
         #: Key to the largest value acknowledged.

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import random
+import shutil
 import sys
 import tempfile
 import time
@@ -72,6 +73,8 @@ class Generation:
     def die(self, failpoint: str) -> None:
         """One round: the broker that is running dies somehow, and the next one at `failpoint`."""
         broker, rng = self.broker, self._rng
+        self.load.has_new.clear()
+        assert self.load.has_new.wait(60), f"nothing is acknowledged: {broker.log_text()[-2000:]}"
         broker.kill()
         self._lose_power(AT_RANDOM)
         if failpoint == AT_RANDOM:
@@ -81,10 +84,9 @@ class Generation:
         often = FAILPOINTS[failpoint].kind in ("sync", "write")
         hit = rng.choice((1, 2, 5, 20) if often else (1, 2))
         is_up = broker.start((failpoint, hit))
-        if is_up and not broker.wait_for_death(PATIENCE_S):
-            return
-        self._lose_power(failpoint)
-        broker.start()
+        if not is_up or broker.wait_for_death(PATIENCE_S):
+            self._lose_power(failpoint)
+            broker.start()
 
     def _lose_power(self, where: str) -> None:
         what = self._rng.choice(WHATS)
@@ -99,7 +101,7 @@ class Generation:
         self.bank.stop()
         self.keeper.stop()
         self.compacting.stop()
-        assert not self.load.refused
+        assert not self.load.refused, self.load.refused[:3]
         check_load(self.load, servers)
         check_bank(self.bank, servers, BANK)
         self.keeper.check(servers)
@@ -137,6 +139,7 @@ def run(
             acknowledged += generation.check()
         finally:
             generation.broker.close()
+        shutil.rmtree(home)
     return deaths, acknowledged
 
 
@@ -152,8 +155,13 @@ def main() -> int:
         if is_shown:
             print(f"\r\x1b[K{line[:78]}", end="", flush=True)
 
-    with tempfile.TemporaryDirectory(prefix="ottla-crash-") as directory:
-        deaths, acknowledged = run(options.rounds, options.seed, Path(directory), tell=tell)
+    directory = Path(tempfile.mkdtemp(prefix="ottla-crash-"))
+    try:
+        deaths, acknowledged = run(options.rounds, options.seed, directory, tell=tell)
+    except BaseException:
+        print(f"\nwhat is left of it: {directory}")
+        raise
+    shutil.rmtree(directory)
     tell("")
     by_place: dict[str, Counter[str]] = {}
     for (where, what), count in deaths.items():

@@ -7,7 +7,8 @@ with `settle`, which looks again at the fetches that the entry has woken.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from itertools import count
 from typing import Final
 
@@ -108,6 +109,7 @@ class Broker:
         self.fetches_waiting_for_budget: dict[ParkedFetch, None] = {}
         self.response_cache: dict[object, Buffer] = {}
         self.is_log_directory_offline = False
+        self._is_sync_shared = False
         self._told: dict[str, None] = {}
         self._free_producer_ids = range(0)
         self.load_report = LoadReport(is_clean=True)
@@ -313,15 +315,8 @@ class Broker:
         except AppendError as error:
             self.check_log_directory()
             raise RequestError(error.code, error.message) from error
-        ticket = journal.begin_flush()
-        assert ticket is not None
-        try:
-            ticket.run()
-        except OSError as error:
-            journal.finish_flush(ticket, error)
-            self.log_directory_failed()
-            raise RequestError(ErrorCode.KAFKA_STORAGE_ERROR, str(error)) from error
-        journal.finish_flush(ticket, None)
+        if not self._is_sync_shared:
+            self._sync_journal()
         for record in records:
             self.metadata.replay(record)
         self.response_cache.clear()
@@ -330,6 +325,31 @@ class Broker:
                 journal.rewrite([encode_change(list(self.metadata.snapshot()))])
             except OSError:
                 pass  # A full disk, perhaps: the change stands, and the old journal goes on.
+
+    def _sync_journal(self) -> None:
+        journal = self.journal
+        ticket = journal.begin_flush()
+        if ticket is None:
+            return  # It was rewritten meanwhile, or there is nothing new.
+        try:
+            ticket.run()
+        except OSError as error:
+            journal.finish_flush(ticket, error)
+            self.log_directory_failed()
+            raise RequestError(ErrorCode.KAFKA_STORAGE_ERROR, str(error)) from error
+        journal.finish_flush(ticket, None)
+
+    @contextmanager
+    def one_sync(self) -> Iterator[None]:
+        """Changes made within become durable together, with one wait for the disk at the end.
+        Only for changes that touch no files. Raises `RequestError` when the disk fails: then
+        nothing of this broker can be used any more."""
+        self._is_sync_shared = True
+        try:
+            yield
+        finally:
+            self._is_sync_shared = False
+            self._sync_journal()
 
     def cache_response(self, key: object, body: Buffer) -> None:
         """Keep an encoded response until the metadata changes."""

@@ -122,12 +122,14 @@ class TopicChanges:
                 ErrorCode.KAFKA_STORAGE_ERROR, f"Cannot create the logs of {topic.name}: {error}"
             ) from error
 
-    def delete(self, topic: Topic) -> None:
-        """The topic is gone, durably; its files follow in a worker."""
-        self._broker.commit_metadata(self._broker.metadata.decide_delete_topic(topic))
-        partitions, topic.partitions = topic.partitions, []
-        for partition in partitions:
-            self._drop(partition)
+    def delete(self, *topics: Topic) -> None:
+        """The topics are gone, durably; their files follow in a worker."""
+        decide = self._broker.metadata.decide_delete_topic
+        self._broker.commit_metadata([record for topic in topics for record in decide(topic)])
+        for topic in topics:
+            partitions, topic.partitions = topic.partitions, []
+            for partition in partitions:
+                self._drop(partition)
 
     def _drop(self, partition: Partition) -> None:
         self._broker.flushes.forget(partition)

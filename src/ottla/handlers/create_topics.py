@@ -45,14 +45,15 @@ def handle(
                     RequestError(ErrorCode.INVALID_REQUEST, "Duplicate topic name."),
                 )
             )
-    for wanted in message.topics:
-        if times_named[wanted.name] > 1:
-            continue
-        try:
-            result = _create(broker, request, wanted, message.validate_only)
-        except RequestError as error:
-            result = _refusal(wanted.name, error)
-        response.topics.append(result)
+    with broker.one_sync():
+        for wanted in message.topics:
+            if times_named[wanted.name] > 1:
+                continue
+            try:
+                result = _create(broker, request, wanted, message.validate_only)
+            except RequestError as error:
+                result = _refusal(wanted.name, error)
+            response.topics.append(result)
     if not message.validate_only:
         made = sum(t.num_partitions for t in response.topics if not t.error_code)
         response.throttle_time_ms = broker.quotas.use(

@@ -23,6 +23,7 @@ from ottla.wire.messages.delete_topics import (
 if TYPE_CHECKING:
     from ottla.broker.broker import Broker
     from ottla.broker.request import RequestContext
+    from ottla.broker.topics import Topic
 
 
 def handle(
@@ -38,7 +39,7 @@ def handle(
     if request.version < 6:
         wanted = [DeleteTopicState(name) for name in message.topic_names]
     response = DeleteTopicsResponse()
-    deleted: list[str] = []
+    found: list[Topic] = []
     times_named = Counter((one.name, one.topic_id) for one in wanted)
     for (name, topic_id), times in times_named.items():
         if times > 1:
@@ -46,27 +47,31 @@ def handle(
                 name, topic_id, ErrorCode.INVALID_REQUEST, "Duplicate topic in request."
             )
         else:
-            result = _delete(broker, request, DeleteTopicState(name, topic_id))
-            if not result.error_code:
-                assert result.name is not None
-                deleted.append(result.name)
+            result, topic = _find(broker, request, DeleteTopicState(name, topic_id))
+            if topic is not None and topic not in found:  # by name and by id
+                found.append(topic)
         response.responses.append(result)
-    if deleted:
-        broker.coordinators.topics_deleted(deleted)
+    if found:
+        broker.topics.delete(*found)
+        for topic in found:
+            broker.share_groups.forget(broker.share_groups.coordinator.keys_of_topic(topic.id))
+        broker.coordinators.topics_deleted([topic.name for topic in found])
     return response
 
 
-def _delete(
+def _find(
     broker: Broker, request: RequestContext, wanted: DeleteTopicState
-) -> DeletableTopicResult:
+) -> tuple[DeletableTopicResult, Topic | None]:
+    """What to answer, and the topic unless it is refused."""
     by_id = wanted.name is None
     if by_id == (wanted.topic_id == ZERO_UUID):
-        return DeletableTopicResult(
+        result = DeletableTopicResult(
             wanted.name,
             wanted.topic_id,
             ErrorCode.INVALID_REQUEST,
             "Either the topic's name or its id must be given, and not both.",
         )
+        return result, None
     metadata = broker.metadata
     if by_id:
         topic = metadata.topics_by_id.get(wanted.topic_id)
@@ -77,10 +82,8 @@ def _delete(
     if topic is None:
         what = "topic ID" if by_id else "topic-partition"
         text = f"This server does not host this {what}."
-        return DeletableTopicResult(wanted.name, wanted.topic_id, missing, text)
+        return DeletableTopicResult(wanted.name, wanted.topic_id, missing, text), None
     if not may_touch_topic(request, Operation.DELETE, topic.name):
         code = ErrorCode.TOPIC_AUTHORIZATION_FAILED
-        return DeletableTopicResult(wanted.name, wanted.topic_id, code, code.name)
-    broker.topics.delete(topic)
-    broker.share_groups.forget(broker.share_groups.coordinator.keys_of_topic(topic.id))
-    return DeletableTopicResult(topic.name, topic.id)
+        return DeletableTopicResult(wanted.name, wanted.topic_id, code, code.name), None
+    return DeletableTopicResult(topic.name, topic.id), topic

@@ -281,17 +281,11 @@ class LogDirectory:
     def create_log(
         self, topic: str, partition: int, topic_id: bytes, config: LogConfig, wall_ms: int
     ) -> PartitionLog:
-        """A new, empty log. Its directory is durable once its first flush is. Raises `OSError`."""
+        """A new, empty log, whose directory is made when something is written to it."""
         key = (topic, partition)
         assert key not in self.logs
-        directory = self._directory_of(key)
-        self.filesystem.make_directory(directory)
-        path = f"{directory}/{METADATA_FILE}"
-        self.files.create(path).write_at([encode_metadata(topic_id)], 0)
         log = self._attach(key, config, wall_ms)
-        log.topic_id = topic_id
-        log.open()
-        log.note_written(path)
+        log.create_when_written(topic_id)
         return log
 
     def delete_log(self, topic: str, partition: int, unique: bytes) -> DeleteJob:
@@ -301,6 +295,8 @@ class LogDirectory:
         log = self.logs.pop(key)
         renamed = f"{self.path}/{delete_name(topic, partition, unique)}"
         log.abandon()
+        if log.is_missing:
+            return DeleteJob(self.filesystem, (), 0)
         self.filesystem.rename(log.directory, renamed)
         return DeleteJob(self.filesystem, [renamed], log.config.file_delete_delay_ms)
 

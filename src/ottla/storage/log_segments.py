@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from typing import Final, NamedTuple
@@ -105,6 +106,18 @@ class LogSegments:
         at = self._bases.index(bases[0])
         is_whole = tuple(self._bases[at : at + len(bases)]) == tuple(bases)
         return self._list[at : at + len(bases)] if is_whole else []
+
+    def missing_file(self, directory: str, missing: Sequence[str]) -> OSError | None:
+        """What is wrong when these could not be found: files of segments deleted meanwhile may
+        be missing, others not."""
+        if not missing:
+            return None
+        needed = {path for segment in self._list for path in segment.file_paths()}
+        needed.add(directory)
+        for path in missing:
+            if path in needed:
+                return FileNotFoundError(errno.ENOENT, "a file of the log is gone", path)
+        return None
 
     # Positions worth remembering
 

@@ -10,11 +10,13 @@ from __future__ import annotations
 
 import base64
 import binascii
+import errno
 import re
 from typing import Final
 
 from ottla.seams.filesystem import FileSystem
 from ottla.storage.checkpoints import PartitionKey, read_file
+from ottla.storage.open_files import OpenFiles
 
 METADATA_FILE: Final = "partition.metadata"
 DELETE_SUFFIX: Final = "-delete"
@@ -68,6 +70,20 @@ def parse_id(text: str) -> bytes:
 
 def encode_metadata(topic_id: bytes) -> bytes:
     return f"version: 0\ntopic_id: {format_id(topic_id)}".encode()
+
+
+def make_partition_directory(files: OpenFiles, directory: str, topic_id: bytes) -> str:
+    """The directory of a new partition is there, and says whose it is; the path of the file
+    that says so, which is not durable yet. Raises `OSError`, also when records are there."""
+    filesystem = files.filesystem
+    filesystem.make_directory(directory)
+    for name in filesystem.list_directory(directory):
+        if name.endswith(".log") and filesystem.file_size(f"{directory}/{name}"):
+            # A deletion must have failed; the next start removes it.
+            raise FileExistsError(errno.EEXIST, "records of a deleted topic are there", directory)
+    path = f"{directory}/{METADATA_FILE}"
+    files.create(path).write_at([encode_metadata(topic_id)], 0)
+    return path
 
 
 def read_topic_id(filesystem: FileSystem, directory: str) -> bytes | None:

@@ -7,7 +7,6 @@ are opened when first needed: a log that nobody uses costs one small object.
 
 from __future__ import annotations
 
-import errno
 from bisect import bisect_right, insort
 from typing import Final, NamedTuple
 
@@ -28,6 +27,7 @@ from ottla.storage.log_reader import ColdRead, ReadInfo
 from ottla.storage.log_segments import LogSegments
 from ottla.storage.offset_map import DEFAULT_MAX_KEYS
 from ottla.storage.open_files import OpenFiles
+from ottla.storage.partition_directory import make_partition_directory
 from ottla.storage.producer_state import ProducerStates
 from ottla.storage.retention import DeleteJob, expired_segments
 from ottla.storage.segment import (
@@ -62,7 +62,6 @@ class PartitionLog:
     """The log of one partition."""
 
     __slots__ = (
-        "_config",
         "_durable_recovery_point",
         "_epochs",
         "_files",
@@ -76,10 +75,12 @@ class PartitionLog:
         "_state",
         "_unflushed",
         "_wants_checkpoint",
+        "config",
         "directory",
         "durable_log_start_offset",
         "first_dirty_offset",
         "flushed_end_offset",
+        "is_missing",
         "log_end_offset",
         "log_start_offset",
         "partition",
@@ -111,7 +112,7 @@ class PartitionLog:
         self.partition = partition
         #: Of the topic whose partition this is; None when its directory does not say.
         self.topic_id: bytes | None = None
-        self._config = config
+        self.config = config
         self.recovery_point = self._durable_recovery_point = recovery_point
         #: Compaction has seen everything below; only of use to compacted topics.
         self.first_dirty_offset = 0
@@ -126,6 +127,8 @@ class PartitionLog:
         self._wants_checkpoint = False
         self._is_open = False
         self._is_deleted = False
+        #: Nothing was ever written: there is no directory yet.
+        self.is_missing = False
         self._segments = LogSegments(files, ())
         self._producers = ProducerStates()
         self._epochs = LeaderEpochs()
@@ -136,15 +139,15 @@ class PartitionLog:
     # Opening and closing
 
     def open(self, *, is_clean: bool = False, files: OpenFiles | None = None) -> recovery.LoadedLog:
-        """Open the files and recover what lies behind the recovery point; done by itself when
-        a log that was stopped cleanly is first used. With `files` of its own it may run beside
-        other logs' recovery. Raises `LogOfflineError`."""
+        """Open the files and recover what lies behind the recovery point; done by itself when a
+        log is first used. With `files` of its own it may run beside other logs' recovery. Raises
+        `LogOfflineError`."""
         assert not self._is_open
         where = recovery.LogFiles(
             self.directory,
             self.recovery_point,
             self.log_start_offset,
-            self._config.index_interval_bytes,
+            self.config.index_interval_bytes,
             is_clean=is_clean,
             is_cache_doubtful=self._state.is_cache_doubtful,
         )
@@ -177,6 +180,12 @@ class PartitionLog:
         self.log_end_offset = max(known.recovery_point, known.log_start_offset)
         self.flushed_end_offset = self.log_end_offset
 
+    def create_when_written(self, topic_id: bytes) -> None:
+        """A new, empty log, which gets directory and files with its first batch: they are slow
+        to make (milliseconds, beside others' syncs), and a topic may have thousands."""
+        self.topic_id = topic_id
+        self.is_missing = True
+
     def begin_checkpoint(self) -> FlushTicket | None:
         """A ticket for everything, indexes and producers included, whatever one that is out
         may still cover: when it has run, the recovery point is the log's end."""
@@ -187,8 +196,7 @@ class PartitionLog:
         return self.begin_flush()
 
     def checkpoint(self) -> None:
-        """Run such a ticket at once. Raises `OSError` and takes the directory offline when that
-        fails."""
+        """Run such a ticket at once. Raises `OSError`, and the directory is offline then."""
         ticket = self.begin_checkpoint()
         if ticket is not None:
             run_now(ticket)
@@ -204,13 +212,26 @@ class PartitionLog:
         self._unflushed.note_written(path)
 
     def _ensure_open(self) -> None:
+        """It can be read. A log that is missing yet is read without files."""
         if self._state.reason is not None:
             raise self._state.offline_error()
-        if not self._is_open:
+        if self._is_deleted:
+            raise LogOfflineError(f"{self.directory} was deleted")
+        if not self._is_open and not self.is_missing:
             for problem in self.open(is_clean=True).problems:
                 self._state.tell(problem)
-        elif self._is_deleted:
-            raise LogOfflineError(f"{self.topic}-{self.partition} was deleted")
+
+    def _ensure_writable(self) -> None:
+        self._ensure_open()
+        if self.is_missing:
+            assert self.topic_id is not None
+            try:
+                path = make_partition_directory(self._files, self.directory, self.topic_id)
+            except OSError as error:
+                raise LogOfflineError(f"Cannot create {self.directory}: {error}") from error
+            self.open()
+            self.is_missing = False
+            self.note_written(path)
 
     # Appending
 
@@ -230,11 +251,11 @@ class PartitionLog:
         `must_start_at_zero` refuses an unknown producer in mid-sequence (KIP-890). Raises
         `AppendError`, having changed nothing.
         """
+        checked = check(data, self.config, origin, wall_ms)
         try:
-            self._ensure_open()
+            self._ensure_writable()
         except LogOfflineError as error:
             raise AppendError(error.code, error.message) from error
-        checked = check(data, self._config, origin, wall_ms)
         for _, header, marker in checked.batches:
             if header.producer_id < 0:
                 continue
@@ -258,7 +279,7 @@ class PartitionLog:
 
     def _append_checked(self, checked: Checked, leader_epoch: int, wall_ms: int) -> AppendInfo:
         data, batches = checked
-        stamp = wall_ms if self._config.is_log_append_time else None
+        stamp = wall_ms if self.config.is_log_append_time else None
         first_offset = next_offset = self.log_end_offset
         for position, header, _ in batches:
             assign(data, position, next_offset, leader_epoch, stamp)
@@ -281,7 +302,7 @@ class PartitionLog:
                 header.batch_length + LOG_OVERHEAD,
                 last_offset,
                 header.max_timestamp,
-                self._config.index_interval_bytes,
+                self.config.index_interval_bytes,
             )
             max_timestamp = max(max_timestamp, header.max_timestamp)
         segment.note_verified(start, segment.size)
@@ -341,7 +362,7 @@ class PartitionLog:
         segment = self._segments.active
         if segment.created_ms < 0:
             segment.created_ms = wall_ms
-        if not segment.must_roll(self._config, size, next_offset, first_ms, wall_ms):
+        if not segment.must_roll(self.config, size, next_offset, first_ms, wall_ms):
             return segment
         try:
             return self._roll()
@@ -352,8 +373,7 @@ class PartitionLog:
 
     def roll(self) -> None:
         """Seal the active segment, unless it is empty, and go on in a new one."""
-        self._ensure_open()
-        if self._segments.active.size:
+        if self.size and self._segments.active.size:
             self._roll()
 
     def _roll(self) -> Segment:
@@ -437,7 +457,7 @@ class PartitionLog:
         """The ticket has run: what it covers is durable, or the directory goes offline."""
         still_counts = self._unflushed.take_back(ticket)
         if error is None and still_counts:
-            error = self._missing_file(ticket)
+            error = self._segments.missing_file(self.directory, ticket.missing)
         if error is not None:
             self._state.fail(f"flushing {self.directory}", error)
             if not safety.may_trust_after_failed_sync():
@@ -450,17 +470,6 @@ class PartitionLog:
             self._producers.forget_covered(ticket.end_offset)
         if ticket.is_checkpoint:
             self.recovery_point = ticket.end_offset
-
-    def _missing_file(self, ticket: FlushTicket) -> OSError | None:
-        """Files of segments deleted meanwhile may be missing, others not."""
-        if not ticket.missing:
-            return None
-        needed = {path for segment in self._segments for path in segment.file_paths()}
-        needed.add(self.directory)
-        for path in ticket.missing:
-            if path in needed:
-                return FileNotFoundError(errno.ENOENT, "a file of the log is gone", path)
-        return None
 
     def checkpoint_entry(self, topic_id: bytes) -> LogCheckpoint:
         """What the directory's checkpoint may say about this log."""
@@ -486,11 +495,9 @@ class PartitionLog:
         self, offset: int, max_bytes: int, end_offset: int, minimum_one: bool = True
     ) -> ReadInfo | ColdRead:
         """Whole batches from the one that holds `offset`, below `end_offset` (exclusive), of
-        at most `max_bytes` together; with `minimum_one` the first even if it is larger.
-
-        A `ColdRead` when the page cache does not have them. Raises
-        `OffsetOutOfRangeError`, `CorruptLogError` and `LogOfflineError`.
-        """
+        at most `max_bytes` together; with `minimum_one` the first even if it is larger. A
+        `ColdRead` when the page cache does not have them. Raises `OffsetOutOfRangeError`,
+        `CorruptLogError` and `LogOfflineError`."""
         self._ensure_open()
         if not self.log_start_offset <= offset <= self.log_end_offset:
             raise OffsetOutOfRangeError(
@@ -524,20 +531,11 @@ class PartitionLog:
             raise LogOfflineError(f"Cannot search {self.directory}: {error}") from error
 
     def aborted_transactions(self, start_offset: int, end_offset: int) -> list[AbortedTransaction]:
-        """Aborted transactions with records or marker between the offsets (end exclusive), by
-        first offset."""
+        """Those with records or marker between the offsets (end exclusive), by first offset."""
         self._ensure_open()
         return self._segments.aborted_transactions(start_offset, end_offset)
 
     # What the log knows
-
-    @property
-    def config(self) -> LogConfig:
-        return self._config
-
-    @config.setter
-    def config(self, config: LogConfig) -> None:
-        self._config = config
 
     @property
     def size(self) -> int:
@@ -576,8 +574,8 @@ class PartitionLog:
     def last_stable_offset(self, high_watermark: int) -> int:
         """The end of what read_committed may see, given what everybody may see."""
         self._ensure_open()
-        first_unstable = self._producers.first_unstable_offset(high_watermark)
-        return high_watermark if first_unstable is None else min(first_unstable, high_watermark)
+        unstable = self._producers.first_unstable_offset(high_watermark)
+        return high_watermark if unstable is None else min(unstable, high_watermark)
 
     # Losing the oldest
 
@@ -606,11 +604,11 @@ class PartitionLog:
         if not self._is_open and self.log_end_offset == self.log_start_offset:
             return None  # Nobody has used this log since the start, and nothing is in it.
         self._ensure_open()
-        self._producers.remove_expired(wall_ms, self._config.producer_id_expiration_ms)
+        self._producers.remove_expired(wall_ms, self.config.producer_id_expiration_ms)
         segments = self._segments.all
         count = expired_segments(
             segments,
-            self._config,
+            self.config,
             log_start_offset=self.log_start_offset,
             log_end_offset=self.log_end_offset,
             high_watermark=self.flushed_end_offset if high_watermark is None else high_watermark,
@@ -639,7 +637,7 @@ class PartitionLog:
         return find_cleanable(
             self._segments.all,
             self._files,
-            self._config,
+            self.config,
             first_dirty_offset=self.first_dirty_offset,
             stable_end_offset=self.flushed_end_offset if unstable is None else unstable,
             durable_recovery_point=self._durable_recovery_point,
@@ -651,13 +649,13 @@ class PartitionLog:
     ) -> Compaction | None:
         """A round of compaction, or None when none is due."""
         cleanable = self.cleanable(wall_ms)
-        if not cleanable.is_due(self._config, wall_ms):
+        if not cleanable.is_due(self.config, wall_ms):
             return None
         first, last = cleanable.segments[0], cleanable.segments[-1]
         plan = plan_round(
             self.directory,
             cleanable,
-            self._config,
+            self.config,
             self.first_dirty_offset,
             self.aborted_transactions(first.base_offset, last.end_offset),
             self._producers,
@@ -667,8 +665,8 @@ class PartitionLog:
         return Compaction(self._files.filesystem, plan)
 
     def finish_compaction(self, compaction: Compaction) -> DeleteJob | None:
-        """What a finished round has cleaned takes its place; a job that removes the files it
-        replaces. Raises `LogOfflineError` when that fails half-way: a restart completes it."""
+        """What was cleaned takes its place; a job that removes the files it replaces. Raises
+        `LogOfflineError` when that fails half-way: a restart completes it."""
         self._ensure_open()
         try:
             renamed = self._segments.swap_in(self.directory, compaction.cleaned)
@@ -679,7 +677,7 @@ class PartitionLog:
         if not renamed:
             return None
         self._unflushed.note_new_names(self.directory)
-        return DeleteJob(self._files.filesystem, renamed, self._config.file_delete_delay_ms)
+        return DeleteJob(self._files.filesystem, renamed, self.config.file_delete_delay_ms)
 
     def _rename_away(self, segments: list[Segment]) -> DeleteJob:
         renamed = []
@@ -691,4 +689,4 @@ class PartitionLog:
                 if filesystem.exists(path):
                     filesystem.rename(path, path + DELETED)
                     renamed.append(path + DELETED)
-        return DeleteJob(filesystem, renamed, self._config.file_delete_delay_ms)
+        return DeleteJob(filesystem, renamed, self.config.file_delete_delay_ms)

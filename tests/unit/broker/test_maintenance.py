@@ -2,10 +2,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from tests.support.core import Client, Core, batch, values
 from tests.support.requests import create_topic, fetch, list_offset, produce
 
 from ottla.batch.record_batch import Record, build_batch, headers
+from ottla.broker import maintenance
 from ottla.wire.messages.list_offsets import ListOffsetsResponse
 
 
@@ -43,6 +45,22 @@ def test_old_records_go_and_their_files_follow(tmp_path: Path) -> None:
     assert not list(directory.glob("*.deleted"))
     core.restart()
     assert offset(core.client().call(list_offset("t", -2), 9)) >= 3
+    core.broker.close(core.wall_ms)
+
+
+def test_much_data_is_reason_enough_for_a_checkpoint(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(maintenance, "CHECKPOINT_BYTES", 100_000)
+    core = Core(str(tmp_path / "d"))
+    client = core.client()
+    client.call(create_topic("t"), 7)
+    partition = core.broker.find_partition("t", 0)
+    assert partition is not None
+    for expected in (0, 2):
+        client.call(produce("t", batch("a" * 60_000)), 9)
+        core.advance(1_100)
+        assert partition.log.recovery_point == expected
     core.broker.close(core.wall_ms)
 
 

@@ -129,6 +129,8 @@ def test_topics_by_assignment_by_default_and_for_trying(client: Client) -> None:
     topics = [assigned, CreatableTopic("default", -1, -1), CreatableTopic("twice", 1, 1)]
     topics.append(topics[-1])
     found = {t.name: t for t in client.call(CreateTopicsRequest(topics, 1000), 7).topics}
+    journal = client.core.broker.journal
+    assert journal.durable_position == journal.end_position
     assert found["assigned"].num_partitions == 2
     assert found["default"].num_partitions >= 1
     assert found["twice"].error_code == ErrorCode.INVALID_REQUEST

@@ -13,7 +13,7 @@ from simulation.disk import SimulatedDisk
 from tests.unit.storage.harness import NOW_MS, batch, flush, read_all
 
 from ottla.seams.real import RealFileSystem
-from ottla.storage.errors import DirectoryRefusedError
+from ottla.storage.errors import AppendError, DirectoryRefusedError
 from ottla.storage.identity import Identity
 from ottla.storage.log_config import LogConfig
 from ottla.storage.log_directory import (
@@ -237,7 +237,8 @@ def test_a_log_that_does_not_say_whose_it_is_is_set_aside(opener: Opener) -> Non
 
 def test_deleted_logs_that_a_stop_left_behind_are_removed_later(opener: Opener) -> None:
     directory = opener()
-    directory.create_log("orders", 0, TOPIC_ID, LogConfig(), NOW_MS)
+    log = directory.create_log("orders", 0, TOPIC_ID, LogConfig(), NOW_MS)
+    log.append(batch(1), leader_epoch=0, wall_ms=NOW_MS)
     directory.delete_log("orders", 0, bytes(16))
     opener.crash()
     opener()
@@ -292,7 +293,9 @@ def test_a_relative_path_will_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
 def test_an_empty_log_that_nobody_uses_is_not_opened_by_retention(opener: Opener) -> None:
     directory = opener()
-    directory.create_log("orders", 0, TOPIC_ID, LogConfig(), NOW_MS)
+    log = directory.create_log("orders", 0, TOPIC_ID, LogConfig(), NOW_MS)
+    log.append(batch(5), leader_epoch=0, wall_ms=NOW_MS)
+    log.advance_log_start_offset(5)
     directory.close()
     opener.opened.clear()
     again = opener()
@@ -314,3 +317,43 @@ def test_what_is_wrong_with_a_log_is_told_when_it_is_first_used(opener: Opener) 
     again.state.tell = told.append
     assert again.logs["orders", 0].size == 30
     assert str(path) in told[0]
+
+
+def test_a_new_log_is_on_the_disk_when_something_is_written_to_it(opener: Opener) -> None:
+    directory = opener()
+    log = directory.create_log("orders", 0, TOPIC_ID, LogConfig(), NOW_MS)
+    home = Path(opener.path) / "orders-0"
+    assert read_all(log) == []
+    assert (log.size, log.segments, log.leader_epoch) == (0, (), -1)
+    assert log.offset_for_timestamp(0) is None
+    assert log.begin_flush() is None
+    assert log.apply_retention(NOW_MS) is None
+    assert log.begin_compaction(NOW_MS) is None
+    assert not log.advance_log_start_offset(0)
+    with pytest.raises(AppendError):
+        log.append(bytearray(b"rubbish" * 20), leader_epoch=0, wall_ms=NOW_MS)
+    assert not home.exists()
+    log.append(batch(2), leader_epoch=0, wall_ms=NOW_MS)
+    assert (home / "partition.metadata").exists()
+    assert read_all(log) == [0, 1]
+
+
+def test_a_new_log_that_nobody_wrote_to_leaves_nothing(opener: Opener) -> None:
+    directory = opener()
+    directory.create_log("orders", 0, TOPIC_ID, LogConfig(), NOW_MS)
+    directory.delete_log("orders", 0, bytes(16)).run()
+    directory.create_log("orders", 0, TOPIC_ID, LogConfig(), NOW_MS)
+    directory.close()
+    assert ("orders", 0) not in opener().logs
+
+
+def test_a_new_log_does_not_take_over_the_records_of_a_deletion_that_failed(
+    opener: Opener,
+) -> None:
+    directory = opener()
+    log = directory.create_log("orders", 0, TOPIC_ID, LogConfig(), NOW_MS)
+    log.append(batch(2), leader_epoch=0, wall_ms=NOW_MS)
+    del directory.logs["orders", 0]
+    again = directory.create_log("orders", 0, bytes(16), LogConfig(), NOW_MS)
+    with pytest.raises(AppendError, match="records of a deleted topic are there"):
+        again.append(batch(1), leader_epoch=0, wall_ms=NOW_MS)

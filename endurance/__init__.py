@@ -1,0 +1,1 @@
+"""Long trials with figures, for `make endure`: recovery of much data, overload, attacks."""
