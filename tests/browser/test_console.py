@@ -60,9 +60,12 @@ def group(bootstrap_servers: str, topic: str) -> Iterator[str]:
 
 def test_overview_says_what_there_is(page: Page, console: str, topic: str) -> None:
     page.goto(console)
-    expect(page.get_by_text("Records in per second").first).to_be_visible()
+    expect(page.get_by_text("Records per second")).to_be_visible()
     expect(page.get_by_text("Busiest topics")).to_be_visible()
-    expect(page.get_by_text("Brokers", exact=True)).to_be_visible()
+    expect(page.locator(".tile", has_text="Quorum")).to_contain_text("of")
+    expect(page.locator(".tile", has_text="Disk used")).to_contain_text("B")
+    # Without a metrics address it says why there are no latencies.
+    expect(page.get_by_text("no metrics address was given").first).to_be_visible()
 
 
 def test_find_a_topic_and_open_it(page: Page, console: str, topic: str) -> None:

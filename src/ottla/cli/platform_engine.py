@@ -120,7 +120,7 @@ class EmbeddedEngine:
 
     def words_for(self, part: str) -> list[str]:
         words = ["--bootstrap-servers", self._server.bootstrap_servers]
-        if part == "gateway" and self._server.metrics_port:
+        if part in ("gateway", "console") and self._server.metrics_port:
             words += ["--broker-metrics", self._metrics_address]
         return words
 

@@ -53,6 +53,8 @@ class Rates:
 
     times_ms: deque[int] = field(default_factory=lambda: deque(maxlen=SAMPLES))
     total: deque[float] = field(default_factory=lambda: deque(maxlen=SAMPLES))
+    #: By how much all groups' committed offsets advanced.
+    read: deque[float] = field(default_factory=lambda: deque(maxlen=SAMPLES))
     by_topic: dict[str, float] = field(default_factory=dict)
 
 
@@ -73,6 +75,7 @@ class ClusterView:
         self._stop = threading.Event()
         self._sampler = threading.Thread(target=self._sample, name="console-rates", daemon=True)
         self._last: tuple[int, dict[str, int]] | None = None
+        self._last_commits: dict[tuple[str, str, int], int] = {}
         self.lags = LagHistory()
         self._judged: dict[str, GroupStatus] = {}
         self._readers: dict[str, list[str]] = {}
@@ -148,10 +151,17 @@ class ClusterView:
                 topic: sum(e.latest or 0 for e in ps.values())
                 for topic, ps in self.store.topics.items()
             }
+            commits = {
+                (group, *place): entry.commits[-1].offset
+                for group, places in self.store.groups.items()
+                for place, entry in places.items()
+                if entry.commits
+            }
         before = self._last
         if before is not None and before[0] == moment:
             return
-        self._last = (moment, ends)
+        commits_before = self._last_commits
+        self._last, self._last_commits = (moment, ends), commits
         if before is None:
             return
         seconds = (moment - before[0]) / 1000
@@ -163,6 +173,12 @@ class ClusterView:
         self.rates.by_topic = rates
         self.rates.times_ms.append(moment)
         self.rates.total.append(sum(rates.values()))
+        advanced = sum(
+            max(0, offset - commits_before[place])
+            for place, offset in commits.items()
+            if place in commits_before
+        )
+        self.rates.read.append(advanced / seconds)
 
     # --- reading what is known
 
@@ -261,12 +277,19 @@ class ClusterView:
             found.append(f"{len(offline)} partitions have no leader: {_some(offline)}")
         if behind:
             found.append(f"{len(behind)} partitions have replicas out of sync: {_some(behind)}")
+        if self.controller is None and self.cluster_id is not None:
+            found.append("The cluster has no controller now: topics cannot be changed")
         bad = [s for s in self.judged_groups() if s.status > Status.OK]
         found += [
             f"Group {s.group} is {s.status.name}: {s.total_lag:,} records behind"
+            + self._growth_of(s.group)
             for s in sorted(bad, key=lambda s: (-int(s.status), -s.total_lag))[:10]
         ]
         return found
+
+    def _growth_of(self, group: str) -> str:
+        growth = self.lags.growth(group)
+        return f", {growth:,.0f} more every second" if growth and growth >= 1 else ""
 
     # --- asking Kafka
 

@@ -5,7 +5,10 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from ottla.client.errors import SettingsError
+from ottla.client.settings import parse_bootstrap_servers
 from ottla.console.cluster import ClusterView
+from ottla.console.vitals import Vitals
 
 ZOOKEEPER_PORTS = re.compile(r":(2181|2182|2183)\b")
 
@@ -13,10 +16,13 @@ ZOOKEEPER_PORTS = re.compile(r":(2181|2182|2183)\b")
 class Clusters:
     """Clusters by name; the first is the one the console was started for."""
 
-    def __init__(self, bootstrap_servers: str, client_config: dict[str, Any]) -> None:
+    def __init__(
+        self, bootstrap_servers: str, client_config: dict[str, Any], metrics_url: str | None
+    ) -> None:
         self._client_config = client_config
         self._by_name: dict[str, ClusterView] = {}
-        problem = self.add("local", bootstrap_servers)
+        self._vitals: dict[str, Vitals] = {}
+        problem = self.add("local", bootstrap_servers, metrics_url or "")
         assert problem is None
 
     def names(self) -> list[str]:
@@ -25,9 +31,12 @@ class Clusters:
     def current(self, name: str | None) -> ClusterView:
         return self._by_name.get(name or "") or next(iter(self._by_name.values()))
 
-    def add(self, name: str, bootstrap_servers: str) -> str | None:
+    def vitals_of(self, cluster: ClusterView) -> Vitals:
+        return self._vitals[cluster.name]
+
+    def add(self, name: str, bootstrap_servers: str, metrics_url: str = "") -> str | None:
         """Watch one more cluster; returns what is wrong with the wish, or None."""
-        name, servers = name.strip(), bootstrap_servers.strip()
+        name, servers, url = name.strip(), bootstrap_servers.strip(), metrics_url.strip()
         if not name:
             return "Give the cluster a name."
         if name in self._by_name:
@@ -39,11 +48,21 @@ class Clusters:
                 "That is a ZooKeeper address. Kafka needs none since version 4: give the brokers'"
                 " own addresses, such as localhost:9092."
             )
+        try:
+            parse_bootstrap_servers(servers)
+        except SettingsError as error:
+            return f"{error}."
+        if url and not url.startswith(("http://", "https://")):
+            return "Give the metrics endpoint as http://host:port/metrics, or leave it out."
         view = ClusterView(name, {**self._client_config, "bootstrap.servers": servers})
         self._by_name[name] = view
         view.start()
+        vitals = self._vitals[name] = Vitals(view, url or None)
+        vitals.start()
         return None
 
     def close(self) -> None:
+        for vitals in self._vitals.values():
+            vitals.close()
         for view in self._by_name.values():
             view.close()

@@ -43,6 +43,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="a second login, which may look at everything and change nothing",
     )
     parser.add_argument(
+        "--broker-metrics",
+        metavar="URL",
+        help="a broker's metrics endpoint, for bytes and latencies",
+    )
+    parser.add_argument(
         "--manager", action="store_true", help=f"listen where Kafka Manager did: {MANAGER_PORT}"
     )
 
@@ -76,6 +81,7 @@ def run(args: argparse.Namespace) -> int:
                 is_port_strict=args.port not in (None, 0),
                 admin=args.auth,
                 viewer=args.auth_viewer,
+                metrics_url=args.broker_metrics,
                 client_config=config,
             )
         )

@@ -8,8 +8,8 @@ from collections.abc import Iterable
 from ottla.lag.store import GroupStatus
 
 #: One sample in so many milliseconds, and so many of them.
-STEP_MS = 10_000
-KEPT = 180
+STEP_MS = 5_000
+KEPT = 360
 #: Growth is judged over so long.
 GROWTH_MS = 60_000
 
@@ -53,6 +53,11 @@ class LagHistory:
         if first == len(times) - 1:
             first -= 1
         return (ring[-1] - ring[first]) * 1000 / (times[-1] - times[first])
+
+    def total_of(self, group: str) -> list[tuple[int, int]]:
+        """[(time in ms, lag of all partitions)], oldest first."""
+        lags, times = list(self._totals.get(group, ())), list(self.times_ms)
+        return list(zip(times[-len(lags) :], lags, strict=False)) if lags else []
 
     def of_group(self, group: str) -> dict[Place, list[tuple[int, int]]]:
         """[(time in ms, lag)] of each partition, oldest first."""

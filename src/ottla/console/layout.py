@@ -97,7 +97,7 @@ def _cluster_choice(clusters: Clusters, cluster: ClusterView) -> None:
 
 
 def _settings(dark: ui.dark_mode) -> None:
-    """The menu with theme, time zone and log-out."""
+    """Theme, time zone and log-out; built when asked for: there are hundreds of time zones."""
 
     def choose_theme(name: str) -> None:
         app.storage.user["theme"] = name
@@ -106,11 +106,9 @@ def _settings(dark: ui.dark_mode) -> None:
     async def use_browser_zone() -> None:
         _set_zone(str(await ui.run_javascript(BROWSER_ZONE)))
 
-    with ui.button(icon="settings").props('flat round dense color=white aria-label="Settings"'):
-        with (
-            ui.menu().props('auto-close=false aria-label="Settings"'),
-            ui.column().classes("q-pa-md gap-3 w-72"),
-        ):
+    def open_dialog() -> None:
+        with ui.dialog() as dialog, ui.card().classes("w-80 gap-3"):
+            ui.label("Settings").classes("text-h6")
             ui.select(
                 THEMES,
                 value=app.storage.user.get("theme", "auto"),
@@ -128,16 +126,19 @@ def _settings(dark: ui.dark_mode) -> None:
             ui.button("Use this browser's time zone", on_click=use_browser_zone).props(
                 "flat dense no-caps"
             )
-            ui.label(
-                "Keys: "
-                + ", ".join(f"{key} {name.lower()}" for name, _, _, key in PAGES)
-                + ", / search"
-            ).classes("text-caption text-dim")
+            keys = ", ".join(f"{key} {name.lower()}" for name, _, _, key in PAGES)
+            ui.label(f"Keys: {keys}, / search").classes("text-caption text-dim")
             if login.is_required():
                 person = login.actor()
                 role = "admin" if person.is_admin else "viewer"
                 ui.label(f"Logged in as {person.user} ({role})").classes("text-caption text-dim")
                 ui.button("Log out", on_click=login.log_out).props("outline dense no-caps")
+            ui.button("Close", on_click=dialog.close).props("flat no-caps")
+        dialog.open()
+
+    ui.button(icon="settings", on_click=open_dialog).props(
+        'flat round dense color=white aria-label="Settings"'
+    ).tooltip("Settings")
 
 
 def _set_zone(name: str | None) -> None:
@@ -171,10 +172,14 @@ def _add_dialog(clusters: Clusters) -> None:
         ui.label("Add a cluster").classes("text-h6")
         name = ui.input("Name").classes("w-full")
         servers = ui.input("Bootstrap servers", placeholder="host:9092,host:9093").classes("w-full")
+        metrics = ui.input(
+            "Metrics endpoint (may be empty)", placeholder="http://host:9644/metrics"
+        )
+        metrics.classes("w-full")
         fault = ui.label().classes("text-negative").props("role=alert")
 
         def add() -> None:
-            problem = clusters.add(name.value, servers.value)
+            problem = clusters.add(name.value, servers.value, metrics.value or "")
             if problem:
                 fault.set_text(problem)
             else:
@@ -191,7 +196,7 @@ def heading(text: str, *trail: tuple[str, str]) -> None:
     """A page's heading with links back up."""
     with ui.row().classes("items-baseline gap-2"):
         for name, target in trail:
-            ui.link(name, target).classes("text-h6 no-underline text-primary")
+            ui.link(name, target).classes("text-h6 no-underline link")
             ui.label("/").classes("text-h6 text-dim")
         ui.label(text).classes("text-h6").style("word-break: break-all").props(
             "role=heading aria-level=1"

@@ -65,6 +65,7 @@ class Options:
     is_port_strict: bool
     admin: str | None = None
     viewer: str | None = None
+    metrics_url: str | None = None
     #: Settings of the Kafka clients beside the address, in librdkafka's words.
     client_config: Mapping[str, str] = field(default_factory=dict)
 
@@ -93,7 +94,9 @@ def serve(options: Options) -> None:
     host = options.host
     port = free_port(host, options.port, is_strict=options.is_port_strict)
     clusters = Clusters(
-        options.bootstrap_servers, {"client.id": "ottla-console", **options.client_config}
+        options.bootstrap_servers,
+        {"client.id": "ottla-console", **options.client_config},
+        options.metrics_url,
     )
     runner = DemoRunner()
     for page in (overview, topics, topic, groups, anatomy, administration, exporting):

@@ -19,8 +19,9 @@ STYLE = """
   --good: #5cc98d; --bad: #ff8577; --warn: #f0b452; --page: #15191b; --panel: #1b2022;
   --accent: #62bdc4; --warm: #f09a66; }
 body { background: var(--page) !important; font-size: 14px; }
-.body--dark .text-primary { color: var(--accent) !important; }
-.body--dark .q-btn--outline.text-primary { color: var(--accent) !important; }
+/* The framework's own colours come in a layer, whose !important wins: so its variable is set. */
+.body--dark { --q-primary: #4fb0b8 !important; --q-negative: #ff8577 !important; }
+.link { color: var(--accent); }
 .q-header { background: #1f6f78 !important; box-shadow: none; }
 .body--dark .q-header { background: #17464b !important; }
 .nicegui-content { padding: 0; }
@@ -38,9 +39,12 @@ body { background: var(--page) !important; font-size: 14px; }
   font-size: 12px;  white-space: pre-wrap; word-break: break-all; }
 .problem { border-left: 4px solid var(--bad) !important; }
 .fine { border-left: 4px solid var(--good) !important; }
-.tile { padding: 8px 14px 10px 14px; gap: 0; min-width: 6.5rem; }
-.tile .name { font-size: 12px; color: var(--dim); line-height: 1.5; }
-.tile .value { font-size: 20px; line-height: 1.3; font-variant-numeric: tabular-nums;
+.tiles { display: grid; width: 100%; gap: 8px;
+  grid-template-columns: repeat(auto-fit, minmax(90px, 1fr)); }
+.tile { padding: 7px 11px 8px 11px; gap: 0; min-width: 0; }
+.tile .name { font-size: 12px; white-space: nowrap; color: var(--dim); line-height: 1.5; }
+.tile .value { font-size: 18px; line-height: 1.35; white-space: nowrap;
+  max-width: 100%; font-variant-numeric: tabular-nums;
   overflow: hidden; text-overflow: ellipsis; }
 .section { font-size: 15px; font-weight: 600; }
 .bars { display: grid; gap: 2px; }

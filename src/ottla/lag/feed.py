@@ -36,6 +36,8 @@ quiet_logger.propagate = False
 EARLIEST: OffsetSpec = OffsetSpec.earliest()  # type: ignore[no-untyped-call]
 LATEST: OffsetSpec = OffsetSpec.latest()  # type: ignore[no-untyped-call]
 OFFSETS_TOPIC = "__consumer_offsets"
+#: After each refresh of the ends the feed rests so many times as long as it took.
+REST_FACTOR = 4
 #: Members are asked for once in so many refreshes of the ends.
 MEMBER_REFRESHES = 3
 #: Likewise the starts, which only retention moves.
@@ -98,9 +100,12 @@ class LagFeed:
     def _follow_ends(self) -> None:
         admin = AdminClient(self.client_config, logger=quiet_logger)
         while not self._stop.is_set():
+            began = time.monotonic()
             self._refresh_ends(admin)
             self._has_ends.set()
-            self._stop.wait(self.offset_refresh_s)
+            # Thousands of partitions are asked for less often rather than all the time.
+            took = time.monotonic() - began
+            self._stop.wait(max(self.offset_refresh_s, REST_FACTOR * took))
 
     def _refresh_ends(self, admin: AdminClient) -> None:
         metadata = admin.list_topics(timeout=self.call_timeout_s)

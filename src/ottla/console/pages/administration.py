@@ -387,7 +387,7 @@ async def show(clusters: Clusters, kind: str) -> None:
             heading("Administration")
             ui.space()
             ui.label("Every action is written to").classes("text-dim")
-            ui.link(AUDIT_TOPIC, path("topics", AUDIT_TOPIC)).classes("text-primary")
+            ui.link(AUDIT_TOPIC, path("topics", AUDIT_TOPIC)).classes("link")
         with ui.tabs().classes("w-full").props("align=left no-caps dense") as tabs:
             for name, listing in LISTINGS.items():
                 ui.tab(name, listing.title)

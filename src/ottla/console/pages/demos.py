@@ -98,9 +98,9 @@ class DemoCard(DemoSwitch):
             ui.label(demo.story).classes("text-dim")
             with ui.row().classes("items-center gap-3"):
                 if demo.page:
-                    ui.link("Watch it live", demo.page).classes("text-primary text-weight-medium")
+                    ui.link("Watch it live", demo.page).classes("link text-weight-medium")
                 for topic in demo.topics:
-                    ui.link(topic, path("topics", topic)).classes("text-primary")
+                    ui.link(topic, path("topics", topic)).classes("link")
             self.lines = ui.label().classes("mono text-dim w-full")
         ui.timer(REFRESH_S, self._refresh_all)
 

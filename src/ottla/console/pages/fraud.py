@@ -57,7 +57,7 @@ class FraudPage:
         )
 
     def build(self) -> None:
-        with ui.row().classes("w-full gap-2"):
+        with ui.element("div").classes("tiles"):
             self.counts = {name: tile(name.capitalize(), "0") for name in VERDICTS}
             self.waiting = tile("Accounts sent, not decided yet", "–")
         with ui.card().classes("card q-pa-md w-full gap-1"):
@@ -71,10 +71,8 @@ class FraudPage:
         with ui.row().classes("gap-3"):
             ui.label("Behind it:").classes("text-dim")
             for name in (self.topic, *(f"{self.topic}-{v}" for v in VERDICTS[:2])):
-                ui.link(name, path("topics", name)).classes("text-primary")
-            ui.link("group fraud-detection", path("groups", "fraud-detection")).classes(
-                "text-primary"
-            )
+                ui.link(name, path("topics", name)).classes("link")
+            ui.link("group fraud-detection", path("groups", "fraud-detection")).classes("link")
         self.refresh()
         ui.timer(REFRESH_S, self.refresh)
 

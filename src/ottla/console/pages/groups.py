@@ -116,7 +116,7 @@ class GroupDetail:
                 lambda: dialogs.delete_group(self.cluster, self.group),
                 is_dangerous=True,
             )
-        with ui.row().classes("w-full gap-2"):
+        with ui.element("div").classes("tiles"):
             self.tiles = {
                 name: tile(name, "–")
                 for name in ("State", "Kind", "Assignor", "Members", "Burrow's verdict", "Lag",

@@ -132,6 +132,10 @@ def _marks(picture: LogPicture, scale: Scale) -> Markup:
     """Log start, last stable offset and high watermark, above the boxes."""
     marks = [("log start", picture.log_start, "start"), ("high watermark", picture.high_watermark,
                                                          "end")]  # fmt: skip
+    if picture.log_start >= picture.high_watermark:
+        x = scale.x(picture.log_start)
+        text = f"log start and high watermark {picture.log_start:,}: it is empty"
+        return join(_line(x, TOP - 8, TOP + BOX + 8, "var(--good)"), _text(x, TOP - 14, text))
     parts: list[Markup] = []
     for name, offset, anchor in marks:
         x = scale.x(offset)

@@ -54,7 +54,7 @@ class ShopPage:
         return watch(("shop", self.cluster.name, self.topic), lambda: Reader(config, self.topic))
 
     def build(self) -> None:
-        with ui.row().classes("w-full gap-2"):
+        with ui.element("div").classes("tiles"):
             self.tiles = {
                 name: tile(name, "–")
                 for name in (

@@ -40,7 +40,7 @@ class StatisticsPanel:
                 )
             self.bar = ui.linear_progress(0, show_value=False)
             self.bar.set_visibility(False)
-            with ui.row().classes("w-full gap-2"):
+            with ui.element("div").classes("tiles"):
                 self.tiles = {
                     name: tile(name, "–")
                     for name in ("Records", "Null keys", "Distinct keys", "Null values", "JSON",

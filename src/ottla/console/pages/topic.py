@@ -56,7 +56,7 @@ class TopicPage:
         self.places: dict[str, ui.tab_panel] = {}
 
     async def build(self, tab: str) -> None:
-        with ui.row().classes("w-full gap-2"):
+        with ui.element("div").classes("tiles"):
             self.tiles = [
                 tile(name, "–") for name in ("Partitions", "Records", "Records per second",
                                              "Consumer groups")
