@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 import time
 from collections.abc import Callable
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from confluent_kafka import Consumer, KafkaException, Producer
@@ -191,3 +193,80 @@ def test_the_second_door(pytester: pytest.Pytester, kafka: KafkaForTests) -> Non
         f"--kafka-bootstrap-servers={kafka.bootstrap_servers}", "-p", "no:randomly"
     )
     result.assert_outcomes(passed=1)
+
+
+A_HUNDRED = """
+    import pytest
+
+    @pytest.mark.parametrize("n", range({count}))
+    def test_isolated(kafka, kafka_topic, kafka_consumer, n):
+        kafka.produce(kafka_topic, str(n))
+        consumer = kafka_consumer(kafka_topic, enable_auto_commit=False)
+        (message,) = kafka.consume_exactly(consumer, 1, quiet_s=0)
+        assert message.value() == str(n).encode()
+        consumer.commit(asynchronous=False)
+"""
+
+
+def test_a_hundred_isolated_tests(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(A_HUNDRED.format(count=100))
+    pytester.runpytest_subprocess("-p", "no:randomly").assert_outcomes(passed=100)
+
+
+def test_each_worker_of_xdist_has_a_broker(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(
+        """
+        import os, pathlib, pytest
+
+        @pytest.mark.parametrize("n", range(8))
+        def test_it(kafka, kafka_topic, n):
+            kafka.produce(kafka_topic, "x")
+            worker = os.environ["PYTEST_XDIST_WORKER"]
+            pathlib.Path(f"{worker}-{kafka.broker.port}").touch()
+        """
+    )
+    pytester.runpytest_subprocess("-n", "2", "-p", "no:randomly").assert_outcomes(passed=8)
+    brokers = [path.name.split("-") for path in pytester.path.glob("gw*-*")]
+    assert len({port for _, port in brokers}) == len({worker for worker, _ in brokers}) == 2
+
+
+def test_unittest(pytester: pytest.Pytester) -> None:
+    program = pytester.makepyfile(
+        """
+        import unittest
+
+        from ottla.testing import KafkaForTests
+
+        class OrdersTest(unittest.TestCase):
+            @classmethod
+            def setUpClass(cls):
+                cls.kafka = cls.enterClassContext(KafkaForTests.start())
+
+            def test_an_order_arrives(self):
+                topic = self.kafka.new_topic()
+                self.kafka.produce(topic, "a chair")
+                self.assertEqual([r.value for r in self.kafka.records(topic)], [b"a chair"])
+
+        unittest.main()
+        """
+    )
+    result = pytester.run(sys.executable, program)
+    assert result.ret == 0, result.stderr.str()
+
+
+def test_a_group_that_has_committed_goes_on_there(kafka: KafkaForTests, kafka_topic: str) -> None:
+    """Also with the assignment that spares librdkafka's wait, eager, cooperative and KIP-848."""
+    kafka.produce(kafka_topic, "1", "2", "3")
+    for config in (
+        {},
+        {"partition_assignment_strategy": "cooperative-sticky"},
+        {"group_protocol": "consumer"},
+    ):
+        group = f"group-{uuid4().hex[:12]}"
+        first = kafka.consumer(kafka_topic, group_id=group, enable_auto_commit=False, **config)
+        (message,) = first.consume(1, 30)
+        first.commit(message, asynchronous=False)
+        first.close()
+        second = kafka.consumer(kafka_topic, group_id=group, **config)
+        assert [m.value() for m in kafka.consume_exactly(second, 2)] == [b"2", b"3"]
+        second.close()

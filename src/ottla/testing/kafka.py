@@ -93,13 +93,25 @@ class KafkaForTests:
         return Producer(self.settings(**config))
 
     def consumer(self, *topics: str, **config: Any) -> Consumer:
-        """A consumer that reads from the beginning, subscribed, in a group of its own."""
+        """A consumer that reads from the beginning, subscribed, in a group of its own.
+
+        It has its first record after some ten milliseconds; see `starter`.
+        """
         from confluent_kafka import Consumer
 
-        defaults = {"group_id": f"group-{uuid4().hex[:12]}", "auto_offset_reset": "earliest"}
-        consumer = Consumer(self.settings(**{**defaults, **config}))
+        settings = self.settings(
+            **{
+                "group_id": f"group-{uuid4().hex[:12]}",
+                "auto_offset_reset": "earliest",
+                # Or librdkafka waits 50 ms between the connections of its start.
+                "enable_sparse_connections": False,
+                **config,
+            }
+        )
+        consumer = Consumer(settings)
         if topics:
-            consumer.subscribe(list(topics))
+            start = starter(settings)
+            consumer.subscribe(list(topics), **({"on_assign": start} if start else {}))
         return consumer
 
     @property
@@ -282,6 +294,32 @@ class KafkaForTests:
             yield
         finally:
             control.release_group(group)
+
+
+def starter(settings: Mapping[str, Any]) -> Callable[[Consumer, list[Any]], None] | None:
+    """What a consumer does with its partitions, to read them at once from the beginning.
+
+    librdkafka waits 100 ms before `auto.offset.reset` takes effect; partitions
+    assigned with their offset it reads immediately. None: leave it to librdkafka.
+    """
+    if settings["auto.offset.reset"] != "earliest":
+        return None
+    strategy = str(settings.get("partition.assignment.strategy", ""))
+    is_incremental = "cooperative" in strategy or settings.get("group.protocol") == "consumer"
+
+    def start(consumer: Consumer, partitions: list[Any]) -> None:
+        from confluent_kafka import OFFSET_BEGINNING
+
+        found = consumer.committed(partitions, timeout=DEFAULT_TIMEOUT_S) if partitions else []
+        for partition in found:
+            if partition.offset < 0:
+                partition.offset = OFFSET_BEGINNING
+        if is_incremental:
+            consumer.incremental_assign(found)
+        else:
+            consumer.assign(found)
+
+    return start
 
 
 def record_of(message: Message) -> Record:
