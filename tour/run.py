@@ -37,6 +37,11 @@ class Seen(NamedTuple):
     seconds: float = 0.0
 
 
+class NotRunError(Exception):
+    """A row cannot be run on this machine; the text says what is missing."""
+
+
+ARROWS = {"seen": "→", "failed": "✗", "missing": "·"}
 Results = dict[tuple[str, str], Seen]  # (row number, engine)
 
 
@@ -60,10 +65,12 @@ def run_rows(
         start = time.monotonic()
         try:
             seen = Seen("seen", show(stage), time.monotonic() - start)
+        except NotRunError as reason:
+            seen = Seen("missing", f"was not run: {reason}")
         except AssertionError as error:
             seen = Seen("failed", str(error) or "an assertion failed", time.monotonic() - start)
         results[row.number, stage.engine] = seen
-        say(f"→ {seen.text}" if seen.mark == "seen" else f"✗ {seen.text}")
+        say(f"{ARROWS[seen.mark]} {seen.text}")
 
 
 def wanted(only: Sequence[str]) -> list[Row]:

@@ -7,7 +7,7 @@ from pathlib import Path
 from tour import run
 from tour.platform import doors_in
 from tour.rows import ROWS, STORIES
-from tour.run import Results, Seen, load_stories, run_rows, table
+from tour.run import NotRunError, Results, Seen, load_stories, run_rows, table
 from tour.stage import NotSeenError, Stage
 
 
@@ -38,9 +38,13 @@ def test_rows_are_seen_failed_or_missing(tmp_path: Path) -> None:
     def fails(_: Stage) -> str:
         raise NotSeenError("the light is off")
 
+    def lacks(_: Stage) -> str:
+        raise NotRunError("this machine has no browser")
+
+    first = {"0.1": lambda s: s.types("echo hello", shows="^hello$")}
     try:
         run._shows.clear()
-        run._shows.update({"0.1": lambda s: s.types("echo hello", shows="^hello$"), "0.2": fails})
+        run._shows.update({**first, "0.2": fails, "0.3": lacks})
         results: Results = {}
         run_rows(stage, results, ["0"], lines.append)
     finally:
@@ -48,6 +52,7 @@ def test_rows_are_seen_failed_or_missing(tmp_path: Path) -> None:
         run._shows.update(kept)
     assert results["0.1", "embedded"].mark == "seen"
     assert results["0.2", "embedded"][:2] == ("failed", "the light is off")
+    assert results["0.3", "embedded"].text == "was not run: this machine has no browser"
     assert results["0.7", "embedded"].mark == "missing"
     assert "$ echo hello" in lines
     text = table(results, ["embedded"], ["0"])
