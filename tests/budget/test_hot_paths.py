@@ -99,8 +99,8 @@ def repeated(client: Client, request: Request[Message], version: int) -> Callabl
 
 #: One request of each kind, its version, and what it may cost.
 BUDGETS: list[tuple[str, Request[Message], int, int]] = [
-    ("produce, one small record", produce("one", 1, SMALL), 9, 3_800),
-    ("produce, a megabyte", produce("one", 1, LARGE), 9, 3_900),
+    ("produce, one small record", produce("one", 1, SMALL), 9, 2_650),
+    ("produce, a megabyte", produce("one", 1, LARGE), 9, 2_750),
     ("produce, 100 partitions", produce("many", MANY, SMALL), 9, 205_000),
     ("fetch, one small record", fetch("one", 1, 1, 150), 11, 4_100),
     ("fetch, nothing new", fetch("empty", 1, 0, 150), 11, 3_000),

@@ -70,6 +70,8 @@ def _dispatch(
     metrics = broker.metrics.api(key)
     metrics.requests += 1
     metrics.request_bytes += len(view)
+    if api.shortcut and is_served and api.shortcut(broker, connection, view, header, mono_ms):
+        return
     cache_key = None
     cached = None
     if not is_served:

@@ -20,7 +20,9 @@ from ottla.broker.legacy_formats import PRODUCES_BATCHES_FROM, as_batch, is_mess
 from ottla.broker.pending_produce import PendingProduce, refuse
 from ottla.broker.quotas import PRODUCER_BYTE_RATE
 from ottla.broker.request import Parked
+from ottla.handlers import lone_produce
 from ottla.handlers.authorization import require_transactional_write
+from ottla.handlers.lone_produce import ADDS_FROM, TOPIC_IDS_FROM, ZSTD_FROM
 from ottla.storage.errors import AppendError
 from ottla.storage.validator import Origin
 from ottla.wire.errors import ErrorCode, RequestError
@@ -56,14 +58,11 @@ TELLS_NO_START: Final = frozenset(
         ErrorCode.RECORD_LIST_TOO_LARGE,
     }
 )
-#: The version from which zstd may be sent (KIP-110).
-ZSTD_FROM: Final = 7
 #: The version that can be told TRANSACTION_ABORTABLE.
 ABORTABLE_FROM: Final = 11
-#: The version from which partitions take part in a transaction without being added.
-ADDS_FROM: Final = 12
-#: The version from which topics are named by id.
-TOPIC_IDS_FROM: Final = 13
+
+#: What nearly every request is needs none of what follows.
+shortcut: Final = lone_produce.take
 
 
 def handle(

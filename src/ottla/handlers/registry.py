@@ -6,9 +6,10 @@ because a broker that is ready in a tenth of a second cannot load them all.
 
 A handler module has `handle(broker, request, message)`, which returns a
 response or a `Parked`. It may have `decode(buffer, position, version)` and
-`encode(response, version)` where the compiled codec is not fast enough, and
-`IS_CACHEABLE` where equal requests from the same place get equal responses
-until the cluster's metadata changes.
+`encode(response, version)` where the compiled codec is not fast enough, a
+`shortcut(broker, connection, frame, header, mono_ms)` that says whether it has
+carried out a request by itself, and `IS_CACHEABLE` where equal requests from the
+same place get equal responses until the cluster's metadata changes.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from ottla.wire.message import Buffer, Message
 
 Handler: TypeAlias = Callable[[Any, Any, Any], Message | Parked]
 Decoder: TypeAlias = Callable[[Buffer, int, int], Message]
+Shortcut: TypeAlias = Callable[[Any, Any, memoryview, Any, int], bool]
 
 
 class Row(NamedTuple):
@@ -129,6 +131,7 @@ class Api:
         "name",
         "request_class",
         "response_class",
+        "shortcut",
         "strict_from",
     )
 
@@ -147,6 +150,7 @@ class Api:
         self.is_cacheable: bool = getattr(module, "IS_CACHEABLE", False)
         self.decode: Decoder | None = getattr(module, "decode", None)
         self.encode: BodyEncoder | None = getattr(module, "encode", None)
+        self.shortcut: Shortcut | None = getattr(module, "shortcut", None)
 
 
 _loaded: dict[int, Api] = {}
