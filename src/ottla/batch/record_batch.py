@@ -250,35 +250,65 @@ def _decode_records(header: BatchHeader, body: bytes) -> Iterator[Record]:
     append_time = header.max_timestamp if header.is_log_append_time else None
     base_offset = header.base_offset
     base_timestamp = header.base_timestamp
+    last_allowed = header.last_offset_delta
+    size = len(body)
+    new_tuple = tuple.__new__
     position = 0
     last_delta = -1
+    # Nearly every integer in here fits one byte, of which an even one is not negative: those are
+    # taken where they stand, the others by calls, which cost as much as all the rest.
     try:
         for _ in range(header.record_count):
-            length, position = _read_varint(body, position)
+            byte = body[position]
+            if byte & 0x81:
+                length, position = _read_varint(body, position)
+            else:
+                length, position = byte >> 1, position + 1
             end = position + length
-            if length < 0 or end > len(body):
+            if length < 0 or end > size:
                 raise _invalid("A record runs over the end of its batch")
-            timestamp_delta, position = _read_varint(body, position + 1, 63)  # attributes: unused
-            delta, position = _read_varint(body, position)
-            key, position = _read_bytes(body, position)
-            value, position = _read_bytes(body, position)
-            count, position = _read_varint(body, position)
+            position += 1  # attributes: unused
+            byte = body[position]
+            if byte & 0x81:
+                timestamp, position = _read_varint(body, position, 63)
+            else:
+                timestamp, position = byte >> 1, position + 1
+            byte = body[position]
+            if byte & 0x81:
+                delta, position = _read_varint(body, position)
+            else:
+                delta, position = byte >> 1, position + 1
+            byte = body[position]
+            key_end = position + 1 + (byte >> 1)
+            if byte & 0x81 or key_end > size:
+                key, position = _read_bytes(body, position)
+            else:
+                key, position = body[position + 1 : key_end], key_end
+            byte = body[position]
+            value_end = position + 1 + (byte >> 1)
+            if byte & 0x81 or value_end > size:
+                value, position = _read_bytes(body, position)
+            else:
+                value, position = body[position + 1 : value_end], value_end
             record_headers: tuple[RecordHeader, ...] = ()
-            if count:
+            if body[position]:
+                count, position = _read_varint(body, position)
                 record_headers, position = _read_record_headers(body, position, count)
+            else:
+                position += 1
             if position != end:
                 raise _invalid("A record's length does not fit its content")
-            if not last_delta < delta <= header.last_offset_delta:
+            if not last_delta < delta <= last_allowed:
                 raise _invalid(f"Record offsets do not ascend within the batch: {delta}")
             last_delta = delta
-            timestamp = base_timestamp + timestamp_delta if append_time is None else append_time
+            timestamp = base_timestamp + timestamp if append_time is None else append_time
             if not _MIN_INT64 <= timestamp <= _MAX_INT64:
                 raise _invalid("A timestamp runs over the largest timestamp")
-            yield Record(base_offset + delta, timestamp, key, value, record_headers)
+            yield new_tuple(Record, (base_offset + delta, timestamp, key, value, record_headers))
     except IndexError:
         raise _invalid("A record runs over the end of its batch") from None
-    if position != len(body):
-        raise _invalid(f"{len(body) - position} bytes are left behind the last record")
+    if position != size:
+        raise _invalid(f"{size - position} bytes are left behind the last record")
 
 
 def _invalid(why: str) -> CorruptBatchError:

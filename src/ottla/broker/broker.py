@@ -117,6 +117,7 @@ class Broker:
         self._connection_ids = count(1)
         self._woken: dict[ParkedFetch, None] = {}
         self.flushes = FlushRounds(self)
+        self.maintenance = Maintenance(self)
         self.topics = TopicChanges(self)
 
     # --- security ---------------------------------------------------------------
@@ -460,7 +461,7 @@ class Broker:
                 p for t in self.metadata.topics.values() for p in t.partitions
             )
         self.quotas.changed()
-        Maintenance(self).start()
+        self.maintenance.start()
 
     def prepare_close(self) -> None:
         """Have flush rounds do, in parallel, what `close` would do log by log."""

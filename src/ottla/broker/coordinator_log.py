@@ -12,7 +12,15 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Final
 
 from ottla.batch.errors import CorruptBatchError
-from ottla.batch.record_batch import BatchHeader, Record, build_batch, headers, records
+from ottla.batch.record_batch import (
+    CONTROL_FLAG,
+    TRANSACTIONAL_FLAG,
+    BatchHeader,
+    Record,
+    build_batch,
+    headers,
+    records,
+)
 from ottla.broker.request import RequestContext
 from ottla.broker.topics import (
     GROUP_METADATA_TOPIC,
@@ -33,6 +41,9 @@ if TYPE_CHECKING:
 
 #: Bytes of an internal topic read at once while loading.
 LOAD_READ_BYTES: Final = 4 * 1024 * 1024
+
+#: Batches of transactions and their markers.
+_IN_TRANSACTION: Final = TRANSACTIONAL_FLAG | CONTROL_FLAG
 
 #: Segments of internal topics, unless configured. Kafka's are 100 MB; only sealed segments
 #: are compacted and all that is left is read at a start, so small ones start fast.
@@ -114,7 +125,10 @@ class CoordinatorLog:
             producer_epoch=-1 if producer is None else producer.producer_epoch,
             transactional=producer is not None,
         )
-        return self._broker.append(partition, memoryview(batch), Origin.COORDINATOR).first_offset
+        info = self._broker.append(partition, memoryview(batch), Origin.COORDINATOR)
+        if info.first_offset == partition.log.active_base_offset:
+            self._broker.maintenance.compact_soon(partition)
+        return info.first_offset
 
     def read_all(self) -> Iterator[tuple[int, BatchHeader, Record]]:
         """(partition, batch header, record) of everything in the topic, in log order."""
@@ -124,6 +138,31 @@ class CoordinatorLog:
         for partition in topic.partitions:
             for header, record in read_partition(partition):
                 yield partition.index, header, record
+
+    def read_last(self) -> Iterator[tuple[int, BatchHeader, Record]]:
+        """(partition, batch header, record) in log order, without superseded records.
+
+        Of the records of a key only the last is given, as compaction would
+        leave it, and a start costs little more than reading. Transactions keep
+        their place: what is committed in one counts from its marker on, so all
+        before it is given first.
+        """
+        topic = self.existing
+        if topic is None:
+            return
+        for partition in topic.partitions:
+            last: dict[bytes | None, tuple[BatchHeader, Record]] = {}
+            for header, record in read_partition(partition):
+                if not header.attributes & _IN_TRANSACTION:
+                    last.pop(record.key, None)  # so that it moves to the end
+                    last[record.key] = (header, record)
+                    continue
+                for known_header, known in last.values():
+                    yield partition.index, known_header, known
+                last.clear()
+                yield partition.index, header, record
+            for known_header, known in last.values():
+                yield partition.index, known_header, known
 
     def tell_skipped(self, index: int, offset: int, error: ProtocolError) -> None:
         """A record that is none of a coordinator's is left out: whoever may write to internal

@@ -103,7 +103,7 @@ class Coordinators:
     def load(self) -> None:
         """Replay the internal topics, and go on where a crash interrupted."""
         broker = self._broker
-        for index, header, record in self._group_log.read_all():
+        for index, header, record in self._group_log.read_last():
             if header.is_control:
                 kind = control_type(record)
                 if kind in (ControlType.ABORT, ControlType.COMMIT):
@@ -118,7 +118,7 @@ class Coordinators:
             except ProtocolError as error:
                 self._group_log.tell_skipped(index, record.offset, error)
         self.groups.loaded(broker.mono_ms)
-        for index, header, record in self._transaction_log.read_all():
+        for index, header, record in self._transaction_log.read_last():
             if header.is_control:
                 continue
             try:

@@ -26,6 +26,9 @@ STEP_PAUSE_MS: Final = 10
 CHECKPOINT_BYTES: Final = 512 * 1024 * 1024
 #: How often that is looked at.
 CHECKPOINT_LOOK_MS: Final = 1_000
+#: From the sealing of a coordinator's segment to its checkpoint, and from there to its
+#: compaction: time for the flushes between.
+SEALED_PAUSE_MS: Final = 200
 
 
 class Maintenance:
@@ -36,6 +39,10 @@ class Maintenance:
         self._is_compacting = False
         self._checkpointed_bytes = 0
         self._next_checkpoint_ms = 0
+        #: Logs whose turn came while another was being compacted, in order.
+        self._waiting: dict[Partition, None] = {}
+        #: Logs of coordinators that have sealed a segment just now.
+        self._sealed: dict[Partition, None] = {}
 
     def start(self) -> None:
         config = self._broker.config
@@ -123,15 +130,57 @@ class Maintenance:
         self._broker.log_directory.request_checkpoint()
         self._broker.flushes.flush_directory()
 
+    def compact_soon(self, partition: Partition) -> None:
+        """A coordinator's log has sealed a segment: have it compacted now rather than at the next
+        round, for all that is left is read at a start."""
+        broker = self._broker
+        if not broker.config.flag("log.cleaner.enable"):
+            return
+        self._request_checkpoint(partition)
+        if not self._sealed:
+            self._after_pause(self._checkpoint_sealed)
+        self._sealed[partition] = None
+
+    def _checkpoint_sealed(self) -> None:
+        """The sealed segments are flushed; compaction asks that the recovery point says so."""
+        self._checkpoint_directory()
+        self._after_pause(self._compact_sealed)
+
+    def _compact_sealed(self) -> None:
+        sealed, self._sealed = self._sealed, {}
+        for partition in sealed:
+            self._compact(partition)
+
+    def _after_pause(self, action: Callable[[], None]) -> None:
+        broker = self._broker
+        broker.deadlines.at(broker.mono_ms + SEALED_PAUSE_MS, lambda wall_ms, mono_ms: action())
+
     def _compact(self, partition: Partition) -> None:
         """Begin a round where one is due; only one round is under way at a time."""
-        log = partition.log
-        if not log.config.is_compacted:
+        if partition.offline_error or not partition.log.config.is_compacted:
             return
         # Only what recovery will not look at again may be compacted.
         self._request_checkpoint(partition)
         if self._is_compacting:
-            return
+            self._waiting[partition] = None
+        else:
+            self._begin_compaction(partition)
+
+    def _compact_next(self) -> None:
+        """The next log whose turn has come, if one is due."""
+        for _ in range(LOGS_PER_STEP):
+            if self._is_compacting or not self._waiting:
+                return
+            partition = next(iter(self._waiting))
+            del self._waiting[partition]
+            if not partition.offline_error:
+                self._begin_compaction(partition)
+        self._broker.deadlines.at(
+            self._broker.mono_ms + STEP_PAUSE_MS, lambda wall_ms, mono_ms: self._compact_next()
+        )
+
+    def _begin_compaction(self, partition: Partition) -> None:
+        log = partition.log
         try:
             compaction = log.begin_compaction(self._broker.wall_ms)
         except (OSError, StorageError):
@@ -155,6 +204,7 @@ class Maintenance:
             elif result is not None:
                 self._broker.metrics.compactions_failed += 1
                 self._broker.tell(f"Cannot compact {log.directory}: {result}")
+            self._compact_next()
 
         self._broker.effects.run_job(job, done)
 

@@ -544,6 +544,12 @@ class PartitionLog:
         return self._segments.size
 
     @property
+    def active_base_offset(self) -> int:
+        """Where the segment begins that is being written."""
+        self._ensure_open()
+        return self._segments.active.base_offset
+
+    @property
     def segments(self) -> tuple[Segment, ...]:
         """Oldest first; the last one is active."""
         self._ensure_open()

@@ -9,6 +9,12 @@ from tests.support.requests import create_topic, fetch, list_offset, produce
 from ottla.batch.record_batch import Record, build_batch, headers
 from ottla.broker import maintenance
 from ottla.wire.messages.list_offsets import ListOffsetsResponse
+from ottla.wire.messages.offset_commit import (
+    OffsetCommitRequest,
+    OffsetCommitRequestPartition,
+    OffsetCommitRequestTopic,
+)
+from ottla.wire.messages.offset_fetch import OffsetFetchRequest, OffsetFetchRequestGroup
 
 
 def offset(response: ListOffsetsResponse) -> int:
@@ -117,4 +123,33 @@ def test_compacted_topics_keep_the_last_of_each_key(tmp_path: Path) -> None:
     assert left[-2:] == ["v18", "v19"]
     core.restart()
     assert everything(core.client()) == left
+    core.broker.close(core.wall_ms)
+
+
+def commit_everywhere(offset: int) -> OffsetCommitRequest:
+    partitions = [OffsetCommitRequestPartition(p, offset, -1, 0, "") for p in range(10)]
+    return OffsetCommitRequest(
+        "g", -1, "", topics=[OffsetCommitRequestTopic(name="t", partitions=partitions)]
+    )
+
+
+def test_commits_without_end_leave_a_short_log(tmp_path: Path) -> None:
+    core = Core(str(tmp_path / "d"), {"offsets.topic.segment.bytes": "20000"})
+    client = core.client()
+    client.call(create_topic("t", 10), 7)
+    sizes = []
+    for offset in range(1, 601):
+        answer = client.call(commit_everywhere(offset), 8)
+        assert not any(p.error_code for p in answer.topics[0].partitions)
+        core.advance(10)
+        index = core.broker.coordinators.groups.partition_for("g")
+        partition = core.broker.find_partition("__consumer_offsets", index)
+        assert partition is not None
+        sizes.append(partition.log.size)
+    # 6,000 commits of about 50 bytes; a round of the cleaner comes only every 15 s.
+    assert max(sizes) < 100_000
+    core.restart()
+    ask = OffsetFetchRequest(groups=[OffsetFetchRequestGroup("g", topics=None)])
+    found = core.client().call(ask, 8).groups[0].topics[0].partitions
+    assert [p.committed_offset for p in found] == [600] * 10
     core.broker.close(core.wall_ms)
