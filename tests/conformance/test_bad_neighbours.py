@@ -22,6 +22,7 @@ import pytest
 from confluent_kafka import OFFSET_BEGINNING, Consumer, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
+from ottla.server.limits import raise_file_limit
 from ottla.wire import frames
 from ottla.wire.messages import API_NAMES, API_VERSIONS
 from ottla.wire.messages.fetch import FetchPartition, FetchRequest, FetchTopic
@@ -210,9 +211,10 @@ def test_half_frames_and_slow_senders_hold_nobody_up(broker: BrokerProcess) -> N
 
 
 def test_a_thousand_idle_connections_cost_little(broker: BrokerProcess) -> None:
+    raise_file_limit()
     before = broker.resident_mb()
-    idle = [broker.connect() for _ in range(400)]
-    until(lambda: broker.metric("kafka_server_socket_server_metrics_connection_count") == 400)
+    idle = [broker.connect() for _ in range(1000)]
+    until(lambda: broker.metric("kafka_server_socket_server_metrics_connection_count") == 1000)
     broker.check_well("meanwhile")
     assert broker.resident_mb() - before < 40
     for sock in idle:

@@ -246,6 +246,9 @@ def records(
     return _decode_records(header, bytes(body))
 
 
+_NO_HEADERS: Final[tuple[RecordHeader, ...]] = ()
+
+
 def _decode_records(header: BatchHeader, body: bytes) -> Iterator[Record]:
     append_time = header.max_timestamp if header.is_log_append_time else None
     base_offset = header.base_offset
@@ -290,12 +293,9 @@ def _decode_records(header: BatchHeader, body: bytes) -> Iterator[Record]:
                 value, position = _read_bytes(body, position)
             else:
                 value, position = body[position + 1 : value_end], value_end
-            record_headers: tuple[RecordHeader, ...] = ()
-            if body[position]:
-                count, position = _read_varint(body, position)
-                record_headers, position = _read_record_headers(body, position, count)
-            else:
-                position += 1
+            record_headers, position = _NO_HEADERS, position + 1
+            if body[position - 1]:
+                record_headers, position = _read_record_headers(body, position - 1)
             if position != end:
                 raise _invalid("A record's length does not fit its content")
             if not last_delta < delta <= last_allowed:
@@ -348,9 +348,8 @@ def _read_bytes(body: bytes, position: int) -> tuple[bytes | None, int]:
     return body[position:end], end
 
 
-def _read_record_headers(
-    body: bytes, position: int, count: int
-) -> tuple[tuple[RecordHeader, ...], int]:
+def _read_record_headers(body: bytes, position: int) -> tuple[tuple[RecordHeader, ...], int]:
+    count, position = _read_varint(body, position)
     if count < 0 or count > len(body) - position:
         raise _invalid(f"Impossible number of headers {count}")
     result: list[RecordHeader] = []
