@@ -21,6 +21,7 @@ from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 
 import ottla
+from ottla.gateway.errors import RestError
 from ottla.gateway.kafka_access import KafkaAccess
 
 Answer = dict[str, Any]
@@ -187,7 +188,11 @@ class AdminCommands:
             return JSONResponse(body, status_code=404)
         if name in GONE:
             return JSONResponse({"command": name, "error": GONE[name]})
-        answer = await self.answers[name]()
+        try:
+            answer = await self.answers[name]()
+        except RestError as error:
+            body = {"command": name, "error": error.message}
+            return JSONResponse(body, status_code=error.status)
         return JSONResponse({**answer, "command": name, "error": None})
 
     async def ruok(self) -> Answer:

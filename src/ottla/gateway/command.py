@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import logging
 import os
 import signal
 import sys
@@ -58,11 +59,38 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--burrow-config", metavar="FILE", help="a burrow.toml to follow")
     parser.add_argument("--broker-metrics", metavar="URL", help="the embedded broker's /metrics")
+    _add_manners(parser)
+
+
+def _add_manners(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--basic-auth", metavar="USER:PASSWORD", help="ask for these credentials")
     parser.add_argument("--bearer-token", metavar="TOKEN", help="ask for this bearer token")
     parser.add_argument("--tls-certificate", metavar="FILE", help="serve https with this PEM file")
     parser.add_argument("--tls-key", metavar="FILE", help="the certificate's private key")
-    parser.add_argument("--cors-origin", action="append", default=[], metavar="ORIGIN")
+    parser.add_argument(
+        "--cors-origin",
+        action="append",
+        default=[],
+        metavar="ORIGIN",
+        help="let pages of this origin use the doors; may be given again",
+    )
+    parser.add_argument(
+        "--access-log", metavar="FILE", help="write a JSON line a request, - for standard error"
+    )
+    parser.add_argument(
+        "--max-request-bytes",
+        type=int,
+        default=64 * 1024 * 1024,
+        metavar="BYTES",
+        help="longest body of a request, and longest streamed record (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--request-timeout-ms",
+        type=int,
+        default=60_000,
+        metavar="MS",
+        help="time a request's body may take to arrive (default: %(default)s)",
+    )
     parser.add_argument(
         "--announce-json", action="store_true", help="print the addresses as one JSON line"
     )
@@ -93,7 +121,19 @@ def settings_from(args: argparse.Namespace) -> GatewaySettings:
         tls_certificate=args.tls_certificate,
         tls_key=args.tls_key,
         cors_origins=tuple(args.cors_origin),
+        max_request_bytes=args.max_request_bytes,
+        request_timeout_ms=args.request_timeout_ms,
     )
+
+
+def write_access_log(path: str) -> None:
+    """Send the lines of the access log there. Errors: OSError."""
+    logger = logging.getLogger("ottla.gateway.access")
+    handler = logging.StreamHandler() if path == "-" else logging.FileHandler(path)
+    handler.setFormatter(logging.Formatter("%(message)s"))
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    logger.propagate = False
 
 
 def run(args: argparse.Namespace) -> int:
@@ -115,6 +155,8 @@ def run(args: argparse.Namespace) -> int:
         await serve(settings_from(args), announce, stop)
 
     try:
+        if args.access_log:
+            write_access_log(args.access_log)
         asyncio.run(serve_until_signalled())
     except (DoorError, SettingsError, OSError) as error:
         print(f"ottla gateway: {error}", file=sys.stderr)

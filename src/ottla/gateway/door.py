@@ -8,13 +8,16 @@ answers, too.
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import binascii
 import hmac
 import json
 import logging
+import re
 import time
 from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 from starlette.applications import Starlette
@@ -30,6 +33,8 @@ from ottla.gateway.errors import RestError
 from ottla.gateway.kafka_access import KafkaAccess
 from ottla.gateway.settings import GatewaySettings
 
+#: Paths whose requests may last as long as their clients wish.
+STREAMED = re.compile(r"/v3/clusters/[^/]+/topics/[^/]+/records")
 access_log = logging.getLogger("ottla.gateway.access")
 log = logging.getLogger("ottla.gateway")
 
@@ -101,6 +106,41 @@ class AccessControl:
         await self.app(scope, receive, send)
 
 
+class TimeLimit:
+    """A request's body has to come within the time in the settings, or is answered 408.
+
+    Requests that stream their body for as long as they like are let through.
+    """
+
+    def __init__(self, app: ASGIApp, settings: GatewaySettings) -> None:
+        self.app = app
+        self.limit_s = settings.request_timeout_ms / 1000
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or STREAMED.fullmatch(scope["path"]):
+            await self.app(scope, receive, send)
+            return
+        deadline = asyncio.get_running_loop().time() + self.limit_s
+        is_complete = False
+
+        async def in_time() -> Message:
+            nonlocal is_complete
+            if is_complete:
+                return await receive()
+            try:
+                async with asyncio.timeout_at(deadline):
+                    message = await receive()
+            except TimeoutError:
+                is_complete = True
+                raise RestError(
+                    408, 408, f"The request did not arrive within {self.limit_s:g} seconds."
+                ) from None
+            is_complete = not message.get("more_body", False)
+            return message
+
+        await self.app(scope, in_time, send)
+
+
 class AccessLog:
     """One JSON line per request on the logger `ottla.gateway.access`."""
 
@@ -127,6 +167,7 @@ class AccessLog:
             access_log.info(
                 json.dumps(
                     {
+                        "time": datetime.now(UTC).isoformat(timespec="milliseconds"),
                         "client": client[0],
                         "method": scope["method"],
                         "path": scope["path"],
@@ -164,6 +205,7 @@ def build_door(
             )
         )
     middleware.append(Middleware(AccessControl, settings=settings))
+    middleware.append(Middleware(TimeLimit, settings=settings))
     return Starlette(
         routes=[Route("/health/live", live), Route("/health/ready", ready), *routes],
         middleware=middleware,

@@ -55,11 +55,15 @@ class KafkaAccess:
         self.pool = ThreadPoolExecutor(WORKER_THREADS, thread_name_prefix="gateway-kafka")
         self.raw = RawCalls(settings)
         #: Set when the gateway is asked to stop, for answers that would never end.
-        self.is_stopping = False
+        self.stopping = asyncio.Event()
         self._lock = threading.Lock()
         self._admin: AdminClient | None = None
         self._reader: Consumer | None = None
         self._cluster_id: str | None = None
+
+    @property
+    def is_stopping(self) -> bool:
+        return self.stopping.is_set()
 
     @property
     def timeout_s(self) -> float:

@@ -16,6 +16,7 @@ from confluent_kafka import KafkaException
 from starlette.applications import Starlette
 
 from ottla.gateway.admin_commands import AdminCommands
+from ottla.gateway.bounded_http import MAX_HEAD_BYTES, http_protocol
 from ottla.gateway.burrow.config import BurrowConfigError
 from ottla.gateway.burrow.monitor import LagMonitor
 from ottla.gateway.burrow.notifier import NotifierThread, notifiers_of
@@ -148,7 +149,8 @@ async def serve(
                 timeout_graceful_shutdown=SHUTDOWN_GRACE_S,
                 ssl_certfile=settings.tls_certificate,
                 ssl_keyfile=settings.tls_key,
-                h11_max_incomplete_event_size=64 * 1024,
+                http=http_protocol(),
+                h11_max_incomplete_event_size=MAX_HEAD_BYTES,
             )
         )
         for door in doors
@@ -164,7 +166,7 @@ async def serve(
     until: set[asyncio.Future[Any]] = {asked_to_stop, stopped}
     try:
         await asyncio.wait(until, return_when=asyncio.FIRST_COMPLETED)
-        kafka.is_stopping = True
+        kafka.stopping.set()
         for server in servers:
             server.should_exit = True
         await stopped

@@ -25,6 +25,7 @@ class GatewaySettings:
     broker_metrics_url: str | None = None
     burrow_config_file: str | None = None
     cluster_name: str = "local"
+    request_timeout_ms: int = 60_000
     max_request_bytes: int = 64 * 1024 * 1024
     consumer_request_timeout_ms: int = 1000
     consumer_request_max_bytes: int = 64 * 1024 * 1024

@@ -194,9 +194,15 @@ class StreamedProduce:
     """The response that reads its request while it is being sent."""
 
     def __init__(
-        self, producer: RecordProducer, cluster: str, topic: str, max_record_bytes: int
+        self,
+        producer: RecordProducer,
+        cluster: str,
+        topic: str,
+        max_record_bytes: int,
+        stopping: asyncio.Event,
     ) -> None:
         self.producer = producer
+        self.stopping = stopping
         self.cluster = cluster
         self.topic = topic
         self.cutter = ObjectCutter(max_record_bytes)
@@ -209,16 +215,32 @@ class StreamedProduce:
             tasks.create_task(self._write(send))
 
     async def _read(self, receive: Receive) -> None:
+        stopped = asyncio.create_task(self.stopping.wait())
         more = True
         while more:
-            message = await receive()
+            received = asyncio.ensure_future(receive())
+            until: set[asyncio.Future[Any]] = {received, stopped}
+            await asyncio.wait(until, return_when=asyncio.FIRST_COMPLETED)
             self.has_begun.set()
+            if not received.done():
+                received.cancel()
+                await self._refuse_the_rest()
+                break
+            message = received.result()
             if message["type"] != "http.request":
                 break  # gone; what it sent is delivered all the same
             more = message.get("more_body", False)
             if not await self._take(message.get("body", b""), is_last=not more):
                 break
+        stopped.cancel()
         await self.pieces.put(None)
+
+    async def _refuse_the_rest(self) -> None:
+        """Say that the stream ends here: every result before this one is of a stored record."""
+        produced = Produced(self.cluster, self.topic)
+        text = "The gateway is stopping; records without a result before this were not taken."
+        produced.entries.append(RestError(503, 503, text))
+        await self.pieces.put((produced, await self.producer.enqueue(self.topic, [])))
 
     async def _take(self, data: bytes, *, is_last: bool) -> bool:
         """Send the records that `data` completes; False when the stream is beyond reading."""
@@ -289,7 +311,9 @@ class ProduceRoutes:
         place = await place_of(self.kafka, request)
         limit = self.kafka.settings.max_request_bytes
         topic = request.path_params["topic"]
-        return StreamedResponse(StreamedProduce(self.producer, place.cluster, topic, limit))
+        return StreamedResponse(
+            StreamedProduce(self.producer, place.cluster, topic, limit, self.kafka.stopping)
+        )
 
     async def batch(self, request: Request) -> Response:
         place = await place_of(self.kafka, request)
