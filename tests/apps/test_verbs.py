@@ -10,6 +10,9 @@ from pathlib import Path
 import pytest
 from tests.apps.typed_lines import Shell, environment_for
 
+from ottla.embedded import Broker
+from ottla.engine.apache import free_ports
+
 
 @pytest.fixture
 def environment(bootstrap_servers: str) -> dict[str, str]:
@@ -211,6 +214,24 @@ def test_the_doctor_finds_a_healthy_cluster_and_a_missing_one(shell: Shell) -> N
     assert "bad" not in verdicts
     shell.environment["KAFKA_BOOTSTRAP_SERVERS"] = "localhost:1"
     assert "No connection: localhost:1" in shell("ottla doctor -q", status=1)
+
+
+def test_the_doctor_sees_where_clients_are_sent(environment: dict[str, str]) -> None:
+    shell = Shell(environment)
+    other = environment["KAFKA_BOOTSTRAP_SERVERS"].partition(",")[0]
+
+    def sentences(advertised: str, status: int) -> str:
+        (port,) = free_ports(1)
+        config = {
+            "listeners": f"PLAINTEXT://127.0.0.1:{port}",
+            "advertised.listeners": f"PLAINTEXT://{advertised}",
+        }
+        with Broker(config=config):
+            shell.environment["KAFKA_BOOTSTRAP_SERVERS"] = f"127.0.0.1:{port}"
+            return shell("ottla doctor --json", status=status)
+
+    assert "another Kafka answers" in sentences(other, 1)
+    assert "does not resolve" in sentences("kafka.invalid:9092", 1)
 
 
 def test_contexts_are_named_used_and_removed(

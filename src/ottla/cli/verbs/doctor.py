@@ -17,11 +17,19 @@ if TYPE_CHECKING:
     from ottla.cli.workers.examinations import Finding
 
 DESCRIPTION = """\
-Look at what usually hurts: which address clients are sent to and whether they
-arrive there, clocks, disks, replicas, ports, limits, versions.
+Look at what usually hurts: which address clients are sent to, whether they
+arrive there and whom they find (NAT, port mappings, containers), clocks, disks,
+replicas, ports, limits, versions.
 """
 
-PORTS: Final = {9092: "broker", 8082: "REST", 8000: "lag", 9000: "console", 9644: "metrics"}
+PORTS: Final = {
+    9092: "broker",
+    8082: "REST",
+    8000: "Burrow",
+    9308: "metrics",
+    9021: "console",
+    9644: "broker metrics",
+}
 MARKS: Final = {"good": ("ok", GREEN), "warning": ("!!", YELLOW), "bad": ("XX", RED)}
 WIDTH: Final = 78
 
@@ -56,8 +64,8 @@ def findings(args: argparse.Namespace) -> Iterator[Finding]:
     connection = connection_of(args)
     reached = list(examinations.examine_bootstrap(connection.servers))
     yield from reached
+    yield from examinations.examine_ports(PORTS)
     if all(finding.verdict == "bad" for finding in reached):
-        yield from examinations.examine_ports(PORTS)
         return
     yield from _cluster_findings(connection.servers, connection.properties)
 
@@ -71,6 +79,7 @@ def _cluster_findings(servers: str, properties: dict[str, str]) -> Iterable[Find
     found: list[Finding] = []
     try:
         with open_cluster(servers, properties, timeout_ms=10_000) as cluster:
+            found += examinations.examine_versions(cluster)
             found += examinations.examine_advertised(cluster, servers)
             found += examinations.examine_partitions(cluster)
             found += examinations.examine_clock(cluster)

@@ -12,10 +12,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from ottla.cli import instances
 from ottla.cli.errors import CommandError
 from ottla.client.cluster import Cluster
 from ottla.client.errors import ClientError
-from ottla.client.settings import parse_bootstrap_servers
+from ottla.client.settings import address_text, parse_bootstrap_servers
 
 CONNECT_TIMEOUT_S: Final = 3.0
 MAX_SKEW_MS: Final = 2_000
@@ -66,26 +67,68 @@ def examine_advertised(cluster: Cluster, servers: str) -> Iterator[Finding]:
     """Where would clients be sent, and do they arrive there?
 
     The commonest complaint about local Kafkas: the first connection works, and
-    then the broker names an address that only it can reach.
+    then the broker names an address that only it can reach, or that somebody
+    else answers at.
     """
     asked = parse_bootstrap_servers(servers)
-    for broker in cluster.brokers():
-        address = f"{broker.host}:{broker.port}"
+    brokers = cluster.brokers()
+    cluster_id = cluster.metadata([]).cluster_id
+    are_mapped = not {port for _, port in asked} & {broker.port for broker in brokers}
+    for broker in brokers:
+        where = f"Broker {broker.node_id} sends clients to {broker.host}:{broker.port}"
+        remedy = _advertised_remedy(broker.host, asked[0])
         problem = try_address(broker.host, broker.port)
-        if problem is None:
-            if (broker.host, broker.port) in asked:
-                yield Finding("good", f"Broker {broker.node_id} sends clients to {address}.")
-            else:
-                yield Finding(
-                    "good",
-                    f"Broker {broker.node_id} sends clients to {address}, which answers, too.",
-                )
-            continue
-        yield Finding(
-            "bad",
-            f"Broker {broker.node_id} sends clients to {address}, but {problem}.",
-            _advertised_remedy(broker.host, asked[0]),
-        )
+        if problem is not None:
+            yield Finding("bad", f"{where}, but {problem}.", remedy)
+        elif (other := _cluster_at(cluster, broker.host, broker.port)) != cluster_id:
+            who = "another Kafka" if other else "something that is no Kafka"
+            yield Finding("bad", f"{where}, where {who} answers.", remedy)
+        elif _is_here(broker.host) and not any(_is_here(host) for host, _ in asked):
+            yield Finding(
+                "warning",
+                f"{where}: on any other machine clients look for it on themselves.",
+                remedy,
+            )
+        elif are_mapped:
+            yield Finding(
+                "good",
+                f"{where}: a port mapping or NAT lies between, and its own address answers, too.",
+            )
+        elif (broker.host, broker.port) in asked:
+            yield Finding("good", f"{where}.")
+        else:
+            yield Finding("good", f"{where}, which answers, too.")
+    yield from _names(asked)
+
+
+def _cluster_at(cluster: Cluster, host: str, port: int) -> str | None:
+    """The id of the cluster that answers at an address; None without a Kafka there."""
+    with Cluster(address_text(host, port), cluster.settings) as there:
+        try:
+            return there.metadata([]).cluster_id
+        except ClientError:
+            return None
+
+
+def _is_here(host: str) -> bool:
+    """Whether a name means the machine that looks it up."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")
+
+
+def _names(asked: list[tuple[str, int]]) -> Iterator[Finding]:
+    """Names with several addresses of which not all answer make some clients slow."""
+    for host, port in asked:
+        found = {str(one[4][0]) for one in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)}
+        deaf = sorted(address for address in found if try_address(address, port) is not None)
+        if deaf and len(deaf) < len(found):
+            yield Finding(
+                "good",
+                f"{host} is also {', '.join(deaf)}, where nobody listens; clients that try it "
+                "first take a moment longer.",
+            )
 
 
 def _advertised_remedy(host: str, asked: tuple[str, int]) -> str:
@@ -210,7 +253,15 @@ def examine_this_machine() -> Iterator[Finding]:
 
 
 def examine_ports(ports: dict[int, str]) -> Iterator[Finding]:
-    """Which of the platform's usual ports are taken here?"""
+    """Which of the platform's usual ports are taken here, and by whom?"""
+    own = {
+        address.rpartition(":")[2]: instance.name
+        for instance in instances.running()
+        for address in [
+            *instance.bootstrap_servers.split(","),
+            *(door[1] for part in instance.parts for door in part.doors),
+        ]
+    }
     taken = []
     for port, use in ports.items():
         with socket.socket() as probe:
@@ -218,12 +269,39 @@ def examine_ports(ports: dict[int, str]) -> Iterator[Finding]:
             try:
                 probe.bind(("127.0.0.1", port))
             except OSError:
-                taken.append(f"{port} ({use})")
-    if taken:
+                taken.append((port, use))
+    others = [f"{port} ({use})" for port, use in taken if str(port) not in own]
+    if others:
         yield Finding(
             "warning",
-            f"Taken on this machine: {', '.join(taken)}.",
-            "`ottla ps` shows whether by us; otherwise --port, or stop what holds them.",
+            f"Taken on this machine, and not by `ottla up`: {', '.join(others)}.",
+            "`ottla up` would want them: stop what holds them, or give it others (--port).",
         )
-    else:
+    ours = [f"{port} ({own[str(port)]})" for port, _ in taken if str(port) in own]
+    if ours:
+        yield Finding("good", f"Ports of a running platform: {', '.join(ours)}.")
+    if not taken:
         yield Finding("good", f"Free on this machine: {', '.join(map(str, ports))}.")
+
+
+def examine_versions(cluster: Cluster) -> Iterator[Finding]:
+    """How old is what answers?"""
+    from ottla.cli.kafka_tools.features import METADATA, METADATA_VERSIONS
+    from ottla.wire.messages.api_versions import ApiVersionsRequest
+
+    request = ApiVersionsRequest(client_software_name="ottla", client_software_version="1")
+    response = cluster.request(request)
+    count = len(response.api_keys)
+    level = next(
+        (f.max_version_level for f in response.finalized_features if f.name == METADATA), 0
+    )
+    if 0 < level <= len(METADATA_VERSIONS):
+        name = METADATA_VERSIONS[level - 1]
+        yield Finding("good", f"The cluster serves {count} APIs and is at metadata.version {name}.")
+    else:
+        yield Finding(
+            "warning",
+            f"The cluster serves {count} APIs and tells no metadata.version: a Kafka before 3.3, "
+            "or one with ZooKeeper.",
+            "Clients made for Kafka 4 may refuse it (KIP-896 asks for 2.1 at least).",
+        )
