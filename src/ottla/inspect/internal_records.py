@@ -25,6 +25,7 @@ from ottla.wire.message import ZERO_UUID, Buffer, FieldSchema, Message, Schema
 #: Topic → modules that define its records.
 GROUPS: Final = ("offsets", "consumer_groups", "share_groups")
 TRANSACTIONS: Final = ("transactions",)
+SHARE_STATE: Final = ("share_state",)
 #: Kinds of record among those of groups.
 OFFSET_COMMIT: Final = 1
 GROUP_METADATA: Final = 2
@@ -37,6 +38,7 @@ WITHOUT_UNITS: Final = frozenset(
         "GroupMetadataValue",
         "OffsetCommitValue",
         "ShareGroupTargetAssignmentMetadataValue",
+        "ShareSnapshotValue",
     }
 )
 
@@ -78,7 +80,7 @@ def _kinds(modules: tuple[str, ...]) -> dict[int, tuple[type[RecordKey], type[Re
             value = getattr(module, class_name.removesuffix("Key") + "Value", None)
             if value is not None:
                 kinds[key.KEY_TYPE] = (key, value)
-    if OFFSET_COMMIT in kinds:
+    if "offsets" in modules:
         kinds[OFFSET_COMMIT] = (kinds[OFFSET_COMMIT][0], OffsetCommitValue)
     return kinds
 

@@ -42,7 +42,7 @@ def build_parser() -> OptionParser:
     flag("--transaction-log-decoder", "keys and values are those of __transaction_state")
     flag("--cluster-metadata-decoder", "not here: only Apache Kafka has such a log")
     flag("--remote-log-metadata-decoder", "not here: only Apache Kafka has such a log")
-    flag("--share-group-state-decoder", "not here: use Apache Kafka's tool")
+    flag("--share-group-state-decoder", "keys and values are those of __share_group_state")
     value("--key-decoder-class", "Java class; only Kafka's StringDecoder", metavar="CLASS")
     value("--value-decoder-class", "Java class; only Kafka's StringDecoder", metavar="CLASS")
     return parser
@@ -95,7 +95,7 @@ def _dump(
 
 def _decoder(options: argparse.Namespace) -> Decoder | None:
     """How to print keys and values; None when they are not to be printed."""
-    for name in ("cluster_metadata", "remote_log_metadata", "share_group_state"):
+    for name in ("cluster_metadata", "remote_log_metadata"):
         if getattr(options, f"{name}_decoder"):
             raise CommandError(
                 f"--{name.replace('_', '-')}-decoder: only Apache Kafka's own kafka-dump-log "
@@ -112,6 +112,10 @@ def _decoder(options: argparse.Namespace) -> Decoder | None:
         from ottla.inspect.internal_records import TRANSACTIONS
 
         return _internal_decoder(TRANSACTIONS)
+    if options.share_group_state_decoder:
+        from ottla.inspect.internal_records import SHARE_STATE
+
+        return _internal_decoder(SHARE_STATE)
     return _text_decoder if options.print_data_log else None
 
 
