@@ -24,7 +24,7 @@ SEGMENT_BYTES: Final = 1_000_000
 GROUPS: Final = 10
 PARTITIONS: Final = 1_000
 PIPELINED: Final = 5
-PATIENCE_S: Final = 60
+PATIENCE_S: Final = 120
 
 
 def large_log(

@@ -237,3 +237,21 @@ def _growth(f: Figures) -> Iterator[Verdict]:
             f"{text}: under {limit:g} s", "s", limit,
             lambda row=row: f.median(row, OTTLA_FSYNC, "ready_s"),
         )  # fmt: skip
+    yield _slope(f, "ready_s", 1e3, "ms of a start")
+    yield _slope(f, "memory_mb", 1e3, "KB of memory")
+
+
+def _slope(f: Figures, name: str, scale: float, unit: str) -> Verdict:
+    """What one more partition costs between 100 and 10,000 of them, and between 100 and 1,000."""
+    mark = f"each partition more: {unit}, about the same everywhere"
+
+    def ask() -> Verdict:
+        few, some, many = (
+            f.median(f"growth/partitions/{count}", OTTLA_FSYNC, name)
+            for count in (100, 1_000, 10_000)
+        )
+        below, above = (some - few) / 900 * scale, (many - some) / 9_000 * scale
+        said = f"{below:.2g} up to 1,000, {above:.2g} up to 10,000"
+        return Verdict(mark, said, above <= max(2 * below, 1.0 if name == "ready_s" else 20.0))
+
+    return _asked(mark, ask)

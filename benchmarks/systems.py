@@ -29,7 +29,7 @@ from ottla.wire.messages.create_topics import (
 from ottla.wire.messages.delete_topics import DeleteTopicsRequest, DeleteTopicState
 
 HOST: Final = "127.0.0.1"
-START_TIMEOUT_S: Final = 90
+START_TIMEOUT_S: Final = 150
 STOP_TIMEOUT_S: Final = 30
 #: As bin/kafka-server-start.sh and kafka-run-class.sh of the distribution have them.
 KAFKA_JAVA_OPTIONS: Final = (

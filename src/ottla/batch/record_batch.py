@@ -192,8 +192,8 @@ def has_valid_crc(buffer: Buffer, position: int, header: BatchHeader) -> bool:
     end = position + LOG_OVERHEAD + header.batch_length
     if end > len(buffer):
         return False
-    with memoryview(buffer) as view:
-        return crc32c(view[position + _CRC_START : end]) == header.crc
+    view = buffer if isinstance(buffer, memoryview) else memoryview(buffer)
+    return crc32c(view[position + _CRC_START : end]) == header.crc
 
 
 def assign(

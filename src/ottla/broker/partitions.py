@@ -121,9 +121,14 @@ class Partition:
 
     def appended(self, info: AppendInfo) -> None:
         """The log grew; visible at once under page-cache durability."""
-        self._invisible.append((info.last_offset + 1, info.size))
-        if not self.is_flushed_by_rounds:
-            self.advance(self.log.log_end_offset)
+        if self.is_flushed_by_rounds:
+            self._invisible.append((info.last_offset + 1, info.size))
+            return
+        self.high_watermark = self.log.log_end_offset
+        if self._acknowledgements:
+            self._acknowledge_visible()
+        for watcher in tuple(self.watchers):
+            watcher.bytes_became_visible(info.size)
 
     def when_visible(self, end_offset: int, acknowledge: Acknowledge) -> None:
         """Call back once everything below `end_offset` is visible; now, if it is."""
@@ -143,11 +148,14 @@ class Partition:
         invisible = self._invisible
         while invisible and invisible[0][0] <= high_watermark:
             size += invisible.popleft()[1]
-        waiting = self._acknowledgements
-        while waiting and waiting[0][0] <= high_watermark:
-            waiting.popleft()[1](ErrorCode.NONE)
+        self._acknowledge_visible()
         for watcher in tuple(self.watchers):
             watcher.bytes_became_visible(size)
+
+    def _acknowledge_visible(self) -> None:
+        waiting = self._acknowledgements
+        while waiting and waiting[0][0] <= self.high_watermark:
+            waiting.popleft()[1](ErrorCode.NONE)
 
     def fail(self, error: ErrorCode) -> None:
         """The partition is gone (deleted) or offline: tell everyone who waits."""

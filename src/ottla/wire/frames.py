@@ -95,7 +95,8 @@ def read_request_header(frame: Buffer) -> RequestHeader:
             client_id = str(view[position:end], "utf-8")
             position = end
         if is_flexible(api_key, version):
-            position = codec.skip_tagged_fields(view, position)
+            # Nobody has sent any yet.
+            position = codec.skip_tagged_fields(view, position) if view[position] else position + 1
     except (struct.error, IndexError, UnicodeDecodeError) as error:
         raise ProtocolError(f"no request header: {error}") from None
     return RequestHeader(api_key, version, correlation_id, client_id, position)
