@@ -92,7 +92,12 @@ class _Core:
         connection.fill_slot(connection.take_slot(), (b"\0\0\0\1!",))
 
     def open_connection(
-        self, listener: str, local: Any, peer: Any, principal: str | None = None
+        self,
+        listener: str,
+        local: Any,
+        peer: Any,
+        principal: str | None = None,
+        mono_ms: int | None = None,
     ) -> Connection:
         return Connection(1, listener, local, peer, self.driver, self.budget)
 

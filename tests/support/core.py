@@ -119,7 +119,10 @@ class Core:
         return self.start()
 
     def client(self, listener: str = "PLAINTEXT", port: int = 9092) -> Client:
-        return Client(self, self.broker.open_connection(listener, ("127.0.0.1", port), ("::1", 5)))
+        connection = self.broker.open_connection(
+            listener, ("127.0.0.1", port), ("::1", 5), mono_ms=self.now_ms
+        )
+        return Client(self, connection)
 
     def flush(self) -> None:
         """Run flush rounds until nothing is dirty."""

@@ -154,10 +154,12 @@ class Broker:
         local: tuple[str, int],
         peer: tuple[str, int],
         certificate_principal: str | None = None,
+        mono_ms: int | None = None,
     ) -> Connection:
         """A client has connected to the listener of this name.
 
-        `certificate_principal` is who its TLS certificate says it is.
+        `certificate_principal` is who its TLS certificate says it is. Without
+        `mono_ms` it happened at the time of the last entry.
         """
         connection = Connection(
             next(self._connection_ids), listener, local, peer, self.effects, self.budget
@@ -170,6 +172,9 @@ class Broker:
             )
         self.connections[connection.id] = connection
         self.metrics.connections_opened += 1
+        if mono_ms is not None:
+            self.mono_ms = mono_ms
+        self.quotas.connection_opened(connection)
         return connection
 
     def connection_lost(self, connection: Connection) -> None:

@@ -41,6 +41,7 @@ class RequestContext:
 
     __slots__ = (
         "api_key",
+        "began_ms",
         "body_encoder",
         "broker",
         "client_id",
@@ -83,6 +84,8 @@ class RequestContext:
         self.message = message
         self.refuser = refuser
         self.body_encoder: BodyEncoder | None = None
+        #: When handling began, while a quota counts the time it takes.
+        self.began_ms: float | None = None
 
     @property
     def is_gone(self) -> bool:
@@ -93,6 +96,8 @@ class RequestContext:
         """Answer; the bytes leave when all earlier answers of the connection have left."""
         if self.connection.is_closed:
             return
+        if self.began_ms is not None:
+            self.broker.quotas.charge_time(self, response)
         if self.body_encoder is not None:
             self.send_body(self.body_encoder(response, self.version))
             return

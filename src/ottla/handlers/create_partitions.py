@@ -9,6 +9,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from ottla.broker.authorizer import Operation
+from ottla.broker.quotas import Mutations
 from ottla.handlers.assignment import why_refused
 from ottla.handlers.authorization import may_touch_topic
 from ottla.wire.errors import ErrorCode, RequestError
@@ -30,6 +31,7 @@ def handle(
     """Each topic has as many partitions as asked, durably, or its own error."""
     times_named = Counter(topic.name for topic in message.topics)
     response = CreatePartitionsResponse()
+    mutations = Mutations(request, is_strict=request.version >= 3)
     for name, times in times_named.items():
         if times > 1:
             response.results.append(
@@ -41,18 +43,23 @@ def handle(
         if times_named[wanted.name] > 1:
             continue
         try:
-            _create(broker, request, wanted, message.validate_only)
+            _create(broker, request, wanted, mutations, message.validate_only)
         except RequestError as error:
             response.results.append(
                 CreatePartitionsTopicResult(wanted.name, error.code, error.message)
             )
         else:
             response.results.append(CreatePartitionsTopicResult(wanted.name))
+    response.throttle_time_ms = mutations.settle()
     return response
 
 
 def _create(
-    broker: Broker, request: RequestContext, wanted: CreatePartitionsTopic, validate_only: bool
+    broker: Broker,
+    request: RequestContext,
+    wanted: CreatePartitionsTopic,
+    mutations: Mutations,
+    validate_only: bool,
 ) -> None:
     if not may_touch_topic(request, Operation.ALTER, wanted.name):
         raise RequestError(ErrorCode.TOPIC_AUTHORIZATION_FAILED, "Authorization failed.")
@@ -85,5 +92,6 @@ def _create(
             if reason is not None:
                 raise RequestError(ErrorCode.INVALID_REPLICA_ASSIGNMENT, reason)
     broker.topics.check_limit(wanted.count - topic.partition_count)
+    mutations.admit(wanted.count - topic.partition_count)
     if not validate_only:
         broker.topics.add_partitions(topic, wanted.count)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from ottla.broker.authorizer import CLUSTER_NAME, Operation, Resource
 from ottla.broker.config_types import ConfigSource
-from ottla.broker.quotas import CONTROLLER_MUTATION_RATE
+from ottla.broker.quotas import Mutations
 from ottla.broker.topics import Topic
 from ottla.handlers.assignment import why_refused
 from ottla.wire.errors import ErrorCode, RequestError
@@ -37,6 +37,7 @@ def handle(
     """Each topic exists durably, or has its own error."""
     times_named = Counter(topic.name for topic in message.topics)
     response = CreateTopicsResponse()
+    mutations = Mutations(request, is_strict=request.version >= 6)
     for name in times_named:
         if times_named[name] > 1:
             response.topics.append(
@@ -50,15 +51,11 @@ def handle(
             if times_named[wanted.name] > 1:
                 continue
             try:
-                result = _create(broker, request, wanted, message.validate_only)
+                result = _create(broker, request, wanted, mutations, message.validate_only)
             except RequestError as error:
                 result = _refusal(wanted.name, error)
             response.topics.append(result)
-    if not message.validate_only:
-        made = sum(t.num_partitions for t in response.topics if not t.error_code)
-        response.throttle_time_ms = broker.quotas.use(
-            CONTROLLER_MUTATION_RATE, request.connection, request.client_id, made
-        )
+    response.throttle_time_ms = mutations.settle()
     return response
 
 
@@ -69,7 +66,11 @@ def _refusal(name: str, error: RequestError) -> CreatableTopicResult:
 
 
 def _create(
-    broker: Broker, request: RequestContext, wanted: CreatableTopic, validate_only: bool
+    broker: Broker,
+    request: RequestContext,
+    wanted: CreatableTopic,
+    mutations: Mutations,
+    validate_only: bool,
 ) -> CreatableTopicResult:
     authorizer, connection = broker.authorizer, request.connection
     if not (
@@ -86,8 +87,9 @@ def _create(
                 f"Null value not supported for topic configs: {config.name}",
             )
         configs[config.name] = config.value
+    (record,) = broker.topics.decide_create(wanted.name, partition_count, factor, configs)
+    mutations.admit(record["partitions"])
     if validate_only:
-        (record,) = broker.topics.decide_create(wanted.name, partition_count, factor, configs)
         topic = Topic(wanted.name, bytes.fromhex(record["id"]), record["partitions"], configs, 0)
     else:
         topic = broker.topics.create(wanted.name, partition_count, factor, configs)

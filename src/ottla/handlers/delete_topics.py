@@ -10,6 +10,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from ottla.broker.authorizer import Operation
+from ottla.broker.quotas import Mutations
 from ottla.handlers.authorization import may_touch_topic
 from ottla.wire.errors import ErrorCode, RequestError
 from ottla.wire.message import ZERO_UUID
@@ -40,6 +41,7 @@ def handle(
         wanted = [DeleteTopicState(name) for name in message.topic_names]
     response = DeleteTopicsResponse()
     found: list[Topic] = []
+    mutations = Mutations(request, is_strict=request.version >= 5)
     times_named = Counter((one.name, one.topic_id) for one in wanted)
     for (name, topic_id), times in times_named.items():
         if times > 1:
@@ -47,7 +49,7 @@ def handle(
                 name, topic_id, ErrorCode.INVALID_REQUEST, "Duplicate topic in request."
             )
         else:
-            result, topic = _find(broker, request, DeleteTopicState(name, topic_id))
+            result, topic = _find(broker, request, DeleteTopicState(name, topic_id), mutations)
             if topic is not None and topic not in found:  # by name and by id
                 found.append(topic)
         response.responses.append(result)
@@ -56,11 +58,12 @@ def handle(
         for topic in found:
             broker.share_groups.forget(broker.share_groups.coordinator.keys_of_topic(topic.id))
         broker.coordinators.topics_deleted([topic.name for topic in found])
+    response.throttle_time_ms = mutations.settle()
     return response
 
 
 def _find(
-    broker: Broker, request: RequestContext, wanted: DeleteTopicState
+    broker: Broker, request: RequestContext, wanted: DeleteTopicState, mutations: Mutations
 ) -> tuple[DeletableTopicResult, Topic | None]:
     """What to answer, and the topic unless it is refused."""
     by_id = wanted.name is None
@@ -86,4 +89,9 @@ def _find(
     if not may_touch_topic(request, Operation.DELETE, topic.name):
         code = ErrorCode.TOPIC_AUTHORIZATION_FAILED
         return DeletableTopicResult(wanted.name, wanted.topic_id, code, code.name), None
+    try:
+        mutations.admit(topic.partition_count)
+    except RequestError as error:
+        result = DeletableTopicResult(wanted.name, wanted.topic_id, error.code, error.message)
+        return result, None
     return DeletableTopicResult(topic.name, topic.id), topic

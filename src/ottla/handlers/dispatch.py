@@ -112,6 +112,7 @@ def _dispatch(
 
 def _run(broker: Broker, api: Api, request: RequestContext, cache_key: object) -> None:
     metadata_epoch = broker.metadata.epoch
+    broker.quotas.begin(request)
     try:
         response = api.handle(broker, request, request.message)
     except RequestError as error:
@@ -121,10 +122,10 @@ def _run(broker: Broker, api: Api, request: RequestContext, cache_key: object) -
         # A log that cannot be opened: nothing was changed before that was noticed.
         _refuse(request, RequestError(error.code, error.message))
         return
-    if response is Parked.LATER:
-        return
-    if response is Parked.NOTHING:
-        request.complete_without_response()
+    if isinstance(response, Parked):
+        broker.quotas.charge_time(request, None)
+        if response is Parked.NOTHING:
+            request.complete_without_response()
         return
     assert isinstance(response, Message)
     if cache_key is None or metadata_epoch != broker.metadata.epoch:
@@ -133,6 +134,7 @@ def _run(broker: Broker, api: Api, request: RequestContext, cache_key: object) -
     body = bytearray()
     codec.encode(response, request.version, request.is_flexible, body)
     broker.cache_response(cache_key, body)
+    broker.quotas.charge_time(request, None)
     request.send_body((body,))
 
 

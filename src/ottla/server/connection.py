@@ -138,7 +138,7 @@ class ClientConnection(asyncio.BufferedProtocol):
             certificate = transport.get_extra_info("peercert")
             principal = certificate_principal(certificate, self._listener.principal_rules)
         self.connection = self._driver.core.open_connection(
-            self._listener.name, local, peer, principal
+            self._listener.name, local, peer, principal, self._driver.mono_ms()
         )
         if secured is not None and not self._listener.advertised_host:
             self.connection.tls_server_name = asked_for(secured)

@@ -13,7 +13,7 @@ from ottla.broker.config import BrokerConfig
 from ottla.broker.effects import Effects
 from ottla.broker.topics import MetadataFormatError
 from ottla.seams.real import RealFileSystem
-from ottla.server.clock import mono_ms, wall_ms
+from ottla.server.clock import fine_ms, mono_ms, wall_ms
 from ottla.server.errors import StartError
 from ottla.storage.errors import StorageError
 from ottla.wire.errors import RequestError
@@ -26,13 +26,15 @@ def open_core(config: BrokerConfig, effects: Effects) -> Broker:
     """The broker with its directory taken and recovered. Raises StartError."""
     path = os.path.abspath(config.log_directory)
     try:
-        return Broker.open(
+        broker = Broker.open(
             config, RealFileSystem(), effects, os.urandom, wall_ms(), mono_ms(), _run_all
         )
     except (StorageError, MetadataFormatError) as error:
         raise StartError(str(error)) from None
     except OSError as error:
         raise StartError(_sentence(path, error)) from None
+    broker.quotas.lend_clock(fine_ms)
+    return broker
 
 
 def _run_all(jobs: Sequence[Callable[[], None]]) -> None:

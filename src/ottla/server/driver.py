@@ -59,6 +59,7 @@ class Core(Protocol):
         local: tuple[str, int],
         peer: tuple[str, int],
         certificate_principal: str | None = None,
+        mono_ms: int | None = None,
     ) -> Connection: ...
 
     def connection_lost(self, connection: Connection) -> None: ...

@@ -12,6 +12,8 @@ from ottla.wire.messages.alter_client_quotas import (
     EntryData,
     OpData,
 )
+from ottla.wire.messages.create_partitions import CreatePartitionsRequest, CreatePartitionsTopic
+from ottla.wire.messages.delete_topics import DeleteTopicsRequest, DeleteTopicState
 from ottla.wire.messages.describe_client_quotas import (
     ComponentData,
     DescribeClientQuotasRequest,
@@ -81,3 +83,51 @@ def test_the_most_exact_quota_counts(core: Core) -> None:
     assert client.call(fetch("t"), 12).throttle_time_ms == 0
     assert alter(client, "consumer_byte_rate", 1000.0, user="ANONYMOUS", client_id="test") == 0
     assert client.call(fetch("t"), 12).throttle_time_ms > 5000
+
+
+def test_handling_time_is_a_quota(core: Core) -> None:
+    spent_ms = iter(range(0, 10_000, 300))
+    core.broker.quotas.lend_clock(lambda: float(next(spent_ms)))
+    client = core.client()
+    assert alter(client, "request_percentage", 10.0, client_id=None) == 0
+    # Each request takes 300 ms, which is three seconds' worth of 10 %.
+    first = client.call(DescribeClientQuotasRequest([], False), 1)
+    assert first.throttle_time_ms == 1000
+    assert client.connection.is_paused
+    core.advance(1000)
+    assert not client.connection.is_paused
+    core.advance(60_000)
+    assert alter(core.client(), "request_percentage", None, client_id=None) == 0
+    assert client.call(DescribeClientQuotasRequest([], False), 1).throttle_time_ms == 0
+
+
+def test_changes_beyond_the_rate_are_refused_to_those_who_know(core: Core) -> None:
+    client = core.client()
+    assert alter(client, "controller_mutation_rate", 1.0, client_id=None) == 0
+    assert client.call(create_topic("t", 12), 7).topics[0].error_code == 0
+    refused = client.call(create_topic("u"), 7)
+    assert refused.topics[0].error_code == ErrorCode.THROTTLING_QUOTA_EXCEEDED
+    assert 0 < refused.throttle_time_ms <= 1000
+    core.advance(refused.throttle_time_ms)
+    more = CreatePartitionsRequest([CreatePartitionsTopic("t", 30)], 1000)
+    assert client.call(more, 3).results[0].error_code == 0
+    delete = DeleteTopicsRequest([DeleteTopicState("t")], ["t"], 1000)
+    assert client.call(delete, 6).responses[0].error_code == ErrorCode.THROTTLING_QUOTA_EXCEEDED
+    core.advance(18_000)
+    # One that does not know the error is slowed down instead.
+    slowed = client.call(delete, 4)
+    assert slowed.responses[0].error_code == 0
+    assert slowed.throttle_time_ms > 0
+
+
+def test_an_address_opens_so_many_connections_a_second(core: Core) -> None:
+    client = core.client()
+    assert alter(client, "connection_creation_rate", 2.0, ip=None) == 0
+    free = [core.client() for _ in range(22)]
+    assert not any(one.connection.is_paused for one in free)
+    late = core.client()
+    assert late.connection.is_paused
+    core.advance(1000)
+    assert late.connection.is_closed
+    assert not free[0].connection.is_closed
+    assert not core.client().connection.is_paused

@@ -78,6 +78,7 @@ class FakeCore:
         local: tuple[str, int],
         peer: tuple[str, int],
         certificate_principal: str | None = None,
+        mono_ms: int | None = None,
     ) -> Connection:
         connection = Connection(
             len(self.connections), listener, local, peer, self.effects, self.budget
