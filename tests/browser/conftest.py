@@ -93,10 +93,14 @@ def console(bootstrap_servers: str, tmp_path_factory: pytest.TempPathFactory) ->
         yield address
 
 
-@pytest.fixture
-def guarded_console(bootstrap_servers: str, tmp_path: Path) -> Iterator[str]:
-    """A console that asks for admin and admin."""
-    with running_console(bootstrap_servers, tmp_path / "log", "--auth", "admin:admin") as address:
+@pytest.fixture(scope="session")
+def guarded_console(
+    bootstrap_servers: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[str]:
+    """A console that asks for admin and admin, or guest and guest, who may only look."""
+    log = tmp_path_factory.mktemp("guarded") / "log"
+    words = ("--auth", "admin:admin", "--auth-viewer", "guest:guest")
+    with running_console(bootstrap_servers, log, *words) as address:
         yield address
 
 

@@ -6,9 +6,11 @@ Calls block and return when Kafka has answered. Errors of all: `ClusterError`.
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Iterable
 from concurrent.futures import Future
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from confluent_kafka import ElectionType, TopicPartition
@@ -106,14 +108,22 @@ class Disks:
     directories: list[Row]
     sizes: dict[tuple[str, int], int]
 
-    @property
-    def largest(self) -> list[Row]:
-        """Topics by size, all partitions together."""
-        totals: dict[str, list[int]] = {}
+    @cached_property
+    def by_topic(self) -> dict[str, int]:
+        """Bytes of each topic, all partitions together."""
+        totals: dict[str, int] = {}
         for (topic, _), size in self.sizes.items():
-            totals.setdefault(topic, []).append(size)
-        rows = [{"topic": t, "partitions": len(s), "bytes": sum(s)} for t, s in totals.items()]
-        return sorted(rows, key=lambda r: (-int(str(r["bytes"])), str(r["topic"])))
+            totals[topic] = totals.get(topic, 0) + size
+        return totals
+
+    def largest(self, count: int) -> list[Row]:
+        """The largest topics."""
+        partitions = Counter(topic for topic, _ in self.sizes)
+        ordered = sorted(self.by_topic.items(), key=lambda item: (-item[1], item[0]))
+        return [
+            {"topic": topic, "partitions": partitions[topic], "bytes": size}
+            for topic, size in ordered[:count]
+        ]
 
 
 def disks(cluster: ClusterView) -> Disks:

@@ -19,6 +19,8 @@ from typing import Any
 from ottla.console import cluster_administration, formatting
 from ottla.console.cluster import ClusterError, ClusterView
 from ottla.console.cluster_administration import Disks
+from ottla.console.group_watch import list_kinds
+from ottla.console.raw import raw_cluster
 
 SCRAPE_S = 2.0
 #: Quorum and disks are looked at once in so many scrapes.
@@ -76,6 +78,8 @@ class Vitals:
         self.series = Series()
         self.quorum: list[dict[str, Any]] = []
         self.disks: Disks | None = None
+        #: (kind, state) of every group the brokers list, whether or not it has committed.
+        self.groups: dict[str, tuple[str, str]] = {}
         self.why_no_metrics = "" if metrics_url else "no metrics address was given"
         self.why_no_quorum = ""
         self.why_no_disks = ""
@@ -111,6 +115,15 @@ class Vitals:
             self.why_no_disks = ""
         except ClusterError as error:
             self.disks, self.why_no_disks = None, str(error)
+        try:
+            with raw_cluster(self.cluster) as client:
+                self.groups = list_kinds(client)
+        except ClusterError:
+            self.groups = {}  # those that have committed are known all the same
+
+    def topic_size(self, topic: str) -> int | None:
+        """Bytes of a topic's partitions, each of its largest replica; None when not known."""
+        return None if self.disks is None else self.disks.by_topic.get(topic)
 
     def _scrape(self, url: str) -> None:
         try:

@@ -60,7 +60,7 @@ class LogDirectories(Listing):
 
     def load(self) -> list[Row]:
         found = calls.disks(self.cluster)
-        self.largest = found.largest[:LARGEST]
+        self.largest = found.largest(LARGEST)
         return [{**r, "id": f"broker {r['broker']}: {r['directory']}"} for r in found.directories]
 
     def shown(self) -> list[Row]:

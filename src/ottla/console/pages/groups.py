@@ -15,11 +15,12 @@ from ottla.console.pages.anatomy import GroupPanel
 from ottla.console.pages.columns import column
 from ottla.console.pages.drawing import line_chart
 from ottla.console.style import SERIES
-from ottla.lag.store import PartitionStatus
+from ottla.console.vitals import Vitals
+from ottla.lag.store import GroupStatus, PartitionStatus
 
 PAGE_ROWS = 50
 EMPTY_GROUP = 'flat dense no-data-label="Nothing committed yet"'
-EMPTY_LIST = 'flat dense no-data-label="No group has committed yet"'
+EMPTY_LIST = 'flat dense no-data-label="There is no group yet"'
 
 
 def register(clusters: Clusters) -> None:
@@ -27,7 +28,7 @@ def register(clusters: Clusters) -> None:
     async def groups() -> None:
         with frame(clusters, "Groups", "/groups") as cluster:
             await asyncio.to_thread(cluster.wait_until_known, 2.0)
-            GroupList(cluster).build()
+            GroupList(cluster, clusters.vitals_of(cluster)).build()
 
     @ui.page("/groups/{group}")
     async def group_page(group: str) -> None:
@@ -37,13 +38,14 @@ def register(clusters: Clusters) -> None:
 
 
 class GroupList:
-    """Only the rows of one page of the list reach the browser."""
+    """Groups of all kinds; only the rows of one page of the list reach the browser."""
 
-    def __init__(self, cluster: ClusterView) -> None:
+    def __init__(self, cluster: ClusterView, vitals: Vitals) -> None:
         self.cluster = cluster
+        self.vitals = vitals
 
     def build(self) -> None:
-        heading("Consumer groups")
+        heading("Groups")
         with ui.row().classes("items-center w-full"):
             self.search = ui.input(placeholder="Search", on_change=self.refresh).props(
                 'dense outlined clearable aria-label="Search groups" debounce=150'
@@ -54,6 +56,8 @@ class GroupList:
         self.table = ui.table(
             columns=[
                 column("group", "Group"),
+                column("kind", "Kind"),
+                column("state", "State"),
                 column("status", "Verdict"),
                 column("partitions", "Partitions", right=True),
                 column("lag", "Lag", right=True),
@@ -68,29 +72,44 @@ class GroupList:
         self.refresh()
         ui.timer(3.0, self.refresh)
 
-    def refresh(self) -> None:
+    def _wanted(self) -> list[tuple[str, GroupStatus | None]]:
+        """Judged groups, the worst first; then those that have committed nothing."""
         text = (self.search.value or "").lower()
+        judged = self.cluster.judged_groups()
+        known = {s.group for s in judged}
         judged = [
             s
-            for s in self.cluster.judged_groups()
+            for s in judged
             if text in s.group.lower() and (not self.troubled.value or s.status.name != "OK")
         ]
         judged.sort(key=lambda s: (-int(s.status), -s.total_lag, s.group))
-        last = max(1, -(-len(judged) // PAGE_ROWS))
+        rows: list[tuple[str, GroupStatus | None]] = [(s.group, s) for s in judged]
+        if not self.troubled.value:
+            others = sorted(g for g in self.vitals.groups if g not in known and text in g.lower())
+            rows += [(group, None) for group in others]
+        return rows
+
+    def refresh(self) -> None:
+        wanted = self._wanted()
+        last = max(1, -(-len(wanted) // PAGE_ROWS))
         self.pages.max = last
         self.pages.set_visibility(last > 1)
         page = min(int(self.pages.value or 1), last)
-        self.found.set_text(f"{len(judged):,} groups")
-        self.table.rows = [
-            {
-                "group": s.group,
-                "status": s.status.name,
-                "partitions": len(s.partitions),
-                "lag": formatting.count(s.total_lag),
-                "seconds": lag_in_time(s.partitions),
-            }
-            for s in judged[(page - 1) * PAGE_ROWS : page * PAGE_ROWS]
-        ]
+        self.found.set_text(f"{len(wanted):,} groups")
+        shown = wanted[(page - 1) * PAGE_ROWS : page * PAGE_ROWS]
+        self.table.rows = [self._row(group, status) for group, status in shown]
+
+    def _row(self, group: str, status: GroupStatus | None) -> dict[str, Any]:
+        kind, state = self.vitals.groups.get(group, ("–", "–"))
+        return {
+            "group": group,
+            "kind": kind,
+            "state": state or "–",
+            "status": status.status.name if status else "–",
+            "partitions": len(status.partitions) if status else 0,
+            "lag": formatting.count(status.total_lag) if status else "–",
+            "seconds": lag_in_time(status.partitions) if status else "–",
+        }
 
 
 def lag_in_time(partitions: list[Any]) -> str:

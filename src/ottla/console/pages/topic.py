@@ -16,6 +16,7 @@ from ottla.console.pages.configuration import ConfigurationPanel
 from ottla.console.pages.messages import MessagesPanel
 from ottla.console.pages.producers import Producers
 from ottla.console.pages.statistics import StatisticsPanel
+from ottla.console.vitals import Vitals
 
 NO_CONSUMERS = 'flat dense no-data-label="No group has committed offsets here"'
 
@@ -42,14 +43,17 @@ def register(clusters: Clusters) -> None:
             ):
                 ui.label(f"There is no topic {topic} in this cluster; it may have been deleted.")
                 return
-            await TopicPage(cluster, topic, partition).build(tab if tab in TABS else "messages")
+            await TopicPage(cluster, clusters.vitals_of(cluster), topic, partition).build(
+                tab if tab in TABS else "messages"
+            )
 
 
 class TopicPage:
     """Tiles and tabs; a tab is built when it is first looked at."""
 
-    def __init__(self, cluster: ClusterView, topic: str, partition: int) -> None:
+    def __init__(self, cluster: ClusterView, vitals: Vitals, topic: str, partition: int) -> None:
         self.cluster = cluster
+        self.vitals = vitals
         self.topic = topic
         self.partition = partition
         self.built: set[str] = set()
@@ -59,7 +63,7 @@ class TopicPage:
         with ui.element("div").classes("tiles"):
             self.tiles = [
                 tile(name, "–") for name in ("Partitions", "Records", "Records per second",
-                                             "Consumer groups")
+                                             "Size", "Consumer groups")
             ]  # fmt: skip
         self.refresh()
         ui.timer(2.0, self.refresh)
@@ -79,6 +83,7 @@ class TopicPage:
             formatting.count(len(rows)),
             formatting.count(sum(max(0, r["end"] - r["start"]) for r in rows)),
             formatting.rate(cluster.rates.by_topic.get(topic)),
+            formatting.size(self.vitals.topic_size(topic)),
             formatting.count(len(cluster.consumers_of(topic))),
         )
         for label, value in zip(self.tiles, values, strict=True):
@@ -121,10 +126,10 @@ class TopicPage:
             )
             admin_button("Empty", lambda: dialogs.empty_topic(cluster, topic), is_dangerous=True)
             admin_button("Delete", lambda: dialogs.delete_topic(cluster, topic), is_dangerous=True)
-        partitions_table(cluster, topic)
+        partitions_table(cluster, self.vitals, topic)
 
 
-def partitions_table(cluster: ClusterView, topic: str) -> None:
+def partitions_table(cluster: ClusterView, vitals: Vitals, topic: str) -> None:
     table = ui.table(
         columns=[
             column("partition", "Partition", right=True),
@@ -134,6 +139,7 @@ def partitions_table(cluster: ClusterView, topic: str) -> None:
             column("start", "First offset", right=True),
             column("end", "End offset", right=True),
             column("records", "Offsets held", right=True),
+            column("size", "Size", right=True),
         ],
         rows=[],
         row_key="partition",
@@ -141,8 +147,14 @@ def partitions_table(cluster: ClusterView, topic: str) -> None:
     ).classes("w-full card clickable").props("flat dense")  # fmt: skip
 
     def refresh() -> None:
+        sizes = vitals.disks.sizes if vitals.disks else {}
         table.rows = [
-            {**r, "records": max(0, r["end"] - r["start"])} for r in cluster.partitions(topic)
+            {
+                **r,
+                "records": max(0, r["end"] - r["start"]),
+                "size": formatting.size(sizes.get((topic, r["partition"]))),
+            }
+            for r in cluster.partitions(topic)
         ]
 
     refresh()

@@ -11,6 +11,7 @@ from ottla.console.cluster import ClusterView, TopicRow
 from ottla.console.clusters import Clusters
 from ottla.console.layout import admin_button, frame, heading, path
 from ottla.console.pages.columns import column
+from ottla.console.vitals import Vitals
 
 PAGE_ROWS = 50
 ORDERS = {
@@ -26,14 +27,15 @@ def register(clusters: Clusters) -> None:
     async def topics() -> None:
         with frame(clusters, "Topics", "/topics") as cluster:
             await asyncio.to_thread(cluster.wait_until_known, 2.0)
-            TopicList(cluster).build()
+            TopicList(cluster, clusters.vitals_of(cluster)).build()
 
 
 class TopicList:
     """Only the rows of one page of the list reach the browser."""
 
-    def __init__(self, cluster: ClusterView) -> None:
+    def __init__(self, cluster: ClusterView, vitals: Vitals) -> None:
         self.cluster = cluster
+        self.vitals = vitals
 
     def build(self) -> None:
         heading("Topics")
@@ -42,7 +44,7 @@ class TopicList:
                 'dense outlined clearable aria-label="Search topics" debounce=150'
             )
             self.order = ui.select(
-                {"name": "by name", "records": "most records", "rate": "busiest",
+                {"name": "by name", "records": "most records", "size": "largest", "rate": "busiest",
                  "partitions": "most partitions"},
                 value="name",
                 on_change=self.refresh,
@@ -58,6 +60,7 @@ class TopicList:
                     column("partitions", "Partitions", right=True),
                     column("replication", "Replication", right=True),
                     column("records", "Records", right=True),
+                    column("size", "Size", right=True),
                     column("rate", "Records/s", right=True),
                     column("sync", "In sync"),
                 ],
@@ -80,6 +83,8 @@ class TopicList:
             for r in self.cluster.topic_rows()
             if text in r.name.lower() and (self.internal.value or not r.is_internal)
         ]
+        if self.order.value == "size":
+            return sorted(rows, key=lambda r: -(self.vitals.topic_size(r.name) or 0))
         return sorted(rows, key=ORDERS[self.order.value])
 
     def refresh(self) -> None:
@@ -96,6 +101,7 @@ class TopicList:
                 "partitions": r.partitions,
                 "replication": r.replication_factor,
                 "records": formatting.count(r.records),
+                "size": formatting.size(self.vitals.topic_size(r.name)),
                 "rate": formatting.rate(r.rate),
                 "sync": "yes" if r.in_sync else "NO",
             }

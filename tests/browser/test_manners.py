@@ -1,0 +1,85 @@
+"""Roles, colours, time zones, small screens, names for those who cannot see, other sites."""
+
+from __future__ import annotations
+
+import pytest
+from playwright.sync_api import Page, expect
+
+pytestmark = pytest.mark.browser
+
+MAIN_PAGES = ("/", "/topics", "/groups", "/demos", "/demos/analytics", "/anatomy", "/admin/disks")
+
+NAMELESS = """() => [...document.querySelectorAll('button, a[href], input, [role=tab]')]
+  .filter(e => e.checkVisibility() && e.type !== 'hidden')
+  .filter(e => !(e.innerText || e.getAttribute('aria-label') || e.title || e.placeholder
+    || (e.labels && e.labels.length && e.labels[0].innerText)
+    || e.closest('label')?.innerText || e.closest('[aria-label]')).toString().trim())
+  .map(e => e.outerHTML.slice(0, 200))"""
+
+
+def log_in(page: Page, address: str, name: str) -> None:
+    page.goto(f"{address}/login")
+    page.get_by_label("User").fill(name)
+    page.get_by_label("Password").fill(name)
+    page.get_by_role("button", name="Log in").click()
+    expect(page.get_by_text("Busiest topics")).to_be_visible()
+
+
+def test_a_viewer_looks_and_changes_nothing(page: Page, guarded_console: str) -> None:
+    log_in(page, guarded_console, "guest")
+    page.goto(f"{guarded_console}/topics")
+    expect(page.get_by_role("button", name="Create a topic")).to_be_disabled()
+    page.goto(f"{guarded_console}/demos")
+    expect(page.get_by_role("button", name="Start").first).to_be_disabled()
+    page.goto(f"{guarded_console}/admin/quotas")
+    expect(page.get_by_role("button", name="Set a quota")).to_be_disabled()
+    page.get_by_role("button", name="Settings").click()
+    expect(page.get_by_text("Logged in as guest (viewer)")).to_be_visible()
+    page.get_by_role("button", name="Log out").click()
+    expect(page).to_have_url(f"{guarded_console}/login")
+
+
+def test_a_deep_link_with_its_query_survives_the_login(page: Page, guarded_console: str) -> None:
+    page.goto(f"{guarded_console}/demos/fraud?topic=elsewhere")
+    page.get_by_label("User").fill("admin")
+    page.get_by_label("Password").fill("admin")
+    page.get_by_role("button", name="Log in").click()
+    expect(page).to_have_url(f"{guarded_console}/demos/fraud?topic=elsewhere")
+
+
+def test_time_zone_and_colours_are_kept(page: Page, console: str) -> None:
+    page.goto(f"{console}/topics/ottla-console-audit")
+    page.get_by_role("button", name="Settings").click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_label("Time zone").fill("Asia/Tok")
+    page.get_by_role("option", name="Asia/Tokyo").click()
+    page.get_by_role("button", name="Settings").click()
+    expect(dialog.get_by_label("Time zone")).to_have_value("Asia/Tokyo")
+    dialog.get_by_role("combobox", name="Colours").click()
+    page.get_by_role("option", name="dark").click()
+    expect(page.locator("body.body--dark")).to_be_visible()
+    page.goto(f"{console}/groups")
+    expect(page.locator("body.body--dark")).to_be_visible()
+
+
+@pytest.mark.parametrize("path", MAIN_PAGES)
+def test_pages_fit_a_small_laptop_and_name_what_can_be_used(
+    page: Page, console: str, path: str
+) -> None:
+    page.set_viewport_size({"width": 1024, "height": 640})
+    page.goto(f"{console}{path}")
+    expect(page.get_by_role("heading", level=1)).to_be_visible()
+    page.wait_for_load_state("networkidle")
+    assert page.evaluate("document.documentElement.scrollWidth") <= 1024
+    assert page.evaluate(NAMELESS) == []
+
+
+def test_other_sites_are_refused(page: Page, console: str) -> None:
+    answer = page.request.get(console, headers={"Origin": "http://evil.example"})
+    assert answer.status == 403
+    assert "another site" in answer.text()
+    answer = page.request.get(console, headers={"Host": "evil.example"})
+    assert answer.status == 403
+    answer = page.request.get(console)
+    assert answer.status == 200
+    assert "frame-ancestors 'none'" in answer.headers["content-security-policy"]
