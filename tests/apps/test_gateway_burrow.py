@@ -8,8 +8,14 @@ from typing import Any
 
 import httpx
 import pytest
-from confluent_kafka import Consumer, Producer, TopicPartition
-from confluent_kafka.admin import AdminClient
+from confluent_kafka import Consumer, Producer, ShareConsumer, TopicPartition
+from confluent_kafka.admin import (
+    AdminClient,
+    AlterConfigOpType,
+    ConfigEntry,
+    ConfigResource,
+    ResourceType,
+)
 from confluent_kafka.cimpl import NewTopic
 from tests.apps.gateway_process import any_ports, running_gateway
 
@@ -136,6 +142,48 @@ def test_routes_for_topics_and_consumers(
     assert [d["current-lag"] for d in detail] == [0, 6]
     assert detail[1]["offsets"][:4] == [None] * 4
     assert detail[1]["offsets"][4]["offset"] == 4
+
+
+def test_groups_of_every_kind_have_a_lag(
+    burrow: httpx.Client, bootstrap_servers: str, unique: str
+) -> None:
+    admin = AdminClient({"bootstrap.servers": bootstrap_servers})
+    admin.create_topics([NewTopic(unique, num_partitions=1)])[unique].result(20)
+    producer = Producer({"bootstrap.servers": bootstrap_servers})
+    for n in range(5):
+        producer.produce(unique, str(n))
+    producer.flush(20)
+    kinds: dict[str, dict[str, str]] = {"classic": {}, "consumer": {"group.protocol": "consumer"}}
+    for kind, settings in kinds.items():
+        consumer = Consumer(
+            {"bootstrap.servers": bootstrap_servers, "group.id": f"{unique}-{kind}", **settings}
+        )
+        consumer.subscribe([unique])
+        eventually(lambda c=consumer: c.poll(0.1) is None and c.assignment(), bool)
+        consumer.commit(offsets=[TopicPartition(unique, 0, 2)], asynchronous=False)
+        consumer.close()
+    share = f"{unique}-share"
+    from_the_start = ConfigEntry(
+        "share.auto.offset.reset", "earliest", incremental_operation=AlterConfigOpType.SET
+    )
+    resource = ConfigResource(ResourceType.GROUP, share, incremental_configs=[from_the_start])
+    admin.incremental_alter_configs([resource])[resource].result(20)
+    sharing = ShareConsumer(
+        {"bootstrap.servers": bootstrap_servers, "group.id": share, "log_level": 0}
+    )
+    sharing.subscribe([unique])
+    assert len(eventually(lambda: list(sharing.poll(1)), bool)) <= 5
+    sharing.commit_sync()
+    sharing.close()
+    producer.produce(unique, "one more")
+    producer.flush(20)
+
+    def lag(group: str) -> int | None:
+        status = burrow.get(f"/v3/kafka/local/consumer/{group}/lag").json()["status"]
+        return None if status["status"] == "NOTFOUND" else int(status["totallag"])
+
+    for kind, expected in (("classic", 4), ("consumer", 4), ("share", 1)):
+        eventually(lambda group=f"{unique}-{kind}": lag(group), lambda n, e=expected: n == e)
 
 
 def test_configuration_routes(burrow: httpx.Client) -> None:

@@ -23,7 +23,9 @@ from confluent_kafka import (
 )
 from confluent_kafka.admin import AdminClient, OffsetSpec
 
+from ottla.client.errors import ClientError, UnsupportedError
 from ottla.lag.offsets_topic import parse_key, parse_value
+from ottla.lag.share_groups import ShareGroups
 from ottla.lag.store import LagStore, PartitionView
 
 log = logging.getLogger("ottla.burrow")
@@ -49,7 +51,7 @@ def now_ms() -> int:
 
 
 class LagFeed:
-    """Three threads that feed one store; `lock` guards it for readers."""
+    """Four threads that feed one store; `lock` guards it for readers."""
 
     def __init__(
         self,
@@ -71,6 +73,7 @@ class LagFeed:
                 ("burrow-ends", self._follow_ends),
                 ("burrow-commits", self._follow_commits),
                 ("burrow-members", self._follow_members),
+                ("burrow-shares", self._follow_share_groups),
             )
         ]
         self._has_ends = threading.Event()
@@ -92,7 +95,7 @@ class LagFeed:
         while not self._stop.is_set():
             try:
                 work()
-            except (KafkaException, TimeoutError) as error:
+            except (KafkaException, ClientError, TimeoutError) as error:
                 reason = error.args[0] if error.args else "no answer in time"
                 log.warning("Kafka at %s: %s", self.client_config["bootstrap.servers"], reason)
                 self._stop.wait(2)
@@ -166,7 +169,7 @@ class LagFeed:
     def _refresh_members(self, admin: AdminClient, group: str) -> None:
         try:
             described = admin.describe_consumer_groups([group])[group].result(10)
-        except (KafkaException, TimeoutError) as error:
+        except (KafkaException, ClientError, TimeoutError) as error:
             log.info("members of %s are not known: %s", group, error)
             return
         with self.lock:
@@ -178,11 +181,40 @@ class LagFeed:
                         group, where.topic, where.partition, member.host, member.client_id
                     )
 
-    def _follow_commits(self) -> None:
-        # The first commits need ends to have a lag.
+    def _follow_share_groups(self) -> None:
+        if not self._wait_for_ends():
+            return
+        groups = ShareGroups(self.client_config)
+        known: set[str] = set()
+        try:
+            while not self._stop.is_set():
+                names = groups.names()
+                with self.lock:
+                    for gone in known.difference(names):
+                        self.store.remove_group(gone)
+                known = set(names)
+                for group in names:
+                    found = list(groups.starts(group))
+                    moment = now_ms()
+                    with self.lock:
+                        for where in found:
+                            self.store.set_position(*where, moment)
+                self._stop.wait(self.offset_refresh_s)
+        except UnsupportedError:
+            self._stop.wait()  # an older Kafka, which has no share groups
+        finally:
+            groups.close()
+
+    def _wait_for_ends(self) -> bool:
+        """Commits need ends to have a lag; False when there will be none any more."""
         while not self._has_ends.wait(0.2):
             if self._stop.is_set():
-                return
+                return False
+        return True
+
+    def _follow_commits(self) -> None:
+        if not self._wait_for_ends():
+            return
         consumer = Consumer(
             {
                 **self.client_config,

@@ -182,6 +182,14 @@ class LagStore:
         else:
             commits.append(commit)
 
+    def set_position(
+        self, group: str, topic: str, partition: int, offset: int, now_ms: int
+    ) -> None:
+        """Where a group that does not commit stands: a commit when it has moved."""
+        entry = self.groups.get(group, {}).get((topic, partition))
+        if entry is None or not entry.commits or entry.commits[-1].offset != offset:
+            self.add_commit(group, topic, partition, offset, now_ms, now_ms)
+
     def remove_commit(self, group: str, topic: str, partition: int) -> None:
         """An offset was deleted or has expired."""
         partitions = self.groups.get(group)

@@ -7,11 +7,10 @@ honoured: lines go to the named file, rotated by size, at the given level.
 from __future__ import annotations
 
 import logging
-import logging.handlers
-import os
 import tomllib
 from typing import Any
 
+from ottla.gateway.burrow.log_file import log_file
 from ottla.lag.store import StoreSettings
 
 LEVELS = {
@@ -98,19 +97,54 @@ class BurrowConfig:
     def expire_cache_s(self) -> float:
         return float(self.evaluator.get("expire-cache", 10))
 
+    def client_settings(self, cluster: str) -> dict[str, str]:
+        """What a cluster's `client-profile` says of TLS and SASL, in librdkafka's words."""
+        profile = self._named("client-profile", self.clusters[cluster].get("client-profile"))
+        found: dict[str, str] = {}
+        if profile.get("client-id"):
+            found["client.id"] = str(profile["client-id"])
+        tls, sasl = profile.get("tls"), profile.get("sasl")
+        if tls:
+            found.update(_tls(self._named("tls", tls)))
+        if sasl:
+            found.update(_sasl(self._named("sasl", sasl)))
+        if tls or sasl:
+            found["security.protocol"] = ("SASL_" if sasl else "") + ("SSL" if tls else "PLAINTEXT")
+        return found
+
+    def _named(self, kind: str, name: object) -> dict[str, Any]:
+        table: dict[str, Any] = self.modules(kind).get(str(name), {})
+        return table
+
     def configure_logging(self) -> None:
-        """Send the monitor's log where `[logging]` says."""
+        """Send the monitor's log where `[logging]` says. Errors: `BurrowConfigError`."""
         section = self.tables.get("logging", {})
         logger = logging.getLogger("ottla.burrow")
         logger.setLevel(LEVELS.get(str(section.get("level", "info")).lower(), logging.INFO))
-        filename = section.get("filename")
-        if not filename:
-            return
-        os.makedirs(os.path.dirname(filename) or ".", exist_ok=True)
-        handler = logging.handlers.RotatingFileHandler(
-            filename,
-            maxBytes=int(section.get("maxsize", 100)) * 1024 * 1024,
-            backupCount=int(section.get("maxbackups", 10)),
-        )
-        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
-        logger.addHandler(handler)
+        if section.get("filename"):
+            try:
+                logger.addHandler(log_file(section))
+            except OSError as error:
+                raise BurrowConfigError(
+                    f"the log {section['filename']} cannot be written: {error.strerror}."
+                ) from None
+
+
+def _tls(table: dict[str, Any]) -> dict[str, str]:
+    named = {
+        "ssl.ca.location": table.get("cafile"),
+        "ssl.certificate.location": table.get("certfile"),
+        "ssl.key.location": table.get("keyfile"),
+    }
+    found = {key: str(value) for key, value in named.items() if value}
+    if table.get("noverify"):
+        found["enable.ssl.certificate.verification"] = "false"
+    return found
+
+
+def _sasl(table: dict[str, Any]) -> dict[str, str]:
+    return {
+        "sasl.mechanism": str(table.get("mechanism", "PLAIN")),
+        "sasl.username": str(table.get("username", "")),
+        "sasl.password": str(table.get("password", "")),
+    }

@@ -21,7 +21,7 @@ class LagMonitor:
         self._cache: dict[tuple[str, str], tuple[float, GroupStatus]] = {}
         for name in config.clusters:
             servers = ",".join(config.servers_of(name)) or settings.bootstrap_servers
-            client = settings.client({"bootstrap.servers": servers})
+            client = settings.client({"bootstrap.servers": servers, **config.client_settings(name)})
             store = LagStore(config.store_settings(name))
             self.feeds[name] = LagFeed(client, store, config.offset_refresh_s(name))
 

@@ -1,7 +1,7 @@
-"""Tells an HTTP address when a group falls behind, and when it has recovered.
+"""Tells an HTTP address or a mailbox when a group falls behind, and when it has recovered.
 
-`[notifier.NAME]` of burrow.toml with `class-name = "http"`, under its own
-keys. An incident has an id from its opening to its closing. Templates are
+`[notifier.NAME]` of burrow.toml with `class-name = "http"` or `"email"`, under
+their own keys. An incident has an id from its opening to its closing. Templates are
 Jinja's (the original's are Go's) and see `cluster`, `group`, `id`, `start`,
 `extras` and `result`, the group as `/lag` answers it; without a template the
 same goes out as JSON.
@@ -13,6 +13,8 @@ import base64
 import json
 import logging
 import re
+import smtplib
+import ssl
 import threading
 import time
 import urllib.error
@@ -20,6 +22,8 @@ import urllib.request
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from email.message import EmailMessage
+from email.utils import formatdate, make_msgid
 from typing import Any
 from uuid import uuid4
 
@@ -76,7 +80,7 @@ def pattern(text: object) -> re.Pattern[str] | None:
         raise BurrowConfigError(f"the group list {text} is not a pattern: {error}.") from None
 
 
-class HttpNotifier:
+class Notifier:
     """One `[notifier.NAME]`; remembers which incidents it has spoken of."""
 
     def __init__(self, name: str, table: dict[str, Any]) -> None:
@@ -88,21 +92,9 @@ class HttpNotifier:
         self.send_close = bool(table.get("send-close", False))
         self.send_once = bool(table.get("send-once", False))
         self.timeout_s = float(table.get("timeout", 5))
-        self.url_open = str(table.get("url-open", ""))
-        self.url_close = str(table.get("url-close", "")) or self.url_open
-        for url in (self.url_open, self.url_close):
-            if not url.startswith(("http://", "https://")):
-                raise BurrowConfigError(f"notifier {name} needs an http address as url-open.")
-        self.method_open = str(table.get("method-open", "POST"))
-        self.method_close = str(table.get("method-close", "POST"))
         self.render_open = renderer(str(table.get("template-open", "")))
         self.render_close = renderer(str(table.get("template-close", "")))
         self.extras: dict[str, Any] = table.get("extras", {})
-        self.headers = {"content-type": "application/json"}
-        self.headers.update({str(k): str(v) for k, v in table.get("headers", {}).items()})
-        if table.get("username"):
-            user = f"{table['username']}:{table.get('password', '')}".encode()
-            self.headers["authorization"] = f"Basic {base64.b64encode(user).decode()}"
         self.allow = pattern(table.get("group-allowlist"))
         self.deny = pattern(table.get("group-denylist"))
         self.incidents: dict[tuple[str, str], Incident] = {}
@@ -146,42 +138,121 @@ class HttpNotifier:
             "extras": self.extras,
             "result": group_view(cluster, status, show_all=True),
         }
-        url = self.url_close if closing else self.url_open
         try:
             body = (self.render_close if closing else self.render_open)(view)
         except (ValueError, TypeError, ArithmeticError, LookupError, RuntimeError) as error:
             log.error("notifier %s: its template fails: %s", self.name, error)
             return False
-        method = self.method_close if closing else self.method_open
-        request = urllib.request.Request(  # noqa: S310 - checked at the start
-            url, body.encode(), headers=self.headers, method=method
-        )
         try:
-            with urllib.request.urlopen(request, timeout=self.timeout_s):  # noqa: S310
-                pass
-        except (OSError, urllib.error.URLError, ValueError) as error:
-            log.error("notifier %s: %s %s: %s", self.name, method, url, error)
+            self._deliver(body, view, closing)
+        except (OSError, urllib.error.URLError, smtplib.SMTPException, ValueError) as error:
+            log.error("notifier %s: %s of %s: %s", self.name, view["event"], status.group, error)
             return False
-        log.info("notifier %s: %s %s for %s", self.name, view["event"], url, status.group)
+        log.info("notifier %s: %s of %s", self.name, view["event"], status.group)
         return True
 
+    def _deliver(self, body: str, view: dict[str, Any], closing: bool) -> None:
+        """Errors: OSError, URLError, SMTPException or ValueError when it did not arrive."""
+        raise NotImplementedError
 
-def notifiers_of(tables: dict[str, dict[str, Any]]) -> list[HttpNotifier]:
+
+class HttpNotifier(Notifier):
+    """Sends requests to `url-open` and `url-close`."""
+
+    def __init__(self, name: str, table: dict[str, Any]) -> None:
+        """Errors: `BurrowConfigError`."""
+        super().__init__(name, table)
+        self.url_open = str(table.get("url-open", ""))
+        self.url_close = str(table.get("url-close", "")) or self.url_open
+        for url in (self.url_open, self.url_close):
+            if not url.startswith(("http://", "https://")):
+                raise BurrowConfigError(f"notifier {name} needs an http address as url-open.")
+        self.method_open = str(table.get("method-open", "POST"))
+        self.method_close = str(table.get("method-close", "POST"))
+        self.headers = {"content-type": "application/json"}
+        self.headers.update({str(k): str(v) for k, v in table.get("headers", {}).items()})
+        if table.get("username"):
+            user = f"{table['username']}:{table.get('password', '')}".encode()
+            self.headers["authorization"] = f"Basic {base64.b64encode(user).decode()}"
+
+    def _deliver(self, body: str, view: dict[str, Any], closing: bool) -> None:
+        request = urllib.request.Request(  # noqa: S310 - checked at the start
+            self.url_close if closing else self.url_open,
+            body.encode(),
+            headers=self.headers,
+            method=self.method_close if closing else self.method_open,
+        )
+        with urllib.request.urlopen(request, timeout=self.timeout_s):  # noqa: S310
+            pass
+
+
+class EmailNotifier(Notifier):
+    """Sends mail from `from` to `to` through the SMTP server `server`."""
+
+    def __init__(self, name: str, table: dict[str, Any]) -> None:
+        """Errors: `BurrowConfigError`."""
+        super().__init__(name, table)
+        for key in ("server", "from", "to"):
+            if not table.get(key):
+                raise BurrowConfigError(f"notifier {name} needs {key} to send mail.")
+        self.server = str(table["server"])
+        self.port = int(table.get("port", 25))
+        self.sender, self.recipients = str(table["from"]), str(table["to"])
+        self.auth = str(table.get("auth-type", "")).lower()
+        self.username, self.password = (
+            str(table.get("username", "")),
+            str(table.get("password", "")),
+        )
+        self.is_verified = not table.get("noverify", False)
+
+    def _deliver(self, body: str, view: dict[str, Any], closing: bool) -> None:
+        """A template may begin with headers of its own, such as a subject, and an empty line."""
+        mail = EmailMessage()
+        mail["From"], mail["To"], mail["Date"] = self.sender, self.recipients, formatdate()
+        mail["Message-ID"] = make_msgid()
+        head, separator, rest = body.partition("\n\n")
+        lines = head.splitlines()
+        if separator and all(re.match(r"[A-Za-z-]+: ", line) for line in lines):
+            for line in lines:
+                key, _, value = line.partition(": ")
+                mail[key] = value
+            body = rest
+        if "Subject" not in mail:
+            mail["Subject"] = f"[{view['event']}] {view['group']}: {view['result']['status']}"
+        mail.set_content(body)
+        context = ssl.create_default_context()
+        if not self.is_verified:
+            context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        with smtplib.SMTP(self.server, self.port, timeout=self.timeout_s) as smtp:
+            smtp.ehlo_or_helo_if_needed()
+            if smtp.has_extn("starttls"):
+                smtp.starttls(context=context)
+                smtp.ehlo()
+            if self.auth:
+                # "plain" or "crammd5", of which the server's best is taken.
+                smtp.login(self.username, self.password)
+            smtp.send_message(mail)
+
+
+CLASSES: dict[str, type[Notifier]] = {"http": HttpNotifier, "email": EmailNotifier}
+
+
+def notifiers_of(tables: dict[str, dict[str, Any]]) -> list[Notifier]:
     """Those that can be served; a class we do not have is named in the log and left out."""
     found = []
     for name, table in tables.items():
-        kind = table.get("class-name")
-        if kind == "http":
-            found.append(HttpNotifier(name, table))
+        kind = str(table.get("class-name"))
+        if kind in CLASSES:
+            found.append(CLASSES[kind](name, table))
         elif kind != "null":
-            log.warning("notifier %s: class %s is not served, only http is", name, kind)
+            log.warning("notifier %s: class %s is not served; http and email are", name, kind)
     return found
 
 
 class NotifierThread:
     """Looks at all groups of a monitor, as often as its fastest notifier wants."""
 
-    def __init__(self, monitor: LagMonitor, notifiers: list[HttpNotifier]) -> None:
+    def __init__(self, monitor: LagMonitor, notifiers: list[Notifier]) -> None:
         self.monitor = monitor
         self.notifiers = notifiers
         self._stop = threading.Event()
