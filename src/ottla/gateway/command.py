@@ -13,7 +13,7 @@ import sys
 from ottla.client.errors import SettingsError
 from ottla.client.librdkafka_settings import librdkafka_settings
 from ottla.client.properties_files import read_properties
-from ottla.gateway.settings import GatewaySettings
+from ottla.gateway.settings import METRIC_NAMES, GatewaySettings
 
 DESCRIPTION = "Serve REST Proxy, Burrow, metrics and admin commands for a Kafka cluster."
 
@@ -59,6 +59,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--burrow-config", metavar="FILE", help="a burrow.toml to follow")
     parser.add_argument("--broker-metrics", metavar="URL", help="the embedded broker's /metrics")
+    parser.add_argument(
+        "--metrics-also",
+        action="append",
+        default=[],
+        choices=METRIC_NAMES,
+        help="metrics under these names, too; may be given again",
+    )
     _add_manners(parser)
 
 
@@ -115,6 +122,7 @@ def settings_from(args: argparse.Namespace) -> GatewaySettings:
         metrics_port=args.metrics_port,
         admin_ports=() if admin == "off" else tuple(int(p) for p in admin.split(",") if p),
         broker_metrics_url=args.broker_metrics,
+        metrics_also=tuple(args.metrics_also),
         burrow_config_file=args.burrow_config,
         basic_auth=args.basic_auth,
         bearer_token=args.bearer_token,

@@ -13,7 +13,8 @@ from starlette.routing import Route
 from ottla.gateway.burrow.monitor import LagMonitor
 from ottla.gateway.door import build_door
 from ottla.gateway.kafka_access import KafkaAccess
-from ottla.gateway.metrics.exposition import exposition, family, labelled
+from ottla.gateway.metrics.exposition import exposition, family, judge, labelled
+from ottla.gateway.metrics.other_names import kminion_families, persec_families
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 BROKER_TIMEOUT_S = 2
@@ -47,7 +48,14 @@ class MetricsRoutes:
 
     def _text(self) -> str:
         feeds = self.monitor.feeds
-        parts = [exposition(cluster, feed) for cluster, feed in feeds.items()]
+        also = self.kafka.settings.metrics_also
+        parts: list[str] = []
+        for cluster, feed in feeds.items():
+            with feed.lock:
+                judged = judge(feed.store)
+                parts.append(exposition(cluster, feed.store, judged))
+                if "kminion" in also:
+                    parts.extend(kminion_families(feed.store, judged))
         parts.append(
             family(
                 "ottla_gateway_cluster_ready",
@@ -57,7 +65,10 @@ class MetricsRoutes:
         )
         url = self.kafka.settings.broker_metrics_url
         if url:
-            parts.append(broker_metrics(url))
+            broker = broker_metrics(url)
+            parts.append(broker)
+            if "persec" in also:
+                parts.append(persec_families(broker))
         return "".join(parts)
 
 

@@ -6,6 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+#: Further names for metrics, see `metrics/other_names`.
+METRIC_NAMES = ("kminion", "persec")
+
 
 @dataclass(slots=True)
 class GatewaySettings:
@@ -23,6 +26,7 @@ class GatewaySettings:
     metrics_port: int | None = 9308
     admin_ports: tuple[int, ...] = (8080, 8081)
     broker_metrics_url: str | None = None
+    metrics_also: tuple[str, ...] = ()
     burrow_config_file: str | None = None
     cluster_name: str = "local"
     request_timeout_ms: int = 60_000

@@ -14,9 +14,12 @@ from ottla.broker.metrics import Histogram, Metrics
 from ottla.handlers.registry import ROWS
 from ottla.server.driver import Driver
 from ottla.server.limits import resident_bytes
+from ottla.wire.messages.fetch import API_KEY as FETCH
+from ottla.wire.messages.produce import API_KEY as PRODUCE
 
 CONTENT_TYPE: Final = "text/plain; version=0.0.4"
 
+_TOPICS: Final = "kafka_server_brokertopicmetrics_"
 #: Histogram buckets shown: one in two powers of two, to keep the page short.
 _SHOWN_BUCKETS: Final = range(0, 24, 2)
 
@@ -30,16 +33,22 @@ def _lines(broker: Broker, driver: Driver) -> Iterator[str]:
     metrics, budget = broker.metrics, broker.budget
     partitions = [p for t in broker.metadata.topics.values() for p in t.partitions]
     offline = sum(1 for partition in partitions if partition.offline_error)
+    produce, fetch = metrics.api(PRODUCE), metrics.api(FETCH)
     for name, kind, value in (
-        ("kafka_server_brokertopicmetrics_messagesin_total", "counter", metrics.records_in),
-        ("kafka_server_brokertopicmetrics_bytesin_total", "counter", metrics.bytes_in),
-        ("kafka_server_brokertopicmetrics_bytesout_total", "counter", metrics.bytes_out),
+        (f"{_TOPICS}messagesin_total", "counter", metrics.records_in),
+        (f"{_TOPICS}bytesin_total", "counter", metrics.bytes_in),
+        (f"{_TOPICS}bytesout_total", "counter", metrics.bytes_out),
+        (f"{_TOPICS}totalproducerequests_total", "counter", produce.requests),
+        (f"{_TOPICS}totalfetchrequests_total", "counter", fetch.requests),
+        (f"{_TOPICS}failedproducerequests_total", "counter", sum(produce.errors.values())),
+        (f"{_TOPICS}failedfetchrequests_total", "counter", sum(fetch.errors.values())),
         ("kafka_server_socket_server_metrics_connection_count", "gauge", len(driver.connections)),
         ("kafka_server_replicamanager_partitioncount", "gauge", len(partitions)),
         ("kafka_server_replicamanager_leadercount", "gauge", len(partitions) - offline),
         ("kafka_server_replicamanager_underreplicatedpartitions", "gauge", 0),
         ("kafka_controller_kafkacontroller_offlinepartitionscount", "gauge", offline),
         ("kafka_controller_kafkacontroller_activecontrollercount", "gauge", 1),
+        ("kafka_controller_controllerstats_uncleanleaderelections_total", "counter", 0),
         ("ottla_connections_opened_total", "counter", metrics.connections_opened),
         ("ottla_connections_refused_total", "counter", driver.connections_refused),
         ("ottla_connections_evicted_total", "counter", driver.leftovers.evictions),
@@ -60,6 +69,10 @@ def _lines(broker: Broker, driver: Driver) -> Iterator[str]:
         yield f"# TYPE {name} {kind}"
         yield f"{name} {value}"
     yield from _api_lines(metrics)
+    yield "# TYPE kafka_log_log_size gauge"
+    for partition in partitions:
+        labels = f'topic="{partition.topic_name}",partition="{partition.index}"'
+        yield f"kafka_log_log_size{{{labels}}} {partition.log.size}"
 
 
 def _api_lines(metrics: Metrics) -> Iterator[str]:

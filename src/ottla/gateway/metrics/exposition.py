@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from ottla.lag.feed import LagFeed, now_ms
+from ottla.lag.feed import now_ms
 from ottla.lag.store import GroupStatus, LagStore, PartitionStatus
 
 #: Labels as they are written, "" for none, and a value. Labels are written once a row and not
@@ -218,15 +218,13 @@ def burrow_families(
     )
 
 
-def exposition(cluster: str, feed: LagFeed) -> str:
-    """All families of one cluster; the lock is held while numbers are read."""
-    with feed.lock:
-        store = feed.store
-        moment = now_ms()
-        judged = [
-            status
-            for group in sorted(store.groups)
-            if (status := store.evaluate(group, moment)) is not None
-        ]
-        parts = [*partition_families(store), *group_families(cluster, store, judged)]
-    return "".join(parts)
+def judge(store: LagStore) -> list[GroupStatus]:
+    """All groups as they stand now."""
+    moment = now_ms()
+    found = (store.evaluate(group, moment) for group in sorted(store.groups))
+    return [status for status in found if status is not None]
+
+
+def exposition(cluster: str, store: LagStore, judged: list[GroupStatus]) -> str:
+    """All families of one cluster; the caller holds the store's lock."""
+    return "".join([*partition_families(store), *group_families(cluster, store, judged)])
