@@ -25,6 +25,7 @@ STORIES = {
     "2": "Kafka explained, the all-in-one platform",
     "3": "Fraud detection",
     "4": "Instigator",
+    "5": "All of them together",
 }
 
 ROWS = (
@@ -62,4 +63,5 @@ ROWS = (
     Row("4.5", "consumer lag by Burrow's rules, and its HTTP API", BOTH),
     Row("4.6", "ZooKeeper's admin commands, answered by the quorum"),
     Row("4.7", "Prometheus metrics with the names dashboards expect"),
+    Row("5.1", "a power cut, a move to three brokers under load, one of them killed", APACHE),
 )

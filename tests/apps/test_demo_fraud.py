@@ -265,3 +265,24 @@ def test_sigint_ends_the_consumer_cleanly(settings: dict[str, str], unique: str)
     assert process.returncode == 0
     assert "Interrupt is detected" in rest
     assert "10 received" in rest
+
+
+def test_a_fenced_detector_begins_again_and_judges_nobody_twice(
+    settings: dict[str, str], unique: str, detect: Callable[..., Detection]
+) -> None:
+    create_topic(settings, unique, 2)
+    detection = detect()
+    send(settings, unique, 300)
+    wait_until(lambda: detection.tally.received >= 300)
+    # As the coordinator does when a transaction takes too long: the producer's epoch is over.
+    usurper = Producer({**settings, "transactional.id": detection.detector._transactional_id})
+    usurper.init_transactions(20)
+    send(settings, unique, 200, seed=2)
+    wait_until(lambda: detection.tally.received >= 500)
+    detection.end()
+    decided = [
+        headers["source"]
+        for verdict in ("authorized", "unauthorized")
+        for _, headers in read_committed(settings, f"{unique}-{verdict}")
+    ]
+    assert len(decided) == len({*decided}) == 500

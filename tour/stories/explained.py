@@ -11,7 +11,7 @@ from tour.terminal import at_terminal
 
 TOPIC = "my-topic-golang-test1"
 #: For four nodes of Apache Kafka, on a slow machine.
-LAB_LIMIT_S = 150.0
+LAB_LIMIT_S = 400.0
 
 
 @shows("2.1")

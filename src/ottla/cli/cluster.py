@@ -63,8 +63,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Returns the exit status. Errors: CommandError."""
+    from ottla.engine.containers import open_standing
     from ottla.engine.errors import EngineError
-    from ottla.engine.standing import StandingCluster
 
     def progress(text: str) -> None:
         print(text, file=sys.stderr, flush=True)
@@ -79,7 +79,7 @@ def run(args: argparse.Namespace) -> int:
         "destroy": destroy,
     }
     try:
-        cluster = StandingCluster(args.directory, progress)
+        cluster = open_standing(args.directory, progress, may_make=args.action == "up")
         return actions[args.action](cluster, args)
     except EngineError as error:
         raise CommandError(f"ottla cluster: {error}") from None

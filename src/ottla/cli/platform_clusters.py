@@ -16,6 +16,7 @@ from ottla.cli.workers.offsets import end_offsets
 from ottla.client import ClientError, Cluster, Settings
 from ottla.client.errors import SettingsError
 from ottla.client.security import secured
+from ottla.engine.containers import open_standing
 from ottla.engine.errors import EngineError
 from ottla.engine.standing import StandingCluster
 from ottla.server.errors import StartError
@@ -158,6 +159,8 @@ class ApacheEngine:
         self.stop_wanted = asyncio.Event()
         self.warnings: list[str] = []
         self.failure: str | None = None
+        self._directory, self._say = directory, say
+        # Looked at again when it starts: a container engine may have to be asked.
         self._cluster = StandingCluster(directory, say)
         self._start = (is_combined, brokers, first_port, properties)
         self._topics = topics
@@ -171,6 +174,7 @@ class ApacheEngine:
         is_combined, brokers, first_port, properties = self._start
 
         def up() -> None:
+            self._cluster = open_standing(self._directory, self._say)
             self._cluster.up(
                 is_combined=is_combined,
                 brokers=brokers,

@@ -18,7 +18,7 @@ import socket
 import tempfile
 import time
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
@@ -48,7 +48,7 @@ def free_ports(count: int) -> list[int]:
         return [int(s.getsockname()[1]) for s in sockets]
 
 
-def _kafka_uuid() -> str:
+def random_id() -> str:
     """A random id in Kafka's spelling, which never begins with a dash."""
     while (text := base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("="))[0] == "-":
         pass
@@ -72,6 +72,48 @@ def _what_is_missing(cluster: Cluster, expected: set[int]) -> str | None:
         if group.error_code not in (ErrorCode.NONE, ErrorCode.GROUP_ID_NOT_FOUND):
             return f"group coordinators are not loaded yet (error {group.error_code})"
     return None
+
+
+def settings_of_size(brokers: int) -> dict[str, str]:
+    """What suits a cluster of so many brokers: copies of everything, and quick groups."""
+    factor, in_sync = str(min(3, brokers)), str(max(1, min(2, brokers - 1)))
+    settings = {
+        "default.replication.factor": factor,
+        "min.insync.replicas": in_sync,
+        "group.initial.rebalance.delay.ms": "0",
+        "log.cleaner.dedupe.buffer.size": str(16 * 1024 * 1024),
+        "transaction.state.log.min.isr": in_sync,
+        "share.coordinator.state.topic.min.isr": in_sync,
+    }
+    for prefix in ("offsets.topic", "transaction.state.log", "share.coordinator.state.topic"):
+        settings[f"{prefix}.replication.factor"] = factor
+        settings[f"{prefix}.num.partitions"] = "4"
+    return settings
+
+
+def wait_until_ready(
+    bootstrap_servers: str,
+    expected: Callable[[], set[int]],
+    deadline: float,
+    check_wanted: Callable[[], None] = lambda: None,
+) -> None:
+    """Wait until the expected brokers are registered and groups can be joined.
+
+    `deadline` is in `time.monotonic` seconds. Errors: `EngineError` with what is missing.
+    """
+    settings = Settings(client_id="ottla-engine", request_timeout_ms=5_000)
+    while True:
+        check_wanted()
+        with Cluster(bootstrap_servers, settings) as cluster:
+            try:
+                problem = _what_is_missing(cluster, expected())
+                if problem is None:
+                    return
+            except ClientError as error:
+                problem = str(error)
+        if time.monotonic() > deadline:
+            raise EngineError(f"Apache Kafka did not become ready: {problem}")
+        time.sleep(POLL_S)
 
 
 class ApacheKafka:
@@ -167,8 +209,6 @@ class ApacheKafka:
         if node.controller_port is not None:
             listeners.append(f"CONTROLLER://{HOST}:{node.controller_port}")
         voters = ",".join(f"{HOST}:{n.controller_port}" for n in self.controllers)
-        factor = str(min(3, len(self.brokers)))
-        in_sync = str(max(1, min(2, len(self.brokers) - 1)))
         properties = {
             "process.roles": node.roles,
             "node.id": str(node.node_id),
@@ -177,19 +217,11 @@ class ApacheKafka:
             "listener.security.protocol.map": "CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT",
             "controller.listener.names": "CONTROLLER",
             "controller.quorum.bootstrap.servers": voters,
-            "default.replication.factor": factor,
-            "min.insync.replicas": in_sync,
-            "group.initial.rebalance.delay.ms": "0",
-            "log.cleaner.dedupe.buffer.size": str(16 * 1024 * 1024),
+            **settings_of_size(len(self.brokers)),
         }
         if node.port is not None:
             properties["advertised.listeners"] = f"PLAINTEXT://{HOST}:{node.port}"
             properties["inter.broker.listener.name"] = "PLAINTEXT"
-        for prefix in ("offsets.topic", "transaction.state.log", "share.coordinator.state.topic"):
-            properties[f"{prefix}.replication.factor"] = factor
-            properties[f"{prefix}.num.partitions"] = "4"
-        properties["transaction.state.log.min.isr"] = in_sync
-        properties["share.coordinator.state.topic.min.isr"] = in_sync
         return properties | self.properties
 
     def start(self) -> None:
@@ -208,9 +240,9 @@ class ApacheKafka:
         count = f"{len(self.nodes)} node{'s' if len(self.nodes) > 1 else ''}"
         self.progress(f"starting Apache Kafka {self.distribution.version}, {count}")
         deadline = time.monotonic() + START_TIMEOUT_S
-        cluster_id = _kafka_uuid()
+        cluster_id = random_id()
         voters = ",".join(
-            f"{n.node_id}@{HOST}:{n.controller_port}:{_kafka_uuid()}" for n in self.controllers
+            f"{n.node_id}@{HOST}:{n.controller_port}:{random_id()}" for n in self.controllers
         )
         for node in self.nodes:
             node.write_properties(self._properties_of(node))
@@ -233,20 +265,11 @@ class ApacheKafka:
         """Wait until every running broker is registered and groups can be joined."""
         if deadline is None:
             deadline = time.monotonic() + START_TIMEOUT_S
-        expected = {n.node_id for n in self.brokers if n.is_running and not n.is_paused}
-        settings = Settings(client_id="ottla-engine", request_timeout_ms=5_000)
-        while True:
-            self._check_wanted()
-            with Cluster(self.bootstrap_servers, settings) as cluster:
-                try:
-                    problem = _what_is_missing(cluster, expected)
-                    if problem is None:
-                        return
-                except ClientError as error:
-                    problem = str(error)
-            if time.monotonic() > deadline:
-                raise EngineError(f"Apache Kafka did not become ready: {problem}")
-            time.sleep(POLL_S)
+
+        def running() -> set[int]:
+            return {n.node_id for n in self.brokers if n.is_running and not n.is_paused}
+
+        wait_until_ready(self.bootstrap_servers, running, deadline, self._check_wanted)
 
     def abandon(self) -> None:
         """A start that is under way in another thread ends with an error, soon."""

@@ -24,6 +24,7 @@ LABS: Final = {
     "lag": "a slow consumer through Burrow's eyes: OK, WARN, STALL, STOP, REWIND",
     "transactions": "committed, aborted, still open: who sees what",
     "retry": "a message that fails: back-off, then the dead letters",
+    "story": "all programs, a power cut, a move to Apache Kafka under load, a broker killed",
     "share": "a queue: more consumers than partitions (share groups)",
 }
 
@@ -36,6 +37,11 @@ def available() -> dict[str, str]:
 def runs_alone(name: str) -> str | None:
     """Why a lab only runs on a broker of its own, if so."""
     return getattr(importlib.import_module(f"ottla.labs.{name}"), "OWN_ONLY", None)
+
+
+def brings_its_own_kafka(name: str) -> bool:
+    """Whether a lab starts what it needs by itself."""
+    return hasattr(importlib.import_module(f"ottla.labs.{name}"), "OWN_KAFKA")
 
 
 def run(

@@ -32,13 +32,14 @@ PATIENCE_MS: Final = 180_000
 
 
 class Lane:
-    """Writes to a topic of one partition, steadily, with acks=all, each record once."""
+    """Writes numbered records steadily, with acks=all, each of them once."""
 
-    def __init__(self, bench: Bench, topic: str, title: str) -> None:
+    def __init__(self, bench: Bench, topic: str, title: str, prefix: str = "") -> None:
         from confluent_kafka import Producer
 
         self.topic = topic
         self.title = title
+        self.prefix = prefix
         self.sent = 0
         self.acknowledged: set[str] = set()
         self.failed = 0
@@ -62,7 +63,7 @@ class Lane:
         while not self._is_over.is_set():
             waiting = self.sent - len(self.acknowledged) - self.failed
             if waiting < MAX_WAITING:
-                self._send(str(self.sent))
+                self._send(f"{self.prefix}{self.sent}")
                 self.sent += 1
             self._producer.poll(0)
             self._is_over.wait(1 / RATE_PER_S)

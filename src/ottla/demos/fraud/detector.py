@@ -97,13 +97,20 @@ class Detector:
                 **settings,
             }
         )
-        self._producer = Producer(
+        self._transactional_id = f"{group}-{uuid4()}"
+        self._producer = self._new_producer()
+
+    def _new_producer(self) -> Producer:
+        return Producer(
             {
                 "log_level": "0",
-                "transactional.id": f"{group}-{uuid4()}",
+                "transactional.id": self._transactional_id,
                 "transaction.timeout.ms": TRANSACTION_TIMEOUT_MS,
+                # When all brokers were away at once, librdkafka 2.16 starts from its bootstrap
+                # servers again, and then no longer sends the offsets: the transaction times out.
+                "metadata.recovery.strategy": "none",
                 "linger.ms": "5",
-                **settings,
+                **self._settings,
             }
         )
 
@@ -259,6 +266,8 @@ class Detector:
             _again(self._producer.commit_transaction)
             return True
         except KafkaException as failure:
+            if failure.args[0].fatal():
+                return self._begin_again(offsets)
             if not failure.args[0].txn_requires_abort():
                 raise
         _again(self._producer.abort_transaction)
@@ -269,6 +278,25 @@ class Detector:
             if owned.partition in firsts:
                 first = firsts[owned.partition]
                 self._consumer.seek(TopicPartition(self.topic, owned.partition, first))
+        return False
+
+    def _begin_again(self, offsets: dict[int | None, int]) -> bool:
+        """A new producer for one that is fenced; whether its last transaction was committed.
+
+        Nobody else has our id: the coordinator has given up a transaction that took too long,
+        because the brokers were away. Once the new producer has its place the old one's
+        transaction has ended, one way or the other, and the committed offsets tell which.
+        """
+        self._producer = self._new_producer()
+        self._producer.init_transactions(ANSWER_TIMEOUT_S)
+        owned = [p for p in self._consumer.assignment() if p.partition in offsets]
+        committed = self._consumer.committed(owned, timeout=ANSWER_TIMEOUT_S)
+        if committed and all(p.offset == offsets[p.partition] for p in committed):
+            return True
+        for place in committed:
+            if place.offset < 0:
+                place.offset = OFFSET_BEGINNING
+            self._consumer.seek(place)
         return False
 
     def _stay_in_group(self, seconds: float, stop: Stop) -> None:
