@@ -149,8 +149,8 @@ def _streams(bench: Bench) -> Iterator[Row]:
         )
         yield Row(
             "java/1000",
-            "1 KB, Java's tool",
-            bench.brokers,
+            "1 KB",
+            bench.unflushed,
             measure,
             min(2, bench.rounds),
             3,

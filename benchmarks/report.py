@@ -52,9 +52,10 @@ TABLES: Final = (
     Table("Consume", "stream/", (
         Column("out_mb_s", "MB/s"), Column("out_cpu_ms_mb", "CPU ms/MB", 2),
     ), "One librdkafka consumer reads what was just written, from the page cache."),
-    Table("Java's own tool", "java/", (
-        Column("in_mb_s", "MB/s"), Column("in_cpu_ms_mb", "CPU ms/MB", 2),
-    ), "`kafka-producer-perf-test` of Apache Kafka; its start is in the CPU of neither broker."),
+    Table("Java's own tools", "java/", (
+        Column("in_mb_s", "in, MB/s"), Column("in_cpu_ms_mb", "in, CPU ms/MB", 2),
+        Column("out_mb_s", "out, MB/s"), Column("out_cpu_ms_mb", "out, CPU ms/MB", 2),
+    ), "`kafka-producer-perf-test` and `kafka-consumer-perf-test` of Apache Kafka."),
     Table("Everybody at once", "together/", (
         Column("mb_s", "MB/s"), Column("cpu_ms_mb", "CPU ms/MB", 2),
     ), "Producers write, consumers read the tail meanwhile; 1 KB."),

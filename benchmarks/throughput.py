@@ -116,29 +116,47 @@ def _at_once(jobs: list[Callable[[], None]]) -> None:
 
 
 def java_tool(system: System, *, distribution: Distribution, size: int, total: int) -> Figures:
-    """`kafka-producer-perf-test` as Apache Kafka brings it, acks=all; its own figures."""
+    """`kafka-producer-perf-test` and `kafka-consumer-perf-test` of Apache Kafka, acks=all.
+
+    Rates are the tools' own, the consumer's without its time of joining the group.
+    """
     topic = system.create_topic(1)
-    try:
+    count = str(total // size)
+    megabytes = total / 1e6
+
+    def run(tool: str, *words: str) -> tuple[str, float]:
+        """The last line it printed, and the broker's CPU for it."""
         before = cpu_s(system.pid)
+        command = distribution.command(f"org.apache.kafka.tools.{tool}", JAVA_OPTIONS)
         done = subprocess.run(
-            [
-                *distribution.command(
-                    "org.apache.kafka.tools.ProducerPerformance", JAVA_OPTIONS
-                ),
-                "--topic", topic, "--num-records", str(total // size),
-                "--record-size", str(size), "--throughput", "-1",
-                "--producer-props", f"bootstrap.servers={system.bootstrap_servers}",
-                "acks=all", "batch.size=1000000", "linger.ms=5",
-                "max.request.size=4000000", "buffer.memory=67108864",
-            ],
+            [*command, "--topic", topic, "--num-records", count, *words],
             capture_output=True, text=True, timeout=TIMEOUT_S, check=True,
         )  # fmt: skip
-        cpu = cpu_s(system.pid) - before
-        last = done.stdout.strip().splitlines()[-1]
-        match = re.search(r"([\d.]+) records/sec", last)
+        return done.stdout.strip().splitlines()[-1], cpu_s(system.pid) - before
+
+    try:
+        said, cpu = run(
+            "ProducerPerformance", "--record-size", str(size), "--throughput", "-1",
+            "--producer-props", f"bootstrap.servers={system.bootstrap_servers}",
+            "acks=all", "batch.size=1000000", "linger.ms=5",
+            "max.request.size=4000000", "buffer.memory=67108864",
+        )  # fmt: skip
+        match = re.search(r"([\d.]+) records/sec", said)
         if match is None:
-            raise RuntimeError(f"kafka-producer-perf-test said: {last}")
-        rate = float(match[1]) * size / 1e6
-        return {"in_mb_s": rate, "in_cpu_ms_mb": cpu * 1000 / (total / 1e6)}
+            raise RuntimeError(f"kafka-producer-perf-test said: {said}")
+        figures = {
+            "in_mb_s": float(match[1]) * size / 1e6,
+            "in_cpu_ms_mb": cpu * 1000 / megabytes,
+        }
+        said, cpu = run(
+            "ConsumerPerformance", "--bootstrap-server", system.bootstrap_servers,
+            "--timeout", "20000",
+        )  # fmt: skip
+        *_, fetched_mib_s, _ = said.split(", ")
+        return {
+            **figures,
+            "out_mb_s": float(fetched_mib_s) * 1.048576,
+            "out_cpu_ms_mb": cpu * 1000 / megabytes,
+        }
     finally:
         system.delete_topic(topic)
