@@ -7,6 +7,7 @@ import os
 import re
 import signal
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -378,3 +379,30 @@ def test_client_metrics_are_made_shown_and_deleted(shell: Shell, unique: str) ->
     assert refused.startswith("Error while executing client metrics command : ")
     shell(f"{tool} --delete --name {unique}")
     assert unique not in shell(f"{tool} --list").splitlines()
+
+
+@pytest.mark.parametrize(
+    ("module", "words"),
+    [
+        ("topics", ["--list"]),
+        ("consumer_groups", ["--list"]),
+        ("groups", ["--list"]),
+        ("share_groups", ["--list"]),
+        ("client_metrics", ["--list"]),
+        ("reassign_partitions", ["--list"]),
+        ("transactions", ["list"]),
+    ],
+)
+def test_what_only_asks_starts_without_loading_clients(
+    module: str, words: list[str], environment: dict[str, str]
+) -> None:
+    """A list is there in a tenth of a second because of what is not imported."""
+    program = (
+        f"import sys; from ottla.cli.kafka_tools import {module} as tool; tool.run({words}); "
+        "heavy = {'confluent_kafka', 'asyncio', 'prompt_toolkit', 'textual', 'duckdb', 'numpy'}; "
+        "print(sorted(heavy & {*sys.modules}), file=sys.stderr)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True
+    )
+    assert done.stderr == "[]\n"

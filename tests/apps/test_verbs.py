@@ -258,6 +258,23 @@ def test_completion_knows_verbs_flags_topics_and_values(shell: Shell, unique: st
     assert "cleanup.policy=compact" in shell(line).split()
     assert "complete -F" in shell("ottla completion bash")
 
+    def words(line: str) -> list[str]:
+        return shell(f"ottla complete -- {line}").split()
+
+    assert unique in words(f"ottla configs set {unique[:6]}")
+    assert "retention.ms=" in words(f"ottla configs set {unique} ret")
+    assert words("ottla configs set --group g share.auto.offset.reset=e") == [
+        "share.auto.offset.reset=earliest"
+    ]
+    assert "consumer_byte_rate=" in words("kafka-configs --alter --user u --add-config con")
+    assert words("kafka-configs --alter --entity-type groups --add-config share.isolation.l") == [
+        "share.isolation.level="
+    ]
+    assert words("kafka-configs --topic t --add-config retention.ms=1,cleanup.policy=comp") == [
+        "retention.ms=1,cleanup.policy=compact",
+        "retention.ms=1,cleanup.policy=compact,delete",
+    ]
+
 
 def test_the_shell_takes_verbs_tools_and_pipes(shell: Shell, unique: str) -> None:
     lines = (

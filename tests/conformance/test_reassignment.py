@@ -12,7 +12,6 @@ from pathlib import Path
 
 import pytest
 from confluent_kafka import Producer
-from confluent_kafka.admin import AdminClient, NewTopic
 
 from ottla.engine.apache import free_ports
 from ottla.engine.errors import EngineError
@@ -67,9 +66,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     )
     servers = f"127.0.0.1:{ports[1]}"
     try:
-        admin = AdminClient({"bootstrap.servers": servers})
-        topic = NewTopic(TOPIC, num_partitions=-1, replica_assignment=[[1]])
-        admin.create_topics([topic])[TOPIC].result(60)
+        tool(servers, "kafka-topics", "--create", "--topic", TOPIC, "--replica-assignment", "1")
         producer = Producer({"bootstrap.servers": servers})
         for _ in range(20):
             producer.produce(TOPIC, os.urandom(900_000))

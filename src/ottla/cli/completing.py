@@ -12,10 +12,14 @@ import time
 from collections.abc import Callable, Sequence
 from importlib import import_module
 from importlib.util import find_spec
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from ottla.cli.errors import CommandError
 from ottla.cli.main import VERBS, Parser, available
+from ottla.cli.workers.resource_types import BROKER, GROUP, TOPIC
+
+if TYPE_CHECKING:
+    from ottla.client.cluster import Cluster
 
 #: How long names of topics and groups are believed, in seconds.
 FRESH_S: Final = 3.0
@@ -31,7 +35,9 @@ KINDS: Final = {
     "config": "setting",
     "add_config": "setting",
     "delete_config": "key",
-    "entity_name": "topic",
+    "group_id": "group",
+    "entity_type": "entity_type",
+    "entity_names": "entity",
 }
 #: Verbs whose positional `name` or `names` means something else than a topic.
 NAMES_OF: Final = {"groups": "group", "context": "context"}
@@ -41,8 +47,42 @@ SETTING_VALUES: Final = {
     "cleanup.policy": ("delete", "compact", "compact,delete"),
     "compression.type": ("producer", "uncompressed", "gzip", "snappy", "lz4", "zstd"),
     "message.timestamp.type": ("CreateTime", "LogAppendTime"),
+    "log.cleanup.policy": ("delete", "compact", "compact,delete"),
+    "log.message.timestamp.type": ("CreateTime", "LogAppendTime"),
+    "share.auto.offset.reset": ("earliest", "latest", "by_duration:P1D"),
+    "share.isolation.level": ("read_committed", "read_uncommitted"),
+    "match": ("client_id=", "client_software_name=", "client_source_address="),
 }
-#: Keys offered while no topic is there to be asked.
+#: What a flag of kafka-configs or of `ottla configs` makes of the keys that follow.
+ENTITY_FLAGS: Final = {
+    "--topic": "topics",
+    "--broker": "brokers",
+    "--broker-defaults": "brokers",
+    "--group": "groups",
+    "--client": "clients",
+    "--client-defaults": "clients",
+    "--user": "users",
+    "--user-defaults": "users",
+    "--ip": "ips",
+    "--ip-defaults": "ips",
+    "--client-metrics": "client-metrics",
+}
+#: Keys that no broker lists.
+QUOTAS: Final = (
+    "producer_byte_rate",
+    "consumer_byte_rate",
+    "request_percentage",
+    "controller_mutation_rate",
+)
+FIXED_KEYS: Final = {
+    "users": (*QUOTAS, "SCRAM-SHA-256", "SCRAM-SHA-512"),
+    "clients": QUOTAS,
+    "ips": ("connection_creation_rate",),
+    "client-metrics": ("interval.ms", "match", "metrics"),
+}
+#: Options that take several words of `key=value` or key, in `ottla configs`.
+CONFIG_ACTIONS: Final = {"set": "setting", "unset": "key"}
+#: Keys of topics, offered while none is there to be asked.
 COMMON_KEYS: Final = (
     "cleanup.policy",
     "compression.type",
@@ -64,6 +104,9 @@ class Candidate(NamedTuple):
     meaning: str = ""
 
 
+COMMON: Final = [Candidate(key) for key in COMMON_KEYS]
+
+
 class ClusterNames:
     """Names of topics, groups and keys, asked for when needed and kept a moment.
 
@@ -79,7 +122,7 @@ class ClusterNames:
         self._kept.clear()
 
     def of(self, kind: str) -> list[Candidate]:
-        """Candidates of a kind: topic, group, key."""
+        """Candidates of a kind: topic, group, broker, and keys of what is named: topics, …"""
         now = time.monotonic()
         kept = self._kept.get(kind)
         if kept is not None and now - kept[0] < FRESH_S:
@@ -105,25 +148,32 @@ class ClusterNames:
                     Candidate(group.group_id, f"{group.type.lower()} group, {group.state}")
                     for group in sorted(list_groups(cluster), key=lambda group: group.group_id)
                 ]
-            topics = sorted(cluster.metadata().topics, key=lambda topic: topic.name or "")
+            metadata = cluster.metadata()
+            if kind == "broker":
+                return [
+                    Candidate(str(b.node_id), f"{b.host}:{b.port}")
+                    for b in sorted(metadata.brokers, key=lambda broker: broker.node_id)
+                ]
+            topics = sorted(metadata.topics, key=lambda topic: topic.name or "")
             if kind == "topic":
                 return [
                     Candidate(topic.name or "", f"{len(topic.partitions)} partitions")
                     for topic in topics
                     if not topic.is_internal
                 ]
-            return self._keys(cluster, [topic.name or "" for topic in topics])
+            if kind == "groups":
+                # Any name will do: these are what a group has without settings of its own.
+                return _keys(cluster, GROUP, "ottla")
+            if kind == "brokers":
+                return _keys(cluster, BROKER, str(metadata.brokers[0].node_id))
+            return _keys(cluster, TOPIC, topics[0].name or "") if topics else COMMON
 
-    def _keys(self, cluster: object, topics: Sequence[str]) -> list[Candidate]:
-        from ottla.cli.workers.configs import describe_configs
-        from ottla.cli.workers.resource_types import TOPIC
-        from ottla.client.cluster import Cluster
 
-        assert isinstance(cluster, Cluster)
-        if not topics:
-            return [Candidate(key) for key in COMMON_KEYS]
-        entries = describe_configs(cluster, TOPIC, topics[:1])[topics[0]]
-        return [Candidate(entry.name, f"now {entry.value}") for entry in entries]
+def _keys(cluster: Cluster, type_: int, name: str) -> list[Candidate]:
+    from ottla.cli.workers.configs import describe_configs
+
+    entries = describe_configs(cluster, type_, [name])[name]
+    return [Candidate(entry.name, f"now {entry.value}") for entry in entries]
 
 
 def kafka_tools() -> dict[str, str]:
@@ -170,7 +220,7 @@ def candidates(
     parser, chosen = _descend(parser, actions)
     option = _awaiting_option(parser, words)
     if option is not None:
-        return _starting(_values(option, command, current, names), current)
+        return _starting(_values(option, command, words, current, names), current)
     if current.startswith("-"):
         return _starting(_flags(parser), current)
     found: list[Candidate] = []
@@ -180,7 +230,7 @@ def candidates(
                 Candidate(choice.dest, choice.help or "") for choice in action._choices_actions
             ]
         elif not action.option_strings and action.dest != "action_name":
-            found += _values(action, command, current, names)
+            found += _values(action, command, words, current, names)
     return _starting(found, current)
 
 
@@ -221,20 +271,35 @@ def _flags(parser: argparse.ArgumentParser) -> list[Candidate]:
 
 
 def _values(
-    action: argparse.Action, command: str, current: str, names: ClusterNames
+    action: argparse.Action,
+    command: str,
+    words: Sequence[str],
+    current: str,
+    names: ClusterNames,
 ) -> list[Candidate]:
     if action.choices:
         return [Candidate(str(choice)) for choice in action.choices]
     kind = KINDS.get(action.dest)
     if action.dest in ("name", "names", "words"):
         kind = NAMES_OF.get(command, "topic")
+    entity = _entity(words)
+    if command == "configs" and action.dest == "words":
+        kind = _kind_in_configs(words)
+    elif command == "configs" or command.startswith("kafka-configs"):
+        kind = {"group": "group", "broker": "broker"}.get(action.dest, kind)
     if kind == "context":
         from ottla.cli.contexts import load_contexts
 
         known = load_contexts().by_name
         return [Candidate(name, context.bootstrap_servers) for name, context in known.items()]
     if kind == "setting":
-        return settings(current, names)
+        return settings(current, names, entity)
+    if kind == "key":
+        return _known_keys(names, entity)
+    if kind == "entity_type":
+        return [Candidate(name) for name in dict.fromkeys(ENTITY_FLAGS.values())]
+    if kind == "entity":
+        kind = {"groups": "group", "brokers": "broker", "topics": "topic"}.get(entity)
     if kind is not None:
         return names.of(kind)
     if action.dest in ("file", "files", "command_config", "config_file", "from_file"):
@@ -242,17 +307,48 @@ def _values(
     return []
 
 
-def settings(current: str, names: ClusterNames) -> list[Candidate]:
-    """`key=value` words: keys, then the values that a key allows."""
-    key, equals, _ = current.partition("=")
-    keys = names.of("key")
+def _entity(words: Sequence[str]) -> str:
+    """What the configuration is about: topics, brokers, groups, users, …"""
+    for before, word in zip(words, [*words[1:], ""], strict=True):
+        if before == "--entity-type":
+            return word
+        if before in ENTITY_FLAGS:
+            return ENTITY_FLAGS[before]
+    return "topics"
+
+
+def _kind_in_configs(words: Sequence[str]) -> str:
+    """What the next word of `ottla configs ACTION …` is: a topic first, then keys."""
+    action, *rest = [word for word in words[1:] if word] or [""]
+    is_named = bool(rest) or _entity(words) != "topics"
+    return CONFIG_ACTIONS.get(action, "topic") if is_named else "topic"
+
+
+def _known_keys(names: ClusterNames, entity: str) -> list[Candidate]:
+    fixed = FIXED_KEYS.get(entity)
+    return names.of(entity) if fixed is None else [Candidate(key) for key in fixed]
+
+
+def settings(current: str, names: ClusterNames, entity: str = "topics") -> list[Candidate]:
+    """`key=value` words: keys, then the values that a key allows.
+
+    Several may stand in one word, with commas between.
+    """
+    done, comma, last = current.rpartition(",") if "[" not in current else ("", "", current)
+    if "=" not in done and comma:
+        done, comma, last = "", "", current
+    before = f"{done}{comma}"
+    key, equals, _ = last.partition("=")
+    keys = _known_keys(names, entity)
     if not equals:
-        return [Candidate(f"{known.text}=", known.meaning) for known in keys]
+        return [Candidate(f"{before}{known.text}=", known.meaning) for known in keys]
     values = SETTING_VALUES.get(key, ())
     now = next((known.meaning for known in keys if known.text == key), "")
     if not values and now in ("now true", "now false"):
         values = ("true", "false")
-    return [Candidate(f"{key}={value}") for value in values]
+    if not values and now:
+        values = (now.removeprefix("now "),)
+    return [Candidate(f"{before}{key}={value}") for value in values]
 
 
 def _paths(current: str) -> list[str]:

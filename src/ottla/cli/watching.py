@@ -87,6 +87,8 @@ def shown(show: Callable[[], None], every_s: float | None) -> int:
             flush_to_reader()
             time.sleep(max(every_s, MIN_S))
     except KeyboardInterrupt:
+        if is_terminal:
+            print()  # behind the terminal's own ^C
         return INTERRUPTED
 
 
