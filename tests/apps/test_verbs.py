@@ -258,6 +258,12 @@ def test_completion_knows_verbs_flags_topics_and_values(shell: Shell, unique: st
     assert "cleanup.policy=compact" in shell(line).split()
     assert "complete -F" in shell("ottla completion bash")
 
+    typed = f"ottla configs set {unique} cleanup.policy=c"
+    script = "source <(ottla completion bash); COMP_POINT=${#COMP_LINE}; _ottla_complete; "
+    shell.environment["COMP_LINE"] = typed
+    replies = shell(script + 'printf "%s\\n" "${COMPREPLY[@]}"')
+    assert replies.split() == ["compact", "compact,delete"]
+
     def words(line: str) -> list[str]:
         return shell(f"ottla complete -- {line}").split()
 

@@ -17,11 +17,15 @@ Print a script that completes verbs, flags, topics, groups and keys.
 
 BASH: Final = """\
 _ottla_complete() {
-    local line word="${COMP_WORDS[COMP_CWORD]}"
-    local words=("${COMP_WORDS[@]:0:COMP_CWORD+1}")
+    local line="${COMP_LINE:0:COMP_POINT}" current before words
+    read -ra words <<< "$line"
+    [[ "$line" == *[[:space:]] ]] && words+=("")
     words[0]="${words[0]##*/}"
+    # Bash replaces only what follows the last = or : of a word.
+    current="${words[${#words[@]}-1]}"
+    before="${current%"${current##*[=:]}"}"
     COMPREPLY=()
-    while IFS= read -r line; do COMPREPLY+=("$line"); done \\
+    while IFS= read -r line; do COMPREPLY+=("${line#"$before"}"); done \\
         < <(ottla complete -- "${words[@]}" 2>/dev/null)
     [[ "${COMPREPLY[0]}" == *= ]] && compopt -o nospace
     return 0
