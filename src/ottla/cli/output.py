@@ -6,11 +6,15 @@ import argparse
 import csv
 import json
 import os
+import shutil
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 FORMATS: Final = ("table", "json", "jsonl", "csv")
+
+#: No column of texts is cut shorter than this.
+NARROWEST: Final = 20
 
 BOLD: Final = "\x1b[1m"
 DIM: Final = "\x1b[2m"
@@ -82,23 +86,52 @@ def _cell(value: Any, none: str = "-") -> str:
 def _print_table(
     rows: list[Mapping[str, Any]], columns: Sequence[str], heading: Sequence[str]
 ) -> None:
-    """Aligned columns, numbers to the right; line ends within cells are shown as \\n."""
+    """Aligned columns, numbers to the right; line ends within cells are shown as \\n.
+
+    On a terminal long texts are cut, so that each row stays one line.
+    """
     cells = [[_cell(row.get(name)).replace("\n", "\\n") for name in columns] for row in rows]
     widths = [
         max(len(heading[column]), *(len(row[column]) for row in cells))
         for column in range(len(columns))
     ]
+    if sys.stdout.isatty():
+        widths = _narrowed(widths, list(map(len, heading)), shutil.get_terminal_size().columns)
     right = [all(isinstance(row.get(name), int | float | None) for row in rows) for name in columns]
 
     def line(row: Sequence[str]) -> str:
         return "  ".join(
-            cell.rjust(width) if to_right else cell.ljust(width)
+            cell.rjust(width) if to_right else _cut(cell, width).ljust(width)
             for cell, width, to_right in zip(row, widths, right, strict=True)
         ).rstrip()
 
     print(colour(line(heading), BOLD))
     for row in cells:
         print(line(row))
+
+
+def _narrowed(widths: list[int], least: list[int], room: int) -> list[int]:
+    """Widths that fit into a line, the widest columns giving way first; as few as needed.
+
+    No column gets narrower than its heading or `NARROWEST`; numbers are never that wide.
+    """
+    widths = list(widths)
+    excess = sum(widths) + 2 * (len(widths) - 1) - room
+    while excess > 0:
+        can_give = [n for n, width in enumerate(widths) if width > max(least[n], NARROWEST)]
+        if not can_give:
+            break
+        widest = max(can_give, key=lambda n: widths[n])
+        second = max((widths[n] for n in can_give if n != widest), default=0)
+        floor = max(least[widest], NARROWEST, min(second, widths[widest] - 1))
+        given = min(excess, widths[widest] - floor)
+        widths[widest] -= given
+        excess -= given
+    return widths
+
+
+def _cut(text: str, width: int) -> str:
+    return text if len(text) <= width else f"{text[: width - 1]}…"
 
 
 def size_text(size: float) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 import time
 from types import TracebackType
@@ -36,7 +37,8 @@ class Progress:
             f"{self.what} [{'#' * filled}{'.' * (BAR - filled)}] {done:4.0%} "
             f"{count:,} records, {count / elapsed:,.0f}/s{left}"
         )
-        print(f"\r\x1b[2K{line[:79]}", end="", file=sys.stderr, flush=True)
+        room = shutil.get_terminal_size().columns - 1
+        print(f"\r\x1b[2K{line[:room]}", end="", file=sys.stderr, flush=True)
         self._has_line = True
 
     def clear(self) -> None:

@@ -3,7 +3,12 @@ from __future__ import annotations
 import duckdb
 import pytest
 
-from ottla.cli.workers.query_bounds import Bounds, bounds_of, columns_of_records
+from ottla.cli.workers.query_bounds import (
+    Bounds,
+    bounds_of,
+    columns_of_records,
+    records_enough,
+)
 
 MOMENT = 1_780_185_600_000  # 2026-05-31
 
@@ -93,3 +98,23 @@ def test_copy_and_subqueries_are_looked_into() -> None:
 )
 def test_only_columns_that_are_named_are_read(query: str, wanted: set[str]) -> None:
     assert columns_of_records(duckdb.connect(), query) == wanted
+
+
+@pytest.mark.parametrize(
+    ("query", "enough"),
+    [
+        ("SELECT * FROM t LIMIT 3", 3),
+        ("SELECT key, value FROM t LIMIT 3 OFFSET 2", 5),
+        ("DESCRIBE t", 1),
+        ("SELECT * FROM t", None),
+        ("SELECT count(*) FROM t LIMIT 3", None),
+        ("SELECT * FROM t WHERE key = 'a' LIMIT 3", None),
+        ("SELECT * FROM t ORDER BY key LIMIT 3", None),
+        ("SELECT DISTINCT key FROM t LIMIT 3", None),
+        ("SELECT * FROM t JOIN u USING (key) LIMIT 3", None),
+        ("SELECT * FROM t LIMIT 10 PERCENT", None),
+        ("SUMMARIZE t", None),
+    ],
+)
+def test_a_limit_ends_reading_where_any_records_will_do(query: str, enough: int | None) -> None:
+    assert records_enough(duckdb.connect(), query) == enough

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import platform
+import shutil
 import textwrap
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Final
@@ -107,9 +108,10 @@ def _versions() -> str:
 
 def _print(finding: Finding) -> None:
     mark, code = MARKS[finding.verdict]
-    text = textwrap.fill(finding.sentence, WIDTH, initial_indent="   ", subsequent_indent="   ")
+    width = min(WIDTH, shutil.get_terminal_size().columns - 1)
+    text = textwrap.fill(finding.sentence, width, initial_indent="   ", subsequent_indent="   ")
     print(colour(mark, code) + text[2:])
     if finding.remedy:
         print(
-            textwrap.fill(finding.remedy, WIDTH, initial_indent="   → ", subsequent_indent="     ")
+            textwrap.fill(finding.remedy, width, initial_indent="   → ", subsequent_indent="     ")
         )

@@ -84,11 +84,17 @@ def _load(
     args: argparse.Namespace,
 ) -> dict[str, Ranges]:
     """Fill the tables with what the query can want; returns what was read of each topic."""
-    from ottla.cli.workers.query_bounds import bounds_of, columns_of_records, narrowed
+    from ottla.cli.workers.query_bounds import (
+        bounds_of,
+        columns_of_records,
+        narrowed,
+        records_enough,
+    )
     from ottla.cli.workers.ranges import partitions_of, resolve
 
     bounds = bounds_of(tables.database, query, topics)
     wanted = columns_of_records(tables.database, query)
+    enough = None if args.follow else records_enough(tables.database, query)
     read: dict[str, Ranges] = {}
     for topic in topics:
         partitions = partitions_of(cluster, [topic])
@@ -97,7 +103,7 @@ def _load(
         if limits is not None:
             is_ascending = limits.until_ms is not None and _is_of_append(cluster, topic)
             read[topic] = narrowed(cluster, read[topic], limits, is_time_ascending=is_ascending)
-        tables.add(topic, _rounds(cluster, read[topic], wanted, f"reading {topic}"))
+        tables.add(topic, _rounds(cluster, read[topic], wanted, enough, f"reading {topic}"))
     return read
 
 
@@ -112,8 +118,9 @@ def _is_of_append(cluster: Cluster, topic: str) -> bool:
 
 
 def _rounds(
-    cluster: Cluster, ranges: Ranges, wanted: frozenset[str], what: str
+    cluster: Cluster, ranges: Ranges, wanted: frozenset[str], enough: int | None, what: str
 ) -> Iterator[list[Part]]:
+    """What the ranges hold, until there is enough of it."""
     from ottla.cli.workers.column_reading import ColumnReader
 
     count = 0
@@ -123,6 +130,8 @@ def _rounds(
             count += sum(len(part.columns.offsets) for part in parts)
             progress.show(reader.done, count)
             yield parts
+            if enough is not None and count >= enough and count:
+                return
 
 
 def _print(tables: TopicTables, query: str, args: argparse.Namespace) -> None:

@@ -103,6 +103,31 @@ def columns_of_records(database: duckdb.DuckDBPyConnection, query: str) -> froze
     return (TEXTS & names) | ({"value"} if others else set())
 
 
+def records_enough(database: duckdb.DuckDBPyConnection, query: str) -> int | None:
+    """How many records of its topic answer a query, whichever they are; None if all matter.
+
+    `SELECT … FROM topic LIMIT 10` takes any ten; DESCRIBE needs some to learn fields from.
+    """
+    tree = _parsed(database, query)
+    if not tree:
+        return None
+    node = tree["statements"][0]["node"]
+    table = node.get("from_table", {})
+    if table.get("type") == "SHOW_REF" and table.get("show_type") == "DESCRIBE":
+        return 1
+    counts = any(one.get("class") in ("FUNCTION", "WINDOW") for one in _nodes(node))
+    others = ("where_clause", "group_expressions", "having", "qualify", "sample")
+    if table.get("type") != "BASE_TABLE" or counts or any(node.get(name) for name in others):
+        return None
+    modifiers = node["modifiers"]
+    if len(modifiers) != 1 or modifiers[0].get("limit_type") != "ROW_COUNT":
+        return None
+    limits = [modifiers[0][name] for name in ("limit", "offset")]
+    numbers = [0 if limit is None else _integer(database, limit) for limit in limits]
+    known = [number for number in numbers if number is not None]
+    return sum(known) if len(known) == len(numbers) else None
+
+
 def _parsed(database: duckdb.DuckDBPyConnection, query: str) -> dict[str, Any]:
     """The syntax tree of a single query, or of what a COPY copies; empty for anything else."""
     copied = _COPY.match(query)
