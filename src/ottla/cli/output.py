@@ -14,7 +14,7 @@ from typing import Any, Final
 FORMATS: Final = ("table", "json", "jsonl", "csv")
 
 #: No column of texts is cut shorter than this.
-NARROWEST: Final = 20
+NARROWEST: Final = 27
 
 BOLD: Final = "\x1b[1m"
 DIM: Final = "\x1b[2m"
@@ -88,7 +88,8 @@ def _print_table(
 ) -> None:
     """Aligned columns, numbers to the right; line ends within cells are shown as \\n.
 
-    On a terminal long texts are cut, so that each row stays one line.
+    On a terminal long texts are cut, so that each row stays one line; where even that does
+    not fit, each row becomes a few lines.
     """
     cells = [[_cell(row.get(name)).replace("\n", "\\n") for name in columns] for row in rows]
     widths = [
@@ -96,7 +97,11 @@ def _print_table(
         for column in range(len(columns))
     ]
     if sys.stdout.isatty():
-        widths = _narrowed(widths, list(map(len, heading)), shutil.get_terminal_size().columns)
+        room = shutil.get_terminal_size().columns
+        widths = _narrowed(widths, list(map(len, heading)), room)
+        if sum(widths) + 2 * (len(widths) - 1) > room:
+            _print_one_below_the_other(cells, heading, room)
+            return
     right = [all(isinstance(row.get(name), int | float | None) for row in rows) for name in columns]
 
     def line(row: Sequence[str]) -> str:
@@ -108,6 +113,16 @@ def _print_table(
     print(colour(line(heading), BOLD))
     for row in cells:
         print(line(row))
+
+
+def _print_one_below_the_other(rows: list[list[str]], heading: Sequence[str], room: int) -> None:
+    """Each row as lines of name and value."""
+    width = max(map(len, heading))
+    for number, row in enumerate(rows):
+        if number:
+            print()
+        for name, cell in zip(heading, row, strict=True):
+            print(colour(name.ljust(width), BOLD), _cut(cell, max(1, room - width - 2)), sep="  ")
 
 
 def _narrowed(widths: list[int], least: list[int], room: int) -> list[int]:

@@ -10,9 +10,9 @@ from ottla.cli.output import _narrowed
     [
         ([10, 10], 80, [10, 10]),
         ([10, 100], 80, [10, 68]),
-        ([50, 100, 30], 80, [25, 26, 25]),
+        ([50, 100, 12], 80, [32, 32, 12]),
         ([60, 60], 80, [39, 39]),
-        ([20, 20, 20, 20, 20], 40, [20, 20, 20, 20, 20]),
+        ([27, 27, 20], 40, [27, 27, 20]),
     ],
 )
 def test_the_widest_columns_give_way(widths: list[int], room: int, narrowed: list[int]) -> None:
