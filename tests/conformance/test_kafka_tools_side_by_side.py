@@ -158,6 +158,34 @@ def test_output_and_status_are_kafkas(apache_kafka: ApacheKafka, prepared: Path,
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("prepared")
+@pytest.mark.parametrize(
+    ("pattern", "decoder"),
+    [
+        ("__cluster_metadata-0/*.log", "--cluster-metadata-decoder"),
+        ("__cluster_metadata-0/*.checkpoint", "--cluster-metadata-decoder"),
+        ("__consumer_offsets-*/*.log", "--offsets-decoder"),
+    ],
+)
+def test_files_are_dumped_alike(
+    apache_kafka: ApacheKafka, tmp_path: Path, pattern: str, decoder: str
+) -> None:
+    largest = max(apache_kafka.directory.rglob(pattern), key=lambda path: path.stat().st_size)
+    copy = tmp_path / largest.name  # because the log goes on growing
+    copy.write_bytes(largest.read_bytes())
+    words = ["--files", str(copy), decoder]
+    theirs = apache_kafka.distribution.command(
+        "org.apache.kafka.tools.DumpLogSegments", JAVA_OPTIONS
+    )
+    shown = [
+        subprocess.run([*command, *words], capture_output=True, text=True, timeout=60, check=False)
+        for command in (theirs, [str(BIN / "kafka-dump-log")])
+    ]
+    assert shown[1].stdout.splitlines() == shown[0].stdout.splitlines()
+    assert len(shown[0].stdout.splitlines()) > 3
+
+
+@pytest.mark.slow
 def test_share_consumers_print_alike(apache_kafka: ApacheKafka) -> None:
     """Given back, accepted, rejected: the deliveries are counted in both."""
     tool = "kafka-console-share-consumer"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -40,7 +41,7 @@ def build_parser() -> OptionParser:
     flag("--skip-record-metadata", "with --print-data-log: only keys and values")
     flag("--offsets-decoder", "keys and values are those of __consumer_offsets")
     flag("--transaction-log-decoder", "keys and values are those of __transaction_state")
-    flag("--cluster-metadata-decoder", "not here: only Apache Kafka has such a log")
+    flag("--cluster-metadata-decoder", "values are those of Apache Kafka's __cluster_metadata")
     flag("--remote-log-metadata-decoder", "not here: only Apache Kafka has such a log")
     flag("--share-group-state-decoder", "keys and values are those of __share_group_state")
     value("--key-decoder-class", "Java class; only Kafka's StringDecoder", metavar="CLASS")
@@ -95,12 +96,11 @@ def _dump(
 
 def _decoder(options: argparse.Namespace) -> Decoder | None:
     """How to print keys and values; None when they are not to be printed."""
-    for name in ("cluster_metadata", "remote_log_metadata"):
-        if getattr(options, f"{name}_decoder"):
-            raise CommandError(
-                f"--{name.replace('_', '-')}-decoder: only Apache Kafka's own kafka-dump-log "
-                "decodes these records."
-            )
+    if options.remote_log_metadata_decoder:
+        raise CommandError(
+            "--remote-log-metadata-decoder: only Apache Kafka's own kafka-dump-log decodes these "
+            "records."
+        )
     for name in (options.key_decoder_class, options.value_decoder_class):
         if name and not name.endswith("StringDecoder"):
             raise CommandError(f"{name} is a Java class that cannot be loaded here.")
@@ -116,7 +116,24 @@ def _decoder(options: argparse.Namespace) -> Decoder | None:
         from ottla.inspect.internal_records import SHARE_STATE
 
         return _internal_decoder(SHARE_STATE)
+    if options.cluster_metadata_decoder:
+        return _metadata_decoder
     return _text_decoder if options.print_data_log else None
+
+
+def _metadata_decoder(record: Record) -> tuple[str | None, str | None]:
+    """As Kafka shows a record of the metadata log; it has no key."""
+    from ottla.inspect.metadata_records import UnknownMetadataError, decode
+
+    try:
+        name, version, data = decode(record.value or b"")
+    except UnknownMetadataError as error:
+        return None, f"Error at {record.offset}, skipping. {error}"
+    return None, _compact({"type": name, "version": version, "data": data})
+
+
+def _compact(shown: dict[str, Any]) -> str:
+    return json.dumps(shown, separators=(",", ":"), ensure_ascii=False)
 
 
 def _text_decoder(record: Record) -> tuple[str | None, str | None]:
@@ -159,6 +176,9 @@ def _dump_log(
 
     if path.suffix == ".log":
         print(f"Log starting offset: {base_offset_of(path)}")
+    elif re.fullmatch(r"\d+-\d+", path.stem):
+        offset, _, epoch = path.stem.partition("-")
+        print(f"Snapshot end offset: {int(offset)}, epoch: {int(epoch)}")
     segment = Segment(path, max_bytes=options.max_bytes)
     last_offset = -1
     jumps: list[str] = []
@@ -291,7 +311,13 @@ def _control(record: Record) -> str:
 
     marker = transaction_marker(record)
     if marker is None:
-        return f"controlType: {control_type(record).name}"
+        from ottla.inspect.metadata_records import decode_control
+
+        kind = control_type(record)
+        decoded = decode_control(kind, record.value or b"")
+        if decoded is not None:
+            return f"{decoded[0]} {_compact(decoded[1])}"
+        return f"controlType: {kind.name}"
     name = "COMMIT" if marker.is_commit else "ABORT"
     return f"endTxnMarker: {name} coordinatorEpoch: {marker.coordinator_epoch}"
 
