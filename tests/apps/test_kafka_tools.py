@@ -98,12 +98,12 @@ def test_keys_headers_and_tombstones_survive_the_way_through(shell: Shell, uniqu
 
 
 def test_offsets_configurations_and_deletions(shell: Shell, unique: str, tmp_path: Path) -> None:
-    shell(f"kafka-topics --create --topic {unique} --partitions 1 --config retention.ms=77")
+    shell(f"kafka-topics --create --topic {unique} --partitions 1 --config retention.ms=7777777")
     shell(f"seq 10 | kafka-console-producer --topic {unique}")
     assert shell(f"kafka-get-offsets --topic {unique}") == f"{unique}:0:10\n"
 
     described = f"kafka-configs --describe --entity-type topics --entity-name {unique}"
-    assert "  retention.ms=77 sensitive=false" in shell(described)
+    assert "  retention.ms=7777777 sensitive=false" in shell(described)
     shell(f"kafka-configs --alter --topic {unique} --add-config 'cleanup.policy=[compact,delete]'")
     assert "  cleanup.policy=compact,delete " in shell(described)
 
