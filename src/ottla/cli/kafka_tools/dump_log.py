@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from ottla.inspect.data_files import LegacyBatch, LoggedBatch
 
 CODECS: Final = ("none", "gzip", "snappy", "lz4", "zstd")
+#: Stands for a number that Java writes in its own way; no text of a record is this.
+MARK: Final = "\x00"
 DEFAULT_MAX_MESSAGE_SIZE: Final = 5 * 1024 * 1024
 
 #: What a decoder makes of a record: texts of key and value, None for none.
@@ -123,13 +125,18 @@ def _decoder(options: argparse.Namespace) -> Decoder | None:
 
 def _metadata_decoder(record: Record) -> tuple[str | None, str | None]:
     """As Kafka shows a record of the metadata log; it has no key."""
+    from ottla.cli.java_numbers import double_text
     from ottla.inspect.metadata_records import UnknownMetadataError, decode
 
     try:
         name, version, data = decode(record.value or b"")
     except UnknownMetadataError as error:
         return None, f"Error at {record.offset}, skipping. {error}"
-    return None, _compact({"type": name, "version": version, "data": data})
+    numbers = {key: double_text(value) for key, value in data.items() if isinstance(value, float)}
+    text = _compact({"type": name, "version": version, "data": data | dict.fromkeys(numbers, MARK)})
+    for number in numbers.values():
+        text = text.replace('"\\u0000"', number, 1)
+    return None, text
 
 
 def _compact(shown: dict[str, Any]) -> str:
