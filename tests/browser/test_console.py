@@ -108,6 +108,21 @@ def test_search_by_json_path(page: Page, console: str, topic: str) -> None:
     expect(page.get_by_text("29 found; all of 202 records covered")).to_be_visible()
 
 
+def test_a_link_to_one_record_and_the_keyboard(page: Page, console: str, topic: str) -> None:
+    page.goto(f"{console}/topics/{topic}?partition=1&offset=3")
+    button = page.get_by_role("button", name="Open the record at offset 3", exact=True)
+    button.press("Enter")
+    expect(page.get_by_role("dialog").get_by_text("partition 1 · offset 3")).to_be_visible()
+    link = page.get_by_role("dialog").get_by_role("link", name="Link to this record")
+    assert (link.get_attribute("href") or "").endswith("?partition=1&offset=3")
+    page.goto(f"{console}/topics")
+    page.get_by_label("Search topics").fill(topic)
+    page.get_by_role("link", name=topic, exact=True).press("Enter")
+    expect(page).to_have_url(f"{console}/topics/{topic}")
+    page.goto(f"{console}/topics/{topic}?search=key-42")
+    expect(page.get_by_text("1 found; all of 202 records covered")).to_be_visible()
+
+
 def test_a_record_in_full_and_odd_bytes(page: Page, console: str, topic: str) -> None:
     page.goto(f"{console}/topics/{topic}")
     page.get_by_label("Search text").fill("key-7")
@@ -158,7 +173,7 @@ def test_group_shows_members_and_lag(page: Page, console: str, topic: str, group
 def test_configuration_of_a_topic(page: Page, console: str, topic: str) -> None:
     page.goto(f"{console}/topics/{topic}")
     page.get_by_role("tab", name="Configuration").click()
-    expect(page.get_by_role("cell", name="retention.ms", exact=True)).to_be_visible()
+    expect(page.get_by_role("button", name="Change retention.ms", exact=True)).to_be_visible()
 
 
 def test_a_zookeeper_address_gets_a_sentence(page: Page, console: str) -> None:
@@ -204,7 +219,7 @@ def test_create_produce_configure_and_delete_a_topic(
     dialog.get_by_role("button", name="Produce", exact=True).click()
     expect(page.get_by_role("cell", name="hello from the console")).to_be_visible()
     page.get_by_role("tab", name="Configuration").click()
-    page.get_by_role("cell", name="retention.ms", exact=True).click()
+    page.get_by_role("button", name="Change retention.ms", exact=True).click()
     page.get_by_role("dialog").get_by_label("Value (empty: the default)").fill("3700000")
     page.get_by_role("button", name="Set", exact=True).click()
     expect(page.get_by_role("cell", name="3700000")).to_be_visible()

@@ -89,6 +89,6 @@ def test_a_whole_topic_goes_out_and_into_its_clone(
 def test_a_key_says_what_it_means(page: Page, console: str, table: str) -> None:
     page.goto(f"{console}/topics/{table}?tab=configuration")
     page.get_by_label("Search settings").fill("retention.ms")
-    page.get_by_role("cell", name="retention.ms", exact=True).click()
+    page.get_by_role("button", name="Change retention.ms", exact=True).click()
     dialog = page.get_by_role("dialog")
     expect(dialog.get_by_text("Now 7300000, set by this topic")).to_be_visible()

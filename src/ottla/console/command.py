@@ -56,7 +56,12 @@ def run(args: argparse.Namespace) -> int:
     """Serve until a signal ends it; 1 with one sentence when it cannot start."""
     # NiceGUI keeps what a browser session remembers in files; they are not worth
     # a folder in the person's current directory.
-    os.environ.setdefault("NICEGUI_STORAGE_PATH", tempfile.mkdtemp(prefix="ottla-console-"))
+    with tempfile.TemporaryDirectory(prefix="ottla-console-") as scratch:
+        os.environ.setdefault("NICEGUI_STORAGE_PATH", scratch)
+        return _serve(args)
+
+
+def _serve(args: argparse.Namespace) -> int:
     try:
         from ottla.console.serve import ConsoleError, Options, serve
     except ImportError:

@@ -22,6 +22,9 @@ body { background: var(--page) !important; font-size: 14px; }
 /* The framework's own colours come in a layer, whose !important wins: so its variable is set. */
 .body--dark { --q-primary: #4fb0b8 !important; --q-negative: #ff8577 !important; }
 .link { color: var(--accent); }
+.q-table .link { text-decoration: none; } .q-table .link:hover { text-decoration: underline; }
+.plain { all: unset; cursor: pointer; color: var(--accent); }
+.plain:focus-visible { outline: 2px solid var(--warm); }
 .q-header { background: #1f6f78 !important; box-shadow: none; }
 .body--dark .q-header { background: #17464b !important; }
 .nicegui-content { padding: 0; }

@@ -10,7 +10,7 @@ from nicegui import ui
 from ottla.console import configuration, dialogs, login
 from ottla.console.cluster import ClusterError, ClusterView
 from ottla.console.configuration import OWN, Setting
-from ottla.console.pages.columns import column
+from ottla.console.pages.columns import button_cells, column
 
 
 class ConfigurationPanel:
@@ -46,6 +46,8 @@ class ConfigurationPanel:
         ).classes("w-full card clickable settings").props(
             'flat dense wrap-cells hide-pagination no-data-label="No such key"'
         )  # fmt: skip
+        button_cells(self.table, "key", "open", "Change")
+        self.table.on("open", lambda e: self._click(self.settings[e.args["key"]]))
         self.table.on("rowClick", lambda e: self._click(self.settings[e.args[1]["key"]]))
         await self.refresh()
 

@@ -12,7 +12,7 @@ from ottla.console.cluster import ClusterView
 from ottla.console.clusters import Clusters
 from ottla.console.layout import admin_button, frame, heading, path, section, tile
 from ottla.console.pages.anatomy import GroupPanel
-from ottla.console.pages.columns import column
+from ottla.console.pages.columns import column, link_cells
 from ottla.console.pages.drawing import line_chart
 from ottla.console.style import SERIES
 from ottla.console.vitals import Vitals
@@ -66,6 +66,7 @@ class GroupList:
             rows=[],
             row_key="group",
         ).classes("w-full card clickable").props(EMPTY_LIST)  # fmt: skip
+        link_cells(self.table, "group", "groups")
         self.table.on("rowClick", lambda e: ui.navigate.to(path("groups", e.args[1]["group"])))
         with ui.row().classes("w-full justify-center"):
             self.pages = ui.pagination(1, 1, direction_links=True, on_change=self.refresh)
@@ -168,6 +169,7 @@ class GroupDetail:
             row_key="id",
             pagination=50,
         ).classes("w-full card clickable").props(EMPTY_GROUP)  # fmt: skip
+        link_cells(self.table, "topic", "topics")
         self.table.on("rowClick", lambda e: ui.navigate.to(path("topics", e.args[1]["topic"])))
 
     def refresh(self) -> None:

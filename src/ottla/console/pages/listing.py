@@ -9,6 +9,7 @@ from nicegui import ui
 
 from ottla.console.cluster import ClusterError, ClusterView
 from ottla.console.dialogs import ActionDialog
+from ottla.console.pages.columns import button_cells
 
 Row = dict[str, Any]
 
@@ -41,6 +42,9 @@ class Listing:
             .classes("w-full card" + (" clickable" if self.is_clickable else ""))
             .props(f'flat dense no-data-label="{self.nothing}"')
         )
+        if self.is_clickable:
+            button_cells(self.table, self.columns[0]["name"], "open", "Open")
+            self.table.on("open", lambda e: self.click(self._row_of(e.args)))
         self.table.on("rowClick", lambda e: self.click(self._row_of(e.args[1])))
         await self.refresh()
 

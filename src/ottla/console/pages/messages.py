@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from urllib.parse import urlencode
@@ -27,7 +28,7 @@ from ottla.console.messages import (
     read_slice,
     search,
 )
-from ottla.console.pages.columns import column
+from ottla.console.pages.columns import button_cells, column
 from ottla.console.pages.importing import import_dialog
 
 STARTS = {
@@ -40,12 +41,22 @@ LIVE_S = 1.0
 Work = Callable[..., Iterator[Progress]]
 
 
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a deep link leads: a partition and an offset in it, and a text to search for."""
+
+    partition: int = -1
+    offset: int = -1
+    search: str = ""
+
+
 class MessagesPanel:
     """Controls, the table, and a dialog for one record."""
 
-    def __init__(self, cluster: ClusterView, topic: str) -> None:
+    def __init__(self, cluster: ClusterView, topic: str, place: Place | None = None) -> None:
         self.cluster = cluster
         self.topic = topic
+        self.place = place or Place()
         self.zone = zone()
         self.records: list[RecordView] = []
         self.progress: Progress | None = None  # written by the searching thread
@@ -71,20 +82,28 @@ class MessagesPanel:
             row_key="id",
             pagination=50,
         ).classes("w-full card clickable messages").props("flat dense wrap-cells")  # fmt: skip
+        button_cells(self.table, "offset", "open", "Open the record at offset")
+        self.table.on("open", lambda e: self._show(e.args["index"]))
         self.table.on("rowClick", lambda e: self._show(e.args[1]["index"]))
+        if self.place.offset >= 0:
+            self.start.set_value("offset")
+            self.position.set_value(str(self.place.offset))
         self._show_inputs()
-        await self.read()
+        await (self.search() if self.place.search else self.read())
         ui.timer(LIVE_S, self._tick)
 
     def _build_range(self) -> None:
-        numbers = [r["partition"] for r in self.cluster.partitions(self.topic)]
+        known = {r["partition"] for r in self.cluster.partitions(self.topic)}
+        # A link may name a partition of a topic that is younger than the last sample.
+        numbers = sorted(known | ({self.place.partition} - {-1}))
         with ui.row().classes("items-center w-full gap-2 q-mb-sm"):
             self.start = ui.select(STARTS, value="end", on_change=self._show_inputs).props(
                 'dense outlined aria-label="Where to start"'
             )
             self.position = ui.input("offset").props("dense outlined").classes("w-40")
             self.partition = ui.select(
-                {-1: "all partitions", **{n: f"partition {n}" for n in numbers}}, value=-1
+                {-1: "all partitions", **{n: f"partition {n}" for n in numbers}},
+                value=self.place.partition if self.place.partition in numbers else -1,
             ).props('dense outlined aria-label="Partition"')
             self.limit = ui.select([50, 100, 500, 2000], value=100).props(
                 'dense outlined aria-label="How many"'
@@ -112,7 +131,9 @@ class MessagesPanel:
 
     def _build_search(self) -> None:
         with ui.row().classes("items-center w-full gap-2"):
-            self.text = ui.input(placeholder="Search key, value and headers").props(
+            self.text = ui.input(
+                placeholder="Search key, value and headers", value=self.place.search
+            ).props(
                 'dense outlined clearable aria-label="Search text"'
             ).classes("grow")  # fmt: skip
             self.where = ui.select(["anywhere", "key", "value", "header"], value="anywhere").props(
@@ -298,6 +319,10 @@ class RecordDialog:
             moment = formatting.moment(record.timestamp_ms, zone())
             ui.label(f"{moment} {zone_name()} · {formatting.size(record.size)}").classes(
                 "text-caption text-dim"
+            )
+            query = urlencode({"partition": record.partition, "offset": record.offset})
+            ui.link("Link to this record", f"{path('topics', self.topic)}?{query}").classes(
+                "link text-caption"
             )
             ui.label("Key").classes("text-caption text-dim")
             key = record.key if record.key is None else record.key[:MAX_SHOWN_BYTES]

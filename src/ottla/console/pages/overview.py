@@ -11,7 +11,7 @@ from ottla.console import formatting
 from ottla.console.cluster import SAMPLE_S, ClusterView
 from ottla.console.clusters import Clusters
 from ottla.console.layout import frame, heading, path, section, tile
-from ottla.console.pages.columns import column
+from ottla.console.pages.columns import column, link_cells
 from ottla.console.pages.drawing import line_chart
 from ottla.console.vitals import APIS, Vitals
 
@@ -201,5 +201,6 @@ def _table(nothing: str, target: str, *columns: dict[str, Any]) -> ui.table:
         .classes("w-full clickable")
         .props(f'flat dense no-data-label="{nothing}"')
     )
+    link_cells(table, key, target)
     table.on("rowClick", lambda e: ui.navigate.to(path(target, e.args[1][key])))
     return table

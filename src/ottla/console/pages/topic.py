@@ -13,7 +13,7 @@ from ottla.console.layout import admin_button, frame, heading, path, tile
 from ottla.console.pages.anatomy import log_tab
 from ottla.console.pages.columns import column
 from ottla.console.pages.configuration import ConfigurationPanel
-from ottla.console.pages.messages import MessagesPanel
+from ottla.console.pages.messages import MessagesPanel, Place
 from ottla.console.pages.producers import Producers
 from ottla.console.pages.statistics import StatisticsPanel
 from ottla.console.vitals import Vitals
@@ -34,7 +34,9 @@ TABS = {
 
 def register(clusters: Clusters) -> None:
     @ui.page("/topics/{topic}")
-    async def topic_page(topic: str, tab: str = "messages", partition: int = 0) -> None:
+    async def topic_page(
+        topic: str, tab: str = "messages", partition: int = -1, offset: int = -1, search: str = ""
+    ) -> None:
         with frame(clusters, topic, "/topics") as cluster:
             await asyncio.to_thread(cluster.wait_until_known, 2.0)
             heading(topic, ("Topics", "/topics"))
@@ -43,19 +45,19 @@ def register(clusters: Clusters) -> None:
             ):
                 ui.label(f"There is no topic {topic} in this cluster; it may have been deleted.")
                 return
-            await TopicPage(cluster, clusters.vitals_of(cluster), topic, partition).build(
-                tab if tab in TABS else "messages"
-            )
+            await TopicPage(
+                cluster, clusters.vitals_of(cluster), topic, Place(partition, offset, search)
+            ).build(tab if tab in TABS else "messages")
 
 
 class TopicPage:
     """Tiles and tabs; a tab is built when it is first looked at."""
 
-    def __init__(self, cluster: ClusterView, vitals: Vitals, topic: str, partition: int) -> None:
+    def __init__(self, cluster: ClusterView, vitals: Vitals, topic: str, place: Place) -> None:
         self.cluster = cluster
         self.vitals = vitals
         self.topic = topic
-        self.partition = partition
+        self.place = place
         self.built: set[str] = set()
         self.places: dict[str, ui.tab_panel] = {}
 
@@ -99,7 +101,7 @@ class TopicPage:
         cluster, topic = self.cluster, self.topic
         with self.places[tab]:
             if tab == "messages":
-                await MessagesPanel(cluster, topic).build()
+                await MessagesPanel(cluster, topic, self.place).build()
             elif tab == "partitions":
                 self._build_partitions()
             elif tab == "consumers":
@@ -109,7 +111,7 @@ class TopicPage:
             elif tab == "statistics":
                 await StatisticsPanel(cluster, topic).build()
             elif tab == "anatomy":
-                log_tab(cluster, topic, self.partition)
+                log_tab(cluster, topic, self.place.partition)
             else:
                 await ConfigurationPanel(cluster, topic).build()
 
