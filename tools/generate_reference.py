@@ -135,7 +135,8 @@ def errors() -> str:
                 "The codes of Kafka's protocol, by number. A client repeats a request by itself if"
                 " the error is retriable. In a test each of them can be had for the asking:"
                 ' `kafka.control.inject("produce", error="NOT_LEADER_OR_FOLLOWER")`, see'
-                " [Kafka in your tests](../testing.md).\n"
+                " [Kafka in your tests](../testing.md). What to do about the frequent ones is in"
+                " [Troubleshooting](../troubleshooting.md).\n"
             ),
             *table(("Code", "Name", "Retriable"), rows),
         ]

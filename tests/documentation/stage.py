@@ -24,7 +24,7 @@ import ottla
 
 ROOT: Final = Path(__file__).parents[2]
 BIN: Final = Path(sys.executable).parent
-LIMIT_S: Final = 60.0
+LIMIT_S: Final = 120.0
 #: Doors of the gateway by the port that pages name.
 DOORS: Final = {
     "localhost:8082": "REST Proxy",
@@ -59,7 +59,7 @@ class Stage(contextlib.ExitStack):
             "KAFKA": broker.bootstrap_servers,
             "KAFKA_BOOTSTRAP_SERVERS": broker.bootstrap_servers,
             "OTTLA_CONTEXTS": str(directory / "contexts"),
-            "XDG_RUNTIME_DIR": str(directory),
+            "OTTLA_STATE_DIR": str(directory / "state"),
             # What a page starts itself takes free ports instead of the usual ones.
             "KAFKA_LISTENERS": "PLAINTEXT://localhost:0",
             "KAFKA_OTTLA_METRICS_PORT": "0",
