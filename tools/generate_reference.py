@@ -20,7 +20,7 @@ from typing import Final
 
 from ottla import Broker
 from ottla.broker.config_definitions import BROKER, CLIENT_METRICS, GROUP, TOPIC
-from ottla.broker.config_types import ConfigKey
+from ottla.broker.config_types import ConfigKey, Update
 from ottla.cli import api_coverage
 from ottla.gateway.burrow.config import BurrowConfig
 from ottla.gateway.burrow.monitor import LagMonitor
@@ -48,34 +48,33 @@ def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> list[str]:
 # --- configuration keys
 
 
-def _default(key: ConfigKey) -> str:
-    if key.default is None:
-        return "–"
-    return f"`{key.default}`" if key.default else "empty"
+#: Longer defaults are told with the text, or the column takes the page.
+DEFAULT_WIDTH: Final = 24
 
 
 def _key_rows(keys: Iterable[ConfigKey]) -> Iterator[Sequence[object]]:
     for key in sorted(keys, key=lambda key: (not key.name.startswith("ottla."), key.name)):
+        default, more = "–" if key.default is None else "empty", ""
+        if key.default:
+            default = f"`{key.default}`"
+            if len(key.default) > DEFAULT_WIDTH:
+                default, more = "long", f" Default: `{key.default}`."
         allowed = f" Allowed: `{key.valid.describe()}`." if key.valid else ""
-        yield (
-            f"`{key.name}`",
-            key.type.name.lower(),
-            _default(key),
-            key.update.value,
-            f"{key.documentation}{allowed}",
-        )
+        kind = key.type.name.lower()
+        change = "" if key.update is Update.READ_ONLY else f", {key.update.value}"
+        yield f"`{key.name}`", default, f"{key.documentation}{allowed}{more} ({kind}{change})"
 
 
 def configuration() -> str:
     """Every key of the broker, of topics, groups and client metrics."""
-    head = ("Key", "Type", "Default", "Can change", "What it does")
+    head = ("Key", "Default", "What it does (type, who takes a change)")
     lines = [
         "# Configuration keys\n",
         GENERATED,
         "The names are Apache Kafka's; those that begin with `ottla.` are ours. They are given as",
         "[said in Running the broker](../running.md#configuration): `ottla up --set key=value`,",
-        "`--config server.properties`, or `KAFKA_…` variables. *Can change* says who takes a new",
-        "value without a restart: `per-broker` and `cluster-wide` keys do (`kafka-configs`).\n",
+        "`--config server.properties`, or `KAFKA_…` variables. Keys marked *per-broker* or",
+        "*cluster-wide* take a new value while the broker runs (`kafka-configs`).\n",
     ]
     useful = [key for key in BROKER.values() if key.has_use]
     for title, keys in (

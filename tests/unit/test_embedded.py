@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import re
 import socket
 import subprocess
 import sys
 import tempfile
 import threading
+import urllib.request
 from pathlib import Path
 
 import pytest
@@ -164,3 +166,13 @@ def test_its_metrics_can_be_read() -> None:
             assert page.read() == b"ok\n"
         with pytest.raises(OSError, match="404"):
             urllib.request.urlopen(f"{base}/nothing", timeout=LIMIT_S)
+
+
+def test_each_metric_says_what_it_means() -> None:
+    with ottla.Broker(config={"ottla.metrics.port": "0"}, topics={"orders": 1}) as broker:
+        url = f"http://127.0.0.1:{broker.metrics_port}/metrics"
+        with urllib.request.urlopen(url, timeout=20) as answer:
+            text = answer.read().decode()
+    families = set(re.findall(r"^# TYPE (\S+)", text, re.MULTILINE))
+    assert families
+    assert families == set(re.findall(r"^# HELP (\S+) \S", text, re.MULTILINE))

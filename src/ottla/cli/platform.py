@@ -12,7 +12,6 @@ import asyncio
 import contextlib
 import os
 import shutil
-import signal
 import sys
 import time
 from dataclasses import dataclass
@@ -25,6 +24,7 @@ from ottla.cli import children, instances
 from ottla.cli.connection_options import CONFIG_VARIABLE, ENVIRONMENT_VARIABLE
 from ottla.cli.main import available
 from ottla.cli.platform_engine import PlatformEngine
+from ottla.server.signals import call_when_asked_to_end
 
 NEWS_INTERVAL_S: Final = 1.0
 STATUS_INTERVAL_S: Final = 5.0
@@ -70,8 +70,7 @@ class Platform:
         """
         engine = self._engine
         loop = asyncio.get_running_loop()
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            loop.add_signal_handler(number, engine.stop_wanted.set)
+        call_when_asked_to_end(loop, engine.stop_wanted.set)
         registration: Path | None = None
         await engine.start()
         try:

@@ -255,6 +255,8 @@ def _ready_fd() -> int | None:
 
 def _detach() -> int:
     """Start the same command in a session of its own; return when it is ready."""
+    if sys.platform == "win32":
+        raise CommandError("ottla up: --detach does not work on Windows; give it a window instead.")
     words = [word for word in sys.argv[1:] if word != "--detach"]
     log = instances.log_path("up", os.getpid())
     log.parent.mkdir(parents=True, exist_ok=True)

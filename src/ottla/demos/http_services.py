@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import signal
 import socket
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from ottla.demos.kafka_clients import DemoError
+from ottla.server.signals import call_when_asked_to_end
 
 GRACE_S = 2
 
@@ -85,12 +85,11 @@ async def serve(services: Sequence[HttpService], stop: asyncio.Event) -> None:
 
 
 def serve_until_signalled(services: Sequence[HttpService]) -> None:
-    """Serve all until SIGINT or SIGTERM."""
+    """Serve all until a signal asks for the end."""
 
     async def main() -> None:
         stop = asyncio.Event()
-        for name in (signal.SIGINT, signal.SIGTERM):
-            asyncio.get_running_loop().add_signal_handler(name, stop.set)
+        call_when_asked_to_end(asyncio.get_running_loop(), stop.set)
         await serve(services, stop)
 
     asyncio.run(main())

@@ -7,13 +7,13 @@ import asyncio
 import json
 import logging
 import os
-import signal
 import sys
 
 from ottla.client.errors import SettingsError
 from ottla.client.librdkafka_settings import librdkafka_settings
 from ottla.client.properties_files import read_properties
 from ottla.gateway.settings import METRIC_NAMES, GatewaySettings
+from ottla.server.signals import call_when_asked_to_end
 
 DESCRIPTION = "Serve REST Proxy, Burrow, metrics and admin commands for a Kafka cluster."
 
@@ -158,8 +158,7 @@ def run(args: argparse.Namespace) -> int:
 
     async def serve_until_signalled() -> None:
         stop = asyncio.Event()
-        for name in (signal.SIGINT, signal.SIGTERM):
-            asyncio.get_running_loop().add_signal_handler(name, stop.set)
+        call_when_asked_to_end(asyncio.get_running_loop(), stop.set)
         await serve(settings_from(args), announce, stop)
 
     try:
