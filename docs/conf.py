@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tools"))
+
+from sphinx.application import Sphinx
 
 import generate_reference
 from ottla import __version__
@@ -48,6 +51,14 @@ html_theme_options = {
 }
 
 
-def setup(app: object) -> None:
+def as_code(
+    app: Sphinx, what: str, name: str, thing: object, options: object, lines: list[str]
+) -> None:
+    """Docstrings say `code` as Markdown does; reStructuredText wants two of each."""
+    lines[:] = [re.sub(r"(?<!`)`([^`]+)`(?!`)", r"``\1``", line) for line in lines]
+
+
+def setup(app: Sphinx) -> None:
     """The generated pages are there before Sphinx looks for pages."""
+    app.connect("autodoc-process-docstring", as_code)
     generate_reference.write_all(Path(__file__).parent / "reference")

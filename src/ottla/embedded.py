@@ -38,8 +38,10 @@ class Broker:
     Without `data_dir` it is a throw-away: its data lives in a temporary
     directory and goes with it, and acknowledgements do not wait for the disk.
     With `data_dir` the data stays, and acknowledged means flushed. Other
-    settings are Kafka's own, as text: `config={"num.partitions": "3"}`. Topics
-    to begin with are given with their partitions: `topics={"orders": 3}`.
+    settings are Kafka's own, as text: `config={"num.partitions": "3"}`; times
+    and sizes in them are milliseconds and bytes. Topics to begin with are given
+    with their partitions: `topics={"orders": 3}`. `port` 0 takes a free one;
+    `durability` is `"fsync"` or `"page-cache"`.
 
     Ready means ready: inside the block a first produce and a first group
     consume succeed without a retry. Errors: StartError, with one sentence.
@@ -109,7 +111,7 @@ class Broker:
         return self._control
 
     def start(self) -> Self:
-        """Start and wait until ready."""
+        """Start and wait until ready; a `with` block does it. Errors: StartError."""
         if self._thread is not None:
             raise StartError("the broker is running already")
         settings = dict(self._strongest)

@@ -31,6 +31,11 @@ DOORS: Final = {
     "localhost:8000": "Burrow",
     "localhost:9308": "Metrics",
 }
+PYTEST_INI: Final = """\
+[pytest]
+asyncio_mode = auto
+asyncio_default_fixture_loop_scope = function
+"""
 #: `make` of the checkout is not made from within its own tests: it is asked whether it would.
 PRELUDE: Final = f"""
 set -eo pipefail
@@ -129,11 +134,11 @@ class Stage(contextlib.ExitStack):
     def python(self, block: Block) -> str:
         """Run a Python block: tests by pytest, anything else as a program."""
         text = f"{self.here(block.before)}\n{self.here(block.text)}"
-        is_test = re.search(r"^\s*(?:async )?def test_", block.text, re.MULTILINE)
+        is_test = re.search(r"^(?:async )?def test_", block.text, re.MULTILINE)
         path = self.directory / f"test_line_{block.line}.py"
         path.write_text(text)
         options = ["-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:randomly"]
-        (self.directory / "pytest.ini").write_text("[pytest]\nasyncio_mode = auto\n")
+        (self.directory / "pytest.ini").write_text(PYTEST_INI)
         done = subprocess.run(
             [sys.executable, *(options if is_test else []), str(path)],
             cwd=self.directory,

@@ -16,6 +16,7 @@ import sys
 import time
 from dataclasses import dataclass
 from datetime import datetime
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final
 
@@ -35,6 +36,8 @@ PART_STOP_LIMIT_S: Final = 1.0
 
 #: Parts started unless `--bare`, each if its verb is installed.
 OPTIONAL_PARTS: Final = {"gateway": ["--announce-json"], "console": []}
+#: What a part cannot start without, where an extra brings it.
+_LIBRARIES: Final = {"console": "nicegui"}
 
 
 @dataclass(frozen=True)
@@ -102,7 +105,10 @@ class Platform:
             return
         verbs = available()
         for name, words in OPTIONAL_PARTS.items():
-            if name in verbs:
+            library = _LIBRARIES.get(name)
+            if library is not None and find_spec(library) is None:
+                self._say_rows([(name, f"not installed (pip install 'ottla[{name}]')")])
+            elif name in verbs:
                 self._parts.append(await self._start(name, [name, *words]))
         ready = asyncio.gather(*(part.wait_for_ready() for part in self._parts))
         stop = asyncio.ensure_future(self._engine.stop_wanted.wait())

@@ -68,7 +68,7 @@ class Control:
         return done.result(CALL_TIMEOUT_S)
 
     def advance_time(self, seconds: float) -> None:
-        """The broker's clocks jump ahead; what became due meanwhile has happened.
+        """The broker's clocks jump ahead by so many seconds; what became due has happened.
 
         Sessions and transactions time out, retention and offset expiry see the
         new time. Clients keep their own clocks.

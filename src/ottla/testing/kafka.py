@@ -29,7 +29,10 @@ class NotEmbeddedError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """A record as it lies in a topic; `timestamp` is in milliseconds since 1970."""
+    """A record as it lies in a topic; `timestamp` is in milliseconds since 1970 (UTC).
+
+    Key and value are None where Kafka has null; headers keep their order.
+    """
 
     topic: str
     partition: int
@@ -82,12 +85,20 @@ class KafkaForTests:
     # --- clients
 
     def settings(self, **config: Any) -> dict[str, Any]:
-        """Settings of a confluent-kafka client; keyword `group_id` means `group.id`."""
+        """Settings of a confluent-kafka client, by librdkafka's names.
+
+        Keyword `group_id` means `group.id`. Without log lines: what fails is told
+        by the call that failed.
+        """
         named = {name.replace("_", "."): value for name, value in config.items()}
         # Errors reach the test by their calls; librdkafka's log would only repeat them.
         return {"bootstrap.servers": self.bootstrap_servers, "log_level": 2, **named}
 
     def producer(self, **config: Any) -> Producer:
+        """A confluent-kafka producer; keywords are its settings, `linger_ms=0` for `linger.ms`.
+
+        Flush it yourself: what is queued is lost with it.
+        """
         from confluent_kafka import Producer
 
         return Producer(self.settings(**config))
@@ -116,6 +127,7 @@ class KafkaForTests:
 
     @property
     def admin(self) -> AdminClient:
+        """A confluent-kafka admin client, the same one at every use."""
         from confluent_kafka.admin import AdminClient
 
         if self._admin is None:
@@ -130,7 +142,11 @@ class KafkaForTests:
         config: Mapping[str, str] | None = None,
         name: str | None = None,
     ) -> str:
-        """A fresh topic that every client sees; its name, unique unless given."""
+        """A fresh topic that every client sees; its name, unique unless given.
+
+        `config` are Kafka's topic keys, as text: `{"retention.ms": "1000"}`. Errors:
+        `confluent_kafka.KafkaException` when the broker refuses it.
+        """
         from confluent_kafka.cimpl import NewTopic
 
         name = name or f"topic-{uuid4().hex[:12]}"
@@ -160,7 +176,11 @@ class KafkaForTests:
         assert left == 0, f"{left} records were not acknowledged in {DEFAULT_TIMEOUT_S:g} s"
 
     def records(self, topic: str) -> list[Record]:
-        """Everything in a topic now, by partition and offset; committed records only."""
+        """Everything in a topic now, by partition and offset; committed records only.
+
+        Reads without a group, and commits nothing. Errors: `AssertionError` when a
+        partition does not answer within 30 s.
+        """
         from confluent_kafka import Consumer, KafkaError, TopicPartition
 
         consumer = Consumer(
@@ -235,7 +255,7 @@ class KafkaForTests:
         timeout_s: float = DEFAULT_TIMEOUT_S,
         quiet_s: float = 0.2,
     ) -> list[Message]:
-        """The next `count` messages, and no further one within `quiet_s` after them.
+        """The next `count` messages, and no further one within `quiet_s` seconds after them.
 
         Errors: `AssertionError` for fewer in time, or for one too many.
         """
