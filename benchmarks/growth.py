@@ -24,6 +24,8 @@ SEGMENT_BYTES: Final = 1_000_000
 GROUPS: Final = 10
 PARTITIONS: Final = 1_000
 PIPELINED: Final = 5
+#: Commits are made for so long at most.
+COMMIT_S: Final = 180.0
 PATIENCE_S: Final = 120
 
 
@@ -58,45 +60,53 @@ def large_log(
 def offset_commits(
     key: str, directory: Path, distribution: Distribution | None, *, count: int
 ) -> Figures:
-    """A start after so many commits: ten groups commit 1,000 partitions again and again."""
+    """A start after so many commits, or as many as can be made in `COMMIT_S`.
+
+    Ten groups commit 1,000 partitions again and again.
+    """
     system = broker(key, directory, distribution)
     try:
         system.start()
         topic = system.create_topic(PARTITIONS)
-        began = time.perf_counter()
+        began = time.monotonic()
+        done = 0
         for number in range(GROUPS):
             group = f"bench-group-{number}"
             with system.cluster as cluster:
                 coordinator = cluster.retry(lambda group=group: cluster.coordinator(group))
                 commit(coordinator, group, topic, 1)
-                _repeat(coordinator, group, topic, count // GROUPS // PARTITIONS)
-        figures = {"commits_per_s": count / (time.perf_counter() - began)}
+                until = began + COMMIT_S * (number + 1) / GROUPS
+                done += _repeat(coordinator, group, topic, count // GROUPS // PARTITIONS, until)
+        figures = {"commits": done, "commits_per_s": done / (time.monotonic() - began)}
         before = time.perf_counter()
         system.stop()
         figures["stop_s"] = time.perf_counter() - before
         figures |= restart(system)
-        began = time.perf_counter()
+        before = time.perf_counter()
         with system.cluster as cluster:
             coordinator = cluster.retry(lambda: cluster.coordinator("bench-group-0"))
             commit(coordinator, "bench-group-0", topic, 1)
-        figures["ready_s"] += time.perf_counter() - began
+        figures["ready_s"] += time.perf_counter() - before
         return {**figures, "memory_mb": resident_mb(system.pid)}
     finally:
         remove(system)
 
 
-def _repeat(coordinator: Connection, group: str, topic: str, times: int) -> None:
-    """Send the same commit of every partition so often, a few at a time."""
+def _repeat(coordinator: Connection, group: str, topic: str, times: int, until: float) -> int:
+    """Commit every partition so often, a few requests at a time, or until the monotonic clock
+    says `until`; how many offsets that were."""
     partitions = [OffsetCommitRequestPartition(p, 1) for p in range(PARTITIONS)]
     request = OffsetCommitRequest(
         group, topics=[OffsetCommitRequestTopic(name=topic, partitions=partitions)]
     )
     data = b"".join(frames.encode_request(request, 8, 1, "bench"))
-    deadline = time.monotonic() + PATIENCE_S
     sent = received = 0
-    while received < times:
+    while received < sent or (sent < times and time.monotonic() < until):
         while sent < times and sent - received < PIPELINED:
             coordinator.send_bytes(data)
             sent += 1
-        coordinator.receive_frame(deadline, PATIENCE_S * 1_000)
+        coordinator.receive_frame(time.monotonic() + PATIENCE_S, PATIENCE_S * 1_000)
         received += 1
+        if time.monotonic() >= until:
+            times = sent
+    return received * PARTITIONS

@@ -250,13 +250,14 @@ class CountingConsumer:
             ),
         )
 
-    def take(self, count: int, timeout_s: float = 60) -> None:
-        """Return when `count` more messages were read. Errors: TimeoutError."""
+    def take(self, count: int, timeout_s: float = 60) -> int:
+        """Return when `count` more messages were read: how many beyond it. Errors: TimeoutError."""
         deadline = time.monotonic() + timeout_s
         while count > 0:
             count -= self.some(100)
             if time.monotonic() > deadline:
                 raise TimeoutError(f"{count} messages were not read")
+        return -count
 
     def close(self) -> None:
         for partition in self._partitions:

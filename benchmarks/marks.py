@@ -139,6 +139,9 @@ def _streams(f: Figures) -> Iterator[Verdict]:
                 lambda row=row: f.median(row, OTTLA_FSYNC, "in_cpu_ms_mb")
                 / f.median(row, APACHE_CACHE, "in_cpu_ms_mb"),
             )  # fmt: skip
+    for size, text in SIZES.items():
+        mark = f"consume {text} from the tail: 1.2 times Apache Kafka, or at a limit"
+        yield _asked(mark, lambda mark=mark, size=size: _at_the_tail(f, f"tail/{size}", mark))
     for partitions in (1, 12, 100, 1_000):
         row = f"together/{partitions}"
         yield _at_least(
@@ -161,6 +164,13 @@ def _ahead(f: Figures, row: str, way: str, word: str, name: str) -> Verdict:
     said = f"{ratio:.2f} times; {ours / limit:.2f} of {bound}"
     mark = f"{word} {name}: 1.2 times Apache Kafka, or at a limit"
     return Verdict(mark, said, ratio >= AHEAD or ours >= AT_LIMIT * limit, bound)
+
+
+def _at_the_tail(f: Figures, row: str, mark: str) -> Verdict:
+    ours, limit = f.median(row, OTTLA_FSYNC, "mb_s"), f.median(row, NULL, "mb_s")
+    ratio = ours / f.median(row, APACHE_CACHE, "mb_s")
+    said = f"{ratio:.2f} times; {ours / limit:.2f} of the client's limit"
+    return Verdict(mark, said, ratio >= AHEAD or ours >= AT_LIMIT * limit)
 
 
 def _requests(f: Figures) -> Iterator[Verdict]:
@@ -232,7 +242,7 @@ def _growth(f: Figures) -> Iterator[Verdict]:
     for row, text, limit in (
         ("growth/partitions/10000", "clean start with 10,000 partitions", 2.0),
         ("growth/log", "50 GB opened", 1.0),
-        ("growth/commits", "start after ten million offset commits", 1.0),
+        ("growth/commits", f"start after {_millions(f)} million offset commits", 1.0),
     ):
         yield _at_most(
             f"{text}: under {limit:g} s", "s", limit,
@@ -240,6 +250,12 @@ def _growth(f: Figures) -> Iterator[Verdict]:
         )  # fmt: skip
     yield _slope(f, "ready_s", 1e3, "ms of a start")
     yield _slope(f, "memory_mb", 1e3, "KB of memory")
+
+
+def _millions(f: Figures) -> str:
+    """How many commits the run had time for."""
+    made = f.all("growth/commits", OTTLA_FSYNC, "commits")
+    return f"{made[0] / 1e6:.3g}" if made else "10"
 
 
 def _slope(f: Figures, name: str, scale: float, unit: str) -> Verdict:

@@ -56,6 +56,9 @@ TABLES: Final = (
         Column("in_mb_s", "in, MB/s"), Column("in_cpu_ms_mb", "in, CPU ms/MB", 2),
         Column("out_mb_s", "out, MB/s"), Column("out_cpu_ms_mb", "out, CPU ms/MB", 2),
     ), "`kafka-producer-perf-test` and `kafka-consumer-perf-test` of Apache Kafka."),
+    Table("Consume from the tail", "tail/", (
+        Column("mb_s", "MB/s"), Column("cpu_ms_mb", "CPU ms/MB", 2),
+    ), "One producer, and one consumer that reads what is being written: in and out together."),
     Table("Everybody at once", "together/", (
         Column("mb_s", "MB/s"), Column("cpu_ms_mb", "CPU ms/MB", 2),
     ), "Producers write, consumers read the tail meanwhile; 1 KB."),
@@ -89,7 +92,8 @@ TABLES: Final = (
     Table("", "growth/log", (Column("ready_s", "start, s", 2), Column("memory_mb", "memory, MB")),
         "Segments of a gigabyte that are mostly holes; a clean start reads none of them.", True),
     Table("", "growth/commits", (Column("ready_s", "start, s", 2), Column("stop_s", "stop, s", 2),
-        Column("memory_mb", "memory, MB"), Column("commits_per_s", "commits a second")), "", True),
+        Column("memory_mb", "memory, MB"), Column("commits", "commits"),
+        Column("commits_per_s", "commits a second")), "", True),
 )  # fmt: skip
 
 

@@ -80,13 +80,14 @@ def together(system: System, *, size: int, total: int, partitions: int, pairs: i
         warm_up = max(partitions, WARM_UP_MESSAGES)
         for producer in producers:
             producer.produce(warm_up)
+        left = {}
         for consumer in consumers:
             consumer.start()
-            consumer.take(warm_up * pairs // len(shares), TIMEOUT_S)
+            left[consumer] = expected - consumer.take(warm_up * pairs // len(shares), TIMEOUT_S)
         before = usage(system.pid)
         _at_once(
             [lambda p=p: p.produce(count, TIMEOUT_S) for p in producers]
-            + [lambda c=c: c.take(expected, TIMEOUT_S) for c in consumers]
+            + [lambda c=c: c.take(left[c], TIMEOUT_S) for c in consumers]
         )
         spent = usage(system.pid).since(before)
         return _figures(count * pairs * size, spent.wall_s, spent.cpu_s)
@@ -96,11 +97,11 @@ def together(system: System, *, size: int, total: int, partitions: int, pairs: i
         system.delete_topic(topic)
 
 
-def _at_once(jobs: list[Callable[[], None]]) -> None:
+def _at_once(jobs: list[Callable[[], object]]) -> None:
     """Run each in a thread; the first error is raised when all have ended."""
     errors: list[TimeoutError] = []
 
-    def run(job: Callable[[], None]) -> None:
+    def run(job: Callable[[], object]) -> None:
         try:
             job()
         except TimeoutError as error:
