@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import sys
 import tempfile
 from pathlib import Path
@@ -92,6 +93,15 @@ def _certificates(directory: Path, notes: list[str]) -> Certificates | None:
         return None
 
 
+def _stop(signal_number: int, _: object) -> None:
+    raise KeyboardInterrupt
+
+
 if __name__ == "__main__":
     os.environ.setdefault("PYTHONUNBUFFERED", "1")
-    sys.exit(main())
+    signal.signal(signal.SIGTERM, _stop)  # so that brokers and data go, as with Ctrl-C
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        print("\nStopped; what was measured until now is in benchmarks/results.")
+        sys.exit(130)
