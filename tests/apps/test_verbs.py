@@ -6,6 +6,7 @@ import json
 import signal
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.apps.typed_lines import Shell, environment_for
@@ -48,14 +49,17 @@ def test_topics_are_made_described_enlarged_trimmed_and_deleted(shell: Shell, un
 def test_records_go_round_without_loss(shell: Shell, unique: str, tmp_path: Path) -> None:
     source, copy = f"{unique}-a", f"{unique}-b"
     shell(f"ottla topics create {source} {copy} -p 2")
-    shell(f"ottla produce {source} -s : -H source=test -H 'sign=é' -q", text="k1:one\nk2:two\n")
+    shell(
+        f"ottla produce {source} -s : -H source=test -H source=b -H 'sign=é' -q",
+        text="k1:one\nk2:two\n",
+    )
     binary = tmp_path / "binary"
     binary.write_bytes(b"\xff\x00\xfe\n")
     shell(f"ottla produce {source} -f {binary} -k raw -q")
     shell(f"ottla produce {source} -m '' --empty-as-null -k gone -q")
     shell(f"ottla consume {source} -e -o json | ottla produce {copy} -i json --keep-partitions -q")
 
-    def records(topic: str) -> list[dict[str, object]]:
+    def records(topic: str) -> list[dict[str, Any]]:
         lines = shell(f"ottla consume {topic} -e -o json").splitlines()
         found = [json.loads(line) for line in lines]
         for record in found:
@@ -64,6 +68,8 @@ def test_records_go_round_without_loss(shell: Shell, unique: str, tmp_path: Path
 
     assert records(copy) == records(source)
     assert len(records(copy)) == 4
+    headers = next(record["headers"] for record in records(copy) if record["key"] == "k1")
+    assert [header["value"] for header in headers] == ["test", "b", "é"]
 
 
 def test_consume_formats_filters_and_ends(shell: Shell, unique: str) -> None:

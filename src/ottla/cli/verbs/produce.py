@@ -8,7 +8,6 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ottla.cli.connection_options import key_value_pairs
 from ottla.cli.errors import CommandError
 from ottla.cli.record_texts import ESCAPES, TextRecord, from_json
 from ottla.cli.verbs.connection import add_connection_arguments, connection_of
@@ -55,7 +54,9 @@ def run(args: argparse.Namespace) -> int:
     from ottla.cli.workers.producing import RecordSender
 
     connection = connection_of(args)
-    headers = [(name, value.encode()) for name, value in key_value_pairs(args.header).items()]
+    # A name may come several times: pairs, not a dictionary.
+    pairs = (word.partition("=") for word in args.header)
+    headers = [(name.strip(), value.encode()) for name, _, value in pairs]
     defaults: dict[str, Any] = {
         "acks": args.acks,
         "compression.type": args.compression,
