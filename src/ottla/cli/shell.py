@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 DESCRIPTION = """\
 A shell for a cluster: the verbs without `ottla`, and Kafka's tools as they are
 typed in tutorials. Tab completes; F2 next cluster, F3 fuzzy, F9 help, F10 end.
+Live views (consume, sql --follow, --watch of topics, groups and offsets) end
+with Ctrl-C. Pipes and redirections work, and know the cluster, too.
 """
 
 #: What only the shell knows.

@@ -100,6 +100,9 @@ def _load(
         partitions = partitions_of(cluster, [topic])
         read[topic] = resolve(cluster, partitions, start=args.start, end=args.end)
         limits = bounds.get(topic)
+        if limits is not None and args.follow:
+            # What follows begins where reading ended, so only the beginning may move.
+            limits = limits._replace(end=None, until_ms=None, partitions=None)
         if limits is not None:
             is_ascending = limits.until_ms is not None and _is_of_append(cluster, topic)
             read[topic] = narrowed(cluster, read[topic], limits, is_time_ascending=is_ascending)
