@@ -406,3 +406,11 @@ def test_what_only_asks_starts_without_loading_clients(
         [sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True
     )
     assert done.stderr == "[]\n"
+
+
+def test_no_delegation_token_without_authentication(shell: Shell) -> None:
+    said = shell("kafka-delegation-tokens --describe", status=1)
+    assert said == "Calling describe token operation for current user.\n"
+    assert "clients that authenticate" in shell.said
+    shell("kafka-delegation-tokens --renew --hmac AAAA", status=1)
+    assert "renew-time-period" in shell.said

@@ -23,6 +23,9 @@ MEANINGS: Final = {
     ErrorCode.CLUSTER_AUTHORIZATION_FAILED: "Cluster authorization failed.",
     ErrorCode.GROUP_AUTHORIZATION_FAILED: "Group authorization failed.",
     ErrorCode.TOPIC_AUTHORIZATION_FAILED: "Topic authorization failed.",
+    ErrorCode.DELEGATION_TOKEN_NOT_FOUND: "There is no such delegation token.",
+    ErrorCode.DELEGATION_TOKEN_REQUEST_NOT_ALLOWED: "The broker gives no delegation token over "
+    "this connection: it wants clients that authenticate, and not with such a token.",
     ErrorCode.SECURITY_DISABLED: "Security features are disabled.",
 }
 
