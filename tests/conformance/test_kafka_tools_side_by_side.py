@@ -113,6 +113,7 @@ def members(apache_kafka: ApacheKafka, prepared: Path) -> Iterator[None]:
                 "client.id": "member",
                 "auto.offset.reset": "earliest",
                 "enable.auto.commit": False,
+                "max.poll.interval.ms": 3_600_000,  # nobody polls while the tools run
             }
         )
         consumer.subscribe(["st-plain"])

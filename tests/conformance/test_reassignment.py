@@ -27,7 +27,6 @@ pytestmark = [
 ]
 
 BIN = Path(sys.executable).parent
-TOPIC = "moved"
 LIMIT_S = 120
 
 
@@ -55,7 +54,7 @@ def until(show: Callable[[], str], wanted: str) -> str:
 
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Three brokers with a topic of 20 MB whose partition 0 is on the first of them."""
+    """Three brokers."""
     directory = tmp_path_factory.mktemp("cluster") / "cluster"
     words = ["ottla", "cluster", "--directory", str(directory)]
     ports = ["--first-port", str(first_port())]
@@ -66,11 +65,6 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     )
     servers = f"127.0.0.1:{ports[1]}"
     try:
-        tool(servers, "kafka-topics", "--create", "--topic", TOPIC, "--replica-assignment", "1")
-        producer = Producer({"bootstrap.servers": servers})
-        for _ in range(20):
-            producer.produce(TOPIC, os.urandom(900_000))
-            producer.flush(60)
         yield servers
     finally:
         subprocess.run([BIN / words[0], *words[1:], "destroy", "--yes"], check=True, timeout=100)
@@ -88,15 +82,24 @@ def first_port() -> int:
         return port
 
 
-def plan(path: Path, replicas: list[int]) -> Path:
-    partition = {"topic": TOPIC, "partition": 0, "replicas": replicas, "log_dirs": ["any"]}
-    partition["log_dirs"] = ["any"] * len(replicas)
+def fill(servers: str, topic: str, records: int) -> None:
+    """A topic whose one partition is on the first broker."""
+    tool(servers, "kafka-topics", "--create", "--topic", topic, "--replica-assignment", "1")
+    producer = Producer({"bootstrap.servers": servers, "log_level": 0})
+    for _ in range(records):
+        producer.produce(topic, os.urandom(900_000))
+        producer.flush(60)
+
+
+def plan(path: Path, topic: str, replicas: list[int]) -> Path:
+    log_dirs = ["any"] * len(replicas)
+    partition = {"topic": topic, "partition": 0, "replicas": replicas, "log_dirs": log_dirs}
     path.write_text(json.dumps({"version": 1, "partitions": [partition]}))
     return path
 
 
-def replicas(servers: str) -> str:
-    (line,) = tool(servers, "kafka-topics", "--describe", "--topic", TOPIC).splitlines()[1:]
+def replicas(servers: str, topic: str) -> str:
+    (line,) = tool(servers, "kafka-topics", "--describe", "--topic", topic).splitlines()[1:]
     return line.split("Replicas: ")[1].split("\t")[0]
 
 
@@ -105,8 +108,9 @@ def throttles(servers: str) -> str:
 
 
 def test_a_replica_moves_is_called_back_and_arrives(cluster: str, tmp_path: Path) -> None:
-    reassign = "kafka-reassign-partitions"
-    elsewhere = plan(tmp_path / "elsewhere.json", [2])
+    topic, reassign = "moved", "kafka-reassign-partitions"
+    fill(cluster, topic, 20)
+    elsewhere = plan(tmp_path / "elsewhere.json", topic, [2])
     words = ["--reassignment-json-file", str(elsewhere)]
     slowly = ["--throttle", "100000"]
     assert "Successfully started partition reassignment" in tool(
@@ -115,37 +119,39 @@ def test_a_replica_moves_is_called_back_and_arrives(cluster: str, tmp_path: Path
     assert "100000" in throttles(cluster)
     assert "still in progress" in tool(cluster, reassign, "--verify", *words)
     listed = tool(cluster, reassign, "--list")
-    assert f"{TOPIC}-0: replicas: 2,1. adding: 2. removing: 1." in listed
+    assert f"{topic}-0: replicas: 2,1. adding: 2. removing: 1." in listed
     refused = tool(cluster, reassign, "--execute", *words, *slowly, status=1)
     assert "--additional" in refused
     assert "Successfully cancelled" in tool(cluster, reassign, "--cancel", *words)
     assert "No partition reassignments found." in tool(cluster, reassign, "--list")
-    assert replicas(cluster) == "1"
+    assert replicas(cluster, topic) == "1"
     assert "100000" not in throttles(cluster)
 
     tool(cluster, reassign, "--execute", *words, "--throttle", "200000000")
     verify = until(lambda: tool(cluster, reassign, "--verify", *words), "is completed")
     assert "Clearing broker-level throttles" in verify
     assert "200000000" not in throttles(cluster)
-    assert replicas(cluster) == "2"
-    assert tool(cluster, "kafka-get-offsets", "--topic", TOPIC) == f"{TOPIC}:0:20\n"
+    assert replicas(cluster, topic) == "2"
+    assert tool(cluster, "kafka-get-offsets", "--topic", topic) == f"{topic}:0:20\n"
 
 
 def test_the_preferred_leader_is_elected_when_it_is_back(cluster: str, tmp_path: Path) -> None:
-    elsewhere = plan(tmp_path / "three.json", [2, 3, 1])
+    topic = "elected"
+    fill(cluster, topic, 1)
+    elsewhere = plan(tmp_path / "three.json", topic, [2, 3, 1])
     words = ["--reassignment-json-file", str(elsewhere)]
     reassign = "kafka-reassign-partitions"
     tool(cluster, reassign, "--execute", *words)
     until(lambda: tool(cluster, reassign, "--verify", *words), "is completed")
-    turned = plan(tmp_path / "turned.json", [3, 2, 1])
+    turned = plan(tmp_path / "turned.json", topic, [3, 2, 1])
     words = ["--reassignment-json-file", str(turned)]
     tool(cluster, reassign, "--execute", *words)
     until(lambda: tool(cluster, reassign, "--verify", *words), "is completed")
-    describe = ["kafka-topics", "--describe", "--topic", TOPIC]
-    assert "Leader: 2" in tool(cluster, *describe)
-    election = ["kafka-leader-election", "--election-type", "preferred", "--topic", TOPIC]
+    describe = ["kafka-topics", "--describe", "--topic", topic]
+    assert "Leader: 1" in tool(cluster, *describe)
+    election = ["kafka-leader-election", "--election-type", "preferred", "--topic", topic]
     elected = tool(cluster, *election, "--partition", "0")
-    assert f"Successfully completed leader election (PREFERRED) for partitions {TOPIC}-0" in elected
+    assert f"Successfully completed leader election (PREFERRED) for partitions {topic}-0" in elected
     until(lambda: tool(cluster, *describe), "Leader: 3")
     again = tool(cluster, *election, "--partition", "0")
     assert "Valid replica already elected for partitions" in again
