@@ -333,6 +333,7 @@ class PendingFetch:
         response.throttle_time_ms = request.broker.quotas.use(
             CONSUMER_BYTE_RATE, request.connection, request.client_id, round_.size
         )
+        request.broker.metrics.bytes_out += sum(len(d.records or b"") for _, d in round_.read)
         topics: dict[tuple[bytes, str], FetchableTopicResponse] = {}
         for wanted, data in round_.read:
             if context.session is not None:

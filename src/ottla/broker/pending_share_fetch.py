@@ -275,6 +275,7 @@ class PendingShareFetch:
                 topics[slot[0]] = ShareFetchableTopicResponse(slot[0])
                 response.responses.append(topics[slot[0]])
             topics[slot[0]].partitions.append(data)
+            self._request.broker.metrics.bytes_out += len(data.records or b"")
         # What was acquired belongs to the group from its first offset on: that must be durable.
         told = dict.fromkeys(self._acknowledged)
         told.update(

@@ -43,6 +43,14 @@ def test_cold_records_are_read_by_a_worker(cold: Core) -> None:
     assert values(client.read().responses[0].partitions[0].records) == ["a"]
 
 
+def test_records_that_leave_are_counted_in_bytes(cold: Core) -> None:
+    client = cold.client()
+    client.send(fetch("t"), 12)
+    run_jobs(cold)
+    records = client.read().responses[0].partitions[0].records
+    assert cold.broker.metrics.bytes_out == len(records)
+
+
 def test_nobody_is_answered_who_left_meanwhile(cold: Core) -> None:
     client = cold.client()
     client.send(fetch("t", max_wait_ms=500), 12)
