@@ -13,6 +13,7 @@ import pytest
 from confluent_kafka import Consumer, KafkaException, Producer
 from confluent_kafka.admin import AdminClient
 
+from ottla.client import Connection
 from ottla.testing import KafkaForTests, NotEmbeddedError
 
 pytest_plugins = ("pytester",)
@@ -270,3 +271,38 @@ def test_a_group_that_has_committed_goes_on_there(kafka: KafkaForTests, kafka_to
         second = kafka.consumer(kafka_topic, group_id=group, **config)
         assert [m.value() for m in kafka.consume_exactly(second, 2)] == [b"2", b"3"]
         second.close()
+
+
+def test_a_broker_that_asks_for_a_password(
+    kafka_broker_factory: Callable[..., KafkaForTests],
+) -> None:
+    login = 'org.apache.kafka.common.security.plain.PlainLoginModule required user_ada="s3cret";'
+    own = kafka_broker_factory(
+        {
+            "listeners": "SASL_PLAINTEXT://localhost:0",
+            "sasl.enabled.mechanisms": "PLAIN",
+            "listener.name.sasl_plaintext.plain.sasl.jaas.config": login,
+        },
+        client={
+            "security.protocol": "SASL_PLAINTEXT",
+            "sasl.mechanism": "PLAIN",
+            "sasl.username": "ada",
+            "sasl.password": "s3cret",
+        },
+    )
+    topic = own.new_topic()
+    own.produce(topic, "x")
+    assert [r.value for r in own.records(topic)] == [b"x"]
+    own.consume_exactly(own.consumer(topic), 1)
+
+
+def test_strict_and_lenient_protocol(kafka_broker_factory: Callable[..., KafkaForTests]) -> None:
+    """Strict brokers refuse what Kafka 4 has dropped; others take clients of 2018."""
+    oldest = {}
+    for protocol in ("strict", "full"):
+        own = kafka_broker_factory({"ottla.protocol": protocol})
+        assert own.broker is not None
+        with Connection("127.0.0.1", own.broker.port) as connection:
+            oldest[protocol] = connection.api_versions()[1][0]  # of Fetch
+    assert oldest["full"] == 0
+    assert oldest["strict"] > 0

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from tests.conformance.programs import toolchains
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "examples" / "clients"
@@ -63,4 +64,9 @@ def test_a_project_of_another_language(name: str, bootstrap_servers: str, tmp_pa
         pytest.skip(f"[other-languages] {tool} was not found")
     project = shutil.copytree(EXAMPLES / name, tmp_path / name)
     for words in OTHERS[name]:
-        run(words, project, KAFKA_BOOTSTRAP_SERVERS=bootstrap_servers)
+        run(
+            words,
+            project,
+            KAFKA_BOOTSTRAP_SERVERS=bootstrap_servers,
+            CARGO_TARGET_DIR=str(toolchains.CACHE / "rust-orders"),  # librdkafka is built once
+        )

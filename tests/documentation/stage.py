@@ -70,6 +70,12 @@ class Stage(contextlib.ExitStack):
             "KAFKA_OTTLA_METRICS_PORT": "0",
             "COLUMNS": "80",
         }
+        self.callback(self._end_what_stayed)
+
+    def _end_what_stayed(self) -> None:
+        """A page that failed half-way may have left a broker in the background."""
+        words = [sys.executable, "-m", "ottla.cli.main", "down", "--all"]
+        subprocess.run(words, env=self.environment, capture_output=True, check=False)
 
     def here(self, text: str) -> str:
         """The text with the addresses of this stage."""

@@ -46,15 +46,18 @@ def kafka(pytestconfig: pytest.Config) -> Iterator[KafkaForTests]:
 def kafka_broker_factory() -> Iterator[Callable[..., KafkaForTests]]:
     """Call it for a broker of this test's own: `kafka_broker_factory({"num.partitions": "3"})`.
 
-    Its argument is Kafka's configuration: security, limits, `ottla.protocol`.
-    The brokers end with the test.
+    Its argument is Kafka's configuration: security, limits, `ottla.protocol`;
+    `client` are settings for the clients, such as a user and a password. The
+    brokers end with the test.
     """
     from ottla.testing import KafkaForTests
 
     with contextlib.ExitStack() as stack:
 
-        def make(config: dict[str, str] | None = None) -> KafkaForTests:
-            return stack.enter_context(KafkaForTests.start(config))
+        def make(
+            config: dict[str, str] | None = None, client: dict[str, str] | None = None
+        ) -> KafkaForTests:
+            return stack.enter_context(KafkaForTests.start(config, client=client))
 
         yield make
 

@@ -50,9 +50,15 @@ class KafkaForTests:
     they do not use `control` and `freeze_group`.
     """
 
-    def __init__(self, bootstrap_servers: str, broker: Broker | None = None) -> None:
+    def __init__(
+        self,
+        bootstrap_servers: str,
+        broker: Broker | None = None,
+        client: Mapping[str, str] | None = None,
+    ) -> None:
         self.bootstrap_servers = bootstrap_servers
         self.broker = broker
+        self._client = dict(client or {})
         self._admin: AdminClient | None = None
 
     @classmethod
@@ -62,15 +68,20 @@ class KafkaForTests:
         config: Mapping[str, str] | None = None,
         *,
         bootstrap_servers: str | None = None,
+        client: Mapping[str, str] | None = None,
     ) -> Iterator[KafkaForTests]:
-        """A throw-away embedded broker, ready; or the given Kafka, which is left alone."""
+        """A throw-away embedded broker, ready; or the given Kafka, which is left alone.
+
+        `config` are Kafka's broker keys, as text; `client` are librdkafka's settings
+        that every client needs, such as a user and a password.
+        """
         if bootstrap_servers is not None:
-            yield cls(bootstrap_servers)
+            yield cls(bootstrap_servers, client=client)
             return
         from ottla.embedded import Broker
 
         with Broker(config=config) as broker:
-            yield cls(broker.bootstrap_servers, broker)
+            yield cls(broker.bootstrap_servers, broker, client)
 
     @property
     def control(self) -> Control:
@@ -92,7 +103,8 @@ class KafkaForTests:
         """
         named = {name.replace("_", "."): value for name, value in config.items()}
         # Errors reach the test by their calls; librdkafka's log would only repeat them.
-        return {"bootstrap.servers": self.bootstrap_servers, "log_level": 2, **named}
+        own = {"bootstrap.servers": self.bootstrap_servers, "log_level": 2}
+        return {**own, **self._client, **named}
 
     def producer(self, **config: Any) -> Producer:
         """A confluent-kafka producer; keywords are its settings, `linger_ms=0` for `linger.ms`.
