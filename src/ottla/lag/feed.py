@@ -157,6 +157,9 @@ class LagFeed:
     def _follow_members(self) -> None:
         """Who owns which partition; asked for seldom, because it is a call per group."""
         admin = AdminClient(self.client_config, logger=quiet_logger)
+        while not self.is_ready.wait(0.2):
+            if self._stop.is_set():
+                return
         while not self._stop.is_set():
             with self.lock:
                 groups = sorted(self.store.groups)

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 from ottla.client.cluster import Cluster
-from ottla.client.errors import check
+from ottla.client.errors import CannotConnectError, ConnectionLostError, check
 from ottla.client.security import secured
 from ottla.client.settings import Settings
 from ottla.wire.messages.describe_share_group_offsets import (
@@ -46,9 +46,12 @@ class ShareGroups:
         """Share groups of all brokers; `UnsupportedError` when brokers know no types."""
         found: set[str] = set()
         for broker in self._cluster.brokers():
-            answer = self._cluster.broker(broker.node_id).request(
-                ListGroupsRequest(types_filter=["share"]), at_least=BY_TYPE
-            )
+            try:
+                answer = self._cluster.broker(broker.node_id).request(
+                    ListGroupsRequest(types_filter=["share"]), at_least=BY_TYPE
+                )
+            except (CannotConnectError, ConnectionLostError):
+                continue  # its groups move to another coordinator
             check(answer.error_code)
             found.update(group.group_id for group in answer.groups)
         return sorted(found)
