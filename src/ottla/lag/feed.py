@@ -25,7 +25,7 @@ from confluent_kafka.admin import AdminClient, OffsetSpec
 
 from ottla.client.errors import ClientError, UnsupportedError
 from ottla.lag.offsets_topic import parse_key, parse_value
-from ottla.lag.share_groups import ShareGroups
+from ottla.lag.share_groups import Positions, ShareGroups
 from ottla.lag.store import LagStore, PartitionView
 
 log = logging.getLogger("ottla.burrow")
@@ -189,19 +189,23 @@ class LagFeed:
             return
         groups = ShareGroups(self.client_config)
         known: set[str] = set()
+        positions = Positions()
         try:
             while not self._stop.is_set():
                 names = groups.names()
                 with self.lock:
                     for gone in known.difference(names):
                         self.store.remove_group(gone)
+                    ends = {where: self.store.end_of(*where) for where in self.store.views}
                 known = set(names)
                 for group in names:
-                    found = list(groups.starts(group))
+                    found = list(groups.states(group))
                     moment = now_ms()
                     with self.lock:
-                        for where in found:
-                            self.store.set_position(*where, moment)
+                        for state in found:
+                            where = (state.topic, state.partition)
+                            offset = positions.offset(state, ends.get(where))
+                            self.store.set_position(group, *where, offset, moment)
                 self._stop.wait(self.offset_refresh_s)
         except UnsupportedError:
             self._stop.wait()  # an older Kafka, which has no share groups

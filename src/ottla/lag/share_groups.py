@@ -1,7 +1,8 @@
 """Where share groups stand: they commit nothing that `__consumer_offsets` would tell.
 
-Their start offset, below which every record is settled, is asked for and taken
-as a commit whenever it has moved (KIP-932, KIP-1226).
+Their start offset, below which every record is settled, and the number of
+records that are not (KIP-932, KIP-1226) are asked for, and a commit is made of
+them whenever a group has moved.
 """
 
 from __future__ import annotations
@@ -23,13 +24,36 @@ from ottla.wire.messages.list_groups import ListGroupsRequest
 BY_TYPE = 5
 
 
-class ShareStart(NamedTuple):
-    """The first record of a partition that a share group has not settled."""
+class ShareState(NamedTuple):
+    """How far a share group is on a partition; `lag` is -1 where the broker does not tell."""
 
     group: str
     topic: str
     partition: int
-    offset: int
+    start: int
+    lag: int
+
+
+class Positions:
+    """Makes one offset of a start and a lag, as if the group committed in order.
+
+    Apache Kafka's start stays behind what is settled until something else is,
+    so the lag is subtracted from an end of the log. That end is older than the
+    lag, so the offset may be too small, and never goes back for it.
+    """
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[str, str, int], tuple[int, int]] = {}
+
+    def offset(self, state: ShareState, earlier_end: int | None) -> int:
+        offset = state.start
+        if state.lag >= 0 and earlier_end is not None:
+            offset = max(offset, earlier_end - state.lag)
+        start, before = self._known.get(state[:3], (0, 0))
+        if state.start >= start:
+            offset = max(offset, before)
+        self._known[state[:3]] = (state.start, offset)
+        return offset
 
 
 class ShareGroups:
@@ -56,8 +80,8 @@ class ShareGroups:
             found.update(group.group_id for group in answer.groups)
         return sorted(found)
 
-    def starts(self, group: str) -> Iterator[ShareStart]:
-        """The start of each of a group's partitions that has one."""
+    def states(self, group: str) -> Iterator[ShareState]:
+        """Each of a group's partitions that has been begun."""
         request = DescribeShareGroupOffsetsRequest([DescribeShareGroupOffsetsRequestGroup(group)])
         answer = self._cluster.request_coordinator(group, request)
         for found in answer.groups:
@@ -65,9 +89,10 @@ class ShareGroups:
             for topic in found.topics:
                 for partition in topic.partitions:
                     if not partition.error_code and partition.start_offset >= 0:
-                        yield ShareStart(
+                        yield ShareState(
                             group,
                             topic.topic_name,
                             partition.partition_index,
                             partition.start_offset,
+                            partition.lag,
                         )
