@@ -152,6 +152,46 @@ def test_without_an_authorizer_there_are_no_acls(unique: str) -> None:
         assert refused(httpx.post(path, json=acl(unique))) == (400, 40002)
 
 
+def test_what_the_brokers_refuse_has_a_code_of_its_own(unique: str) -> None:
+    """Authorization and size, in both versions; the gateway's own principal is refused."""
+    config = {
+        "authorizer.class.name": ORACLE_PROPERTIES["authorizer.class.name"],
+        "allow.everyone.if.no.acl.found": "true",
+        "super.users": "User:nobody",
+    }
+    with (
+        Broker(config=config, topics={unique: 1, f"{unique}-closed": 1}) as broker,
+        running_gateway(any_ports(broker.bootstrap_servers)) as doors,
+        httpx.Client(base_url=doors["REST Proxy"], timeout=30) as client,
+    ):
+        (cluster,) = client.get("/v3/clusters").json()["data"]
+        deny = acl(f"{unique}-closed", principal="User:ANONYMOUS", permission="DENY")
+        for operation in ("READ", "WRITE"):
+            refusal = {**deny, "operation": operation}
+            assert client.post(cluster["acls"]["related"], json=refusal).status_code == 201
+        json_type = {"content-type": "application/vnd.kafka.json.v2+json"}
+
+        def produce(topic: str, value: str) -> Any:
+            records = {"records": [{"value": value}]}
+            (result,) = client.post(f"/topics/{topic}", json=records, headers=json_type).json()[
+                "offsets"
+            ]
+            return result
+
+        assert produce(unique, "x")["error_code"] is None
+        assert produce(f"{unique}-closed", "x")["error_code"] == 40301
+        path = f"/v3/clusters/{cluster['cluster_id']}/topics"
+        read = client.get(f"{path}/{unique}-closed/partitions/0/records", params={"timeout": 2000})
+        assert refused(read) == (403, 40301)
+        small = {"name": "max.message.bytes", "value": "200"}
+        altered = client.post(f"{path}/{unique}/configs:alter", json={"data": [small]})
+        assert altered.status_code == 204
+        assert produce(unique, "x" * 1000)["error_code"] == 413
+        batch = {"entries": [{"id": "1", "value": {"type": "STRING", "data": "x" * 1000}}]}
+        (failed,) = client.post(f"{path}/{unique}/records:batch", json=batch).json()["failures"]
+        assert failed["error_code"] == 413
+
+
 def test_configurations_of_all_brokers_together(rest: httpx.Client) -> None:
     path = "/broker-configs"
     entry = f"{path}/log.cleaner.threads"

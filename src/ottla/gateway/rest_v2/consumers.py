@@ -60,6 +60,9 @@ NO_CONTENT = 204
 
 def parse_config(body: dict[str, Any]) -> InstanceConfig:
     """The wishes of a create request. Errors: 42204, 40001, 42206."""
+    for field in ("id", "name", "format", "auto.offset.reset"):
+        if body.get(field) is not None and not is_text(body[field]):
+            raise unprocessable(f"{field} must be a text")
     format_ = str(body.get("format") or "binary").lower()
     if format_ not in FORMATS:
         raise invalid_consumer_config(f"Invalid format type: {format_}")
