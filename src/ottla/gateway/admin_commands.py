@@ -115,6 +115,24 @@ ROLES: Final = (
         "kafka-acls --bootstrap-server localhost:9092 --list",
     ),
     Role(
+        "Users' SCRAM credentials",
+        "/config/users",
+        "records of the metadata log",
+        "kafka-configs --bootstrap-server localhost:9092 --describe --entity-type users",
+    ),
+    Role(
+        "Deleting topics, moving replicas, electing leaders",
+        "nodes below /admin, which the controller watched",
+        "requests to the controller",
+        "kafka-reassign-partitions --bootstrap-server localhost:9092 --list",
+    ),
+    Role(
+        "Features, the cluster's id, blocks of producer ids",
+        "/feature, /cluster/id and /latest_producer_id_block",
+        "records of the metadata log, and meta.properties of each node",
+        "kafka-features --bootstrap-server localhost:9092 describe",
+    ),
+    Role(
         "Consumer groups and their offsets",
         "/consumers, in the oldest clients",
         "the topic __consumer_offsets and its coordinators",
