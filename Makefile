@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 UV := $(BIN)/uv
 SHELL := /bin/bash
 
-.PHONY: run bench test sim fuzz crash conformance check setup dev docs bundle format lock messages records help
+.PHONY: run bench test sim fuzz crash conformance parity check setup dev docs bundle format lock messages records help
 
 help: ## list these words
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -64,6 +64,9 @@ crash: $(VENV)/.dev-ready ## kill a real broker under load at named steps, ROUND
 
 conformance: $(VENV)/.dev-ready ## compare with real Apache Kafka (needs Java 17 and Maven)
 	@OTTLA_CONFORMANCE=1 $(BIN)/pytest tests/conformance $(ARGS)
+
+parity: $(VENV)/.dev-ready ## run the applications' tests on Apache Kafka, one node and three
+	@$(BIN)/python -m tests.parity $(ARGS)
 
 tour: $(VENV)/.dev-ready ## type the write-ups' lines, and show each promise
 	@$(BIN)/python -m tour $(ARGS)

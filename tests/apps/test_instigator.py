@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import re
+import signal
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -100,3 +106,50 @@ def test_a_taken_port_is_one_sentence() -> None:
         port = taken.getsockname()[1]
         with pytest.raises(DemoError, match=rf"127\.0\.0\.1:{port} .* --producer-port"):
             listen("producer", "127.0.0.1", port)
+
+
+def test_full_is_the_whole_quick_start(tmp_path: Path) -> None:
+    words = ["demo", "instigator", "--full", "--producer-port", "0", "--consumer-port", "0"]
+    words += ["--console-port", "0", "--burrow-port", "0", "--interval", "0.05"]
+    kept = {k: v for k, v in os.environ.items() if k != "PYTEST_CURRENT_TEST"}
+    process = subprocess.Popen(
+        [
+            sys.executable,
+            "-m",
+            "ottla.cli.main",
+            *words,
+            "--console-port",
+            "0",
+            "--burrow-port",
+            "0",
+            "--interval",
+            "0.05",
+        ],
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=tmp_path,
+        env={**kept, "PYTHONUNBUFFERED": "1"},
+    )
+    assert process.stdout is not None
+    try:
+        doors: dict[str, str] = {}
+        for line in process.stdout:
+            found = re.match(r"(\S.*?)\s{2,}(https?://\S+)", line)
+            if found:
+                doors[found[1]] = found[2]
+            if len(doors) == 4:
+                break
+        assert doors.keys() >= {"Burrow", "Console"}, doors
+        producer, consumer = (url for name, url in doors.items() if "nstigator" in name)
+        assert httpx.get(f"{doors['Burrow']}/v3/kafka").status_code == 200
+        assert httpx.get(doors["Console"], timeout=30).status_code == 200
+        httpx.get(f"{producer}/start_producer")
+        httpx.get(f"{consumer}/start_consumer")
+        deadline = time.monotonic() + 40
+        while not httpx.get(f"{consumer}/").json()["consumed"]:
+            assert time.monotonic() < deadline
+    finally:
+        process.send_signal(signal.SIGINT)
+        rest, _ = process.communicate(timeout=60)
+    assert process.returncode == 0
+    assert "consumer: " in rest

@@ -6,6 +6,7 @@ import argparse
 
 from ottla.demos.http_services import HttpService, listen, serve_until_signalled
 from ottla.demos.instigator.consuming import MessageConsumer
+from ottla.demos.instigator.full import BURROW_PORT, CONSOLE_PORT, quick_start
 from ottla.demos.instigator.producing import MessageProducer
 from ottla.demos.instigator.service import application
 from ottla.demos.instigator.topics import DEFAULT_TOPIC, populate
@@ -41,11 +42,35 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--populate", action="store_true", help="make the write-up's topics first, compacted"
     )
+    full = parser.add_argument_group("the whole quick start")
+    full.add_argument(
+        "--full",
+        action="store_true",
+        help="start a Kafka for it, make the topics, and open the console and Burrow, too",
+    )
+    full.add_argument(
+        "--engine",
+        default="embedded",
+        metavar="NAME",
+        help="with --full: embedded (default), apache:3 as in the write-up, or an address",
+    )
+    for part, port in (("console", CONSOLE_PORT), ("burrow", BURROW_PORT)):
+        full.add_argument(
+            f"--{part}-port", type=int, default=port, metavar="PORT", help="default: %(default)s"
+        )
 
 
 def run(args: argparse.Namespace, settings: Settings) -> int:
     """Serve until SIGINT or SIGTERM; then stop the workers, everything sent and committed."""
-    if args.populate:
+    if not args.full:
+        return _serve(args, settings)
+    ports = {"console": args.console_port, "burrow": args.burrow_port}
+    with quick_start(settings, args.engine, ports, lambda text: print(text, flush=True)) as own:
+        return _serve(args, own)
+
+
+def _serve(args: argparse.Namespace, settings: Settings) -> int:
+    if args.populate or args.full:
         for line in populate(settings):
             print(line, flush=True)
     else:
