@@ -14,6 +14,7 @@ from ottla.broker.authentication import Stage
 from ottla.broker.request import Parked, RequestContext
 from ottla.handlers.authentication import check_turn, take_bare_token
 from ottla.handlers.error_response import error_response
+from ottla.handlers.features import is_switched_off
 from ottla.handlers.registry import Api, find_api
 from ottla.storage.errors import StorageError
 from ottla.wire import codec
@@ -113,6 +114,10 @@ def _dispatch(
 def _run(broker: Broker, api: Api, request: RequestContext, cache_key: object) -> None:
     metadata_epoch = broker.metadata.epoch
     broker.quotas.begin(request)
+    levels = broker.metadata.features
+    if levels and is_switched_off(api.key, levels):
+        _refuse(request, RequestError(ErrorCode.UNSUPPORTED_VERSION))
+        return
     try:
         response = api.handle(broker, request, request.message)
     except RequestError as error:
