@@ -43,6 +43,15 @@ def _skips(entries: list[Entry]) -> list[str]:
     return ["| Reason | |", "|---|---|", *rows, ""]
 
 
+def _suite(entry: Entry) -> str:
+    lines = [f"### {entry['name']} {entry['version']}", "", f"Run by {entry['run']}.", ""]
+    lines += [f"<details><summary>{len(entry['passes'])} tests pass</summary>", ""]
+    lines += [*(f"- {name}" for name in entry["passes"]), "", "</details>", ""]
+    lines += ["Left out:", ""]
+    lines += [f"- `{name}`: {reason}" for name, reason in entry["left_out"].items()]
+    return "\n".join([*lines, ""])
+
+
 def page() -> str:
     """What docs/compatibility.md has to hold."""
     register = tomllib.loads((DOCS / "compatibility.toml").read_text())
@@ -51,6 +60,7 @@ def page() -> str:
         by_kind[entry["kind"]].append(_difference(entry))
     parts = [HEAD, "## Differences that stay", "", *by_kind["deliberate"]]
     parts += ["## Gaps", "", *(by_kind["gap"] or ["None."])]
+    parts += ["## Clients' own suites", "", *map(_suite, register["suite"])]
     parts += ["## Tests that may be skipped", "", *_skips(register["skip"])]
     return "\n".join(parts).rstrip() + "\n"
 

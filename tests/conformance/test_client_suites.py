@@ -1,25 +1,38 @@
-"""Clients' own test suites, fetched at pinned versions and never committed."""
+"""Clients' own test suites, fetched at pinned versions and never committed.
+
+docs/compatibility.toml has, for each, the tests that pass and why others are left out.
+"""
 
 from __future__ import annotations
 
+import json
 import re
+import shutil
+import socket
 import sys
 import tarfile
+import tomllib
 import venv
+from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
+from confluent_kafka.admin import (
+    AdminClient,
+    ScramCredentialInfo,
+    ScramMechanism,
+    UserScramCredentialUpsertion,
+)
+from tests.conformance.comparison import REGISTER
 from tests.conformance.programs import toolchains
 
 import ottla
 
-KAFKA_PYTHON = "3.0.12"
-
-#: Tests of kafka-python's suite that are left out, and why.
-LEFT_OUT = {
-    "test_ssl_integration": "starts an Apache Kafka of its own, with its own certificates",
-    "test_sasl_integration": "starts an Apache Kafka of its own, with its own users",
+SUITES: dict[str, dict[str, Any]] = {
+    suite["name"]: suite for suite in tomllib.loads(REGISTER.read_text())["suite"]
 }
+KAFKA_PYTHON = SUITES["kafka-python"]["version"]
 
 #: The source distribution lacks this module; a broker that runs already needs no more of it.
 _SERVICE = """
@@ -71,35 +84,113 @@ def fetch_suite() -> tuple[Path, Path]:
     return source, python
 
 
+def free_ports(count: int) -> list[int]:
+    """Ports that nobody listens on just now."""
+    with ExitStack() as stack:
+        sockets = [
+            stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(count)
+        ]
+        return [one.getsockname()[1] for one in sockets]
+
+
+def check(name: str, passed: set[str], said: str) -> None:
+    """Exactly what the register says has passed; on failure shows what the suite said."""
+    expected = set(SUITES[name]["passes"])
+    assert passed == expected, f"{sorted(passed ^ expected)}\n{said[-20_000:]}"
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_kafka_pythons_own_integration_tests_pass() -> None:
     toolchains.need()
     source, python = fetch_suite()
-    with ottla.Broker(config=_CONFIG) as probe:
-        port = probe.port
+    (port,) = free_ports(1)
     config = {**_CONFIG, "advertised.listeners": f"PLAINTEXT://127.0.0.1:{port}"}
     with ottla.Broker(config=config, port=port) as broker:
+        pytest_ = [str(python), "-m", "pytest", "-q", "-rA", "--timeout=90", "-p", "no:warnings"]
+        left_out = " and ".join(f"not {name}" for name in SUITES["kafka-python"]["left_out"])
         said = toolchains.run(
-            [
-                str(python),
-                "-m",
-                "pytest",
-                "-q",
-                "--timeout=90",
-                "-p",
-                "no:warnings",
-                "--show-capture=no",
-                "test/integration",
-                "-k",
-                " and ".join(f"not {name}" for name in LEFT_OUT),
-            ],
+            [*pytest_, "--show-capture=no", "test/integration", "-k", left_out],
             cwd=source,
             limit_s=600,
             KAFKA_VERSION="4.3.0",
             KAFKA_URI=f"kafka://127.0.0.1:{broker.port}",
             PYTHONPATH=".",
         )
-    passed = re.search(r"(\d+) passed", said)
-    assert passed is not None
-    assert int(passed[1]) >= 53, said
+    passed = re.findall(r"^PASSED test/integration/(?:\w+/)*(\S+)$", said, re.MULTILINE)
+    check("kafka-python", set(passed), said)
+
+
+#: Users of kafka-go's suite: name -> mechanism and password.
+_GO_USERS = {
+    "adminscram256": (ScramMechanism.SCRAM_SHA_256, b"admin-secret-256"),
+    "adminscram512": (ScramMechanism.SCRAM_SHA_512, b"admin-secret-512"),
+}
+
+
+def _go_config(plain: int, sasl: int) -> dict[str, str]:
+    """What kafka-go's CI says of its broker."""
+    listeners = f"PLAINTEXT://localhost:{plain},SASL_PLAINTEXT://localhost:{sasl}"
+    return {
+        "listeners": listeners,
+        "advertised.listeners": listeners,
+        "message.max.bytes": "200000000",
+        "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
+        "allow.everyone.if.no.acl.found": "true",
+        "super.users": "User:adminscram256;User:adminscram512;User:adminplain",
+        "sasl.enabled.mechanisms": "PLAIN,SCRAM-SHA-256,SCRAM-SHA-512",
+        "listener.name.sasl_plaintext.plain.sasl.jaas.config": (
+            'PlainLoginModule required user_adminplain="admin-secret";'
+        ),
+    }
+
+
+def fetch_go_suite(folder: Path, plain: int, sasl: int) -> None:
+    """A copy of the module whose tests ask at these ports, for want of 9092 and 9093."""
+    toolchains.need("go")
+    folder.mkdir()
+    (folder / "go.mod").write_text("module ottla.test/fetch\n\ngo 1.23\n")
+    module = f"github.com/segmentio/kafka-go@v{SUITES['kafka-go']['version']}"
+    said = toolchains.run(
+        ["go", "mod", "download", "-json", module], cwd=folder, limit_s=toolchains.PREPARE_LIMIT_S
+    )
+    origin = json.loads(said[said.index("{") :])["Dir"]
+    shutil.copytree(
+        origin,
+        folder / "suite",
+        ignore=shutil.ignore_patterns("examples"),
+        copy_function=shutil.copyfile,
+    )
+    for directory in (folder / "suite", *(folder / "suite").rglob("*/")):
+        directory.chmod(0o755)
+    for path in (folder / "suite").rglob("*_test.go"):
+        if path.name == "address_test.go":
+            continue  # talks to nobody
+        text = path.read_text().replace('TCP("localhost")', 'TCP("localhost:9092")')
+        path.write_text(text.replace("9092", str(plain)).replace("9093", str(sasl)))
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_kafka_gos_own_tests_pass(tmp_path: Path) -> None:
+    plain, sasl = free_ports(2)
+    fetch_go_suite(tmp_path / "go", plain, sasl)
+    with ottla.Broker(config=_go_config(plain, sasl)) as broker:
+        admin = AdminClient({"bootstrap.servers": broker.bootstrap_servers})
+        users = [
+            UserScramCredentialUpsertion(name, ScramCredentialInfo(mechanism, 4096), password)
+            for name, (mechanism, password) in _GO_USERS.items()
+        ]
+        for future in admin.alter_user_scram_credentials(users).values():
+            future.result(30)
+        names = [name.split("/") for name in SUITES["kafka-go"]["left_out"]]
+        skip = "|".join("/".join(f"^{re.escape(part)}$" for part in parts) for parts in names)
+        command = ["go", "test", "-mod=mod", "-vet=off", "-count=1", "-timeout=500s", "-v"]
+        said = toolchains.run(
+            [*command, f"-skip={skip}", ".", "./sasl", "./topics"],
+            cwd=tmp_path / "go" / "suite",
+            limit_s=600,
+            KAFKA_VERSION="4.0.0",
+        )
+    passed = re.findall(r"^--- PASS: (\w+)", said, re.MULTILINE)
+    check("kafka-go", set(passed), said)

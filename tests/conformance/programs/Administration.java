@@ -119,7 +119,9 @@ public class Administration {
       prod.beginTransaction(); prod.send(new ProducerRecord<>(T,1,"k","v2")).get(); prod.abortTransaction(); }
     t("describeTransactions2", () -> { var d=a.describeTransactions(List.of(N)).all().get().get(N); return d.state()+" "+d.topicPartitions()+" "+d.producerEpoch(); });
     t("fenceProducers", () -> a.fenceProducers(List.of(N)).all().get());
-    t("abortTransaction", () -> a.abortTransaction(new AbortTransactionSpec(new TopicPartition(T,1),1,(short)1,1)).all().get());
+    t("abortTransaction", () -> { var s=a.describeProducers(List.of(new TopicPartition(T,1))).all().get().values().iterator().next().activeProducers().get(0);
+      return a.abortTransaction(new AbortTransactionSpec(new TopicPartition(T,1),s.producerId(),(short)s.producerEpoch(),0)).all().get(); });
+    t("abortTransaction of nobody", () -> a.abortTransaction(new AbortTransactionSpec(new TopicPartition(T,0),987654321L,(short)1,0)).all().get());
     // quotas, scram, acls, features, quorum
     var ent=new ClientQuotaEntity(Map.of(ClientQuotaEntity.CLIENT_ID,N));
     t("alterClientQuotas", () -> a.alterClientQuotas(List.of(new ClientQuotaAlteration(ent, List.of(new ClientQuotaAlteration.Op("producer_byte_rate",1000.0))))).all().get());

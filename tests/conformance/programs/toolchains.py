@@ -79,6 +79,13 @@ def run_java(source: str, coordinates: str, *arguments: str, limit_s: int = 120)
     return run(command, cwd=HERE, limit_s=limit_s)
 
 
+def run_java_class(name: str, coordinates: str, *arguments: str, limit_s: int = 120) -> str:
+    """Run a program that an artifact brings along."""
+    classpath = java_classpath(coordinates)
+    command = ["java", "-Xmx256m", "-cp", classpath, name, *arguments]
+    return run(command, cwd=CACHE, limit_s=limit_s)
+
+
 def run_go(folder: str, *arguments: str, limit_s: int = PREPARE_LIMIT_S) -> str:
     need("go")
     return run(["go", "run", ".", *arguments], cwd=HERE / folder, limit_s=limit_s)
@@ -86,14 +93,16 @@ def run_go(folder: str, *arguments: str, limit_s: int = PREPARE_LIMIT_S) -> str:
 
 def run_node(folder: str, script: str, package: str, *arguments: str, limit_s: int = 60) -> str:
     need("node", "npm")
-    place = CACHE / package.replace("@", "-")
-    if not (place / "node_modules").exists():
+    place = CACHE / package.strip("@").replace("@", "-").replace("/", "-")
+    if not (place / "complete").exists():
         place.mkdir(parents=True, exist_ok=True)
-        run(
-            ["npm", "install", "--no-save", "--prefix", str(place), package],
-            cwd=place,
-            limit_s=PREPARE_LIMIT_S,
-        )
+        install = ["npm", "install", "--no-save", "--prefix", str(place), package]
+        try:
+            run(install, cwd=place, limit_s=PREPARE_LIMIT_S)
+        except AssertionError:
+            # Its compiled part cannot be fetched: compile it, with what this machine has.
+            run(install, cwd=place, limit_s=2 * PREPARE_LIMIT_S, CKJS_LINKING="dynamic")
+        (place / "complete").touch()
     shutil.copy(HERE / folder / script, place / script)
     return run(["node", script, *arguments], cwd=place, limit_s=limit_s)
 
