@@ -66,7 +66,14 @@ def _differences(path: str, kafka: Any, ottla: Any) -> Iterator[Difference]:
         return  # an explanation where Apache Kafka gives none is welcome
     if isinstance(kafka, dict) and isinstance(ottla, dict):
         for key in sorted(kafka.keys() | ottla.keys()):
-            yield from _differences(f"{path}/{key}", kafka.get(key), ottla.get(key))
+            theirs, ours = kafka.get(key), ottla.get(key)
+            # A field that is null is not the same as one that has its default.
+            if theirs is None and key in kafka and key not in ottla:
+                yield Difference(f"{path}/{key}", "null", "the default")
+            elif ours is None and key in ottla and key not in kafka:
+                yield Difference(f"{path}/{key}", "the default", "null")
+            else:
+                yield from _differences(f"{path}/{key}", theirs, ours)
     elif isinstance(kafka, list) and isinstance(ottla, list) and len(kafka) == len(ottla):
         for index, (theirs, ours) in enumerate(zip(kafka, ottla, strict=True)):
             yield from _differences(f"{path}/{index}", theirs, ours)

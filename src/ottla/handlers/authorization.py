@@ -68,3 +68,10 @@ def require_idempotent_write(request: RequestContext) -> None:
     ) or authorizer.is_allowed_for_some(connection, Operation.WRITE, Resource.TOPIC):
         return
     raise RequestError(ErrorCode.CLUSTER_AUTHORIZATION_FAILED)
+
+
+def may_create_topic(request: RequestContext, topic_name: str) -> bool:
+    """Whether the principal may create topics, or this one."""
+    return is_allowed(request, Operation.CREATE, Resource.CLUSTER, CLUSTER_NAME) or may_touch_topic(
+        request, Operation.CREATE, topic_name
+    )

@@ -50,4 +50,4 @@ def _create(broker: Broker, creation: AclCreation) -> AclCreationResult:
             broker.commit_metadata(broker.metadata.decide_acls([acl], ()))
     except RequestError as error:
         return AclCreationResult(error.code, error.message)
-    return AclCreationResult(error_message=None)
+    return AclCreationResult()

@@ -12,11 +12,11 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from ottla.broker.authorizer import CLUSTER_NAME, Operation, Resource
 from ottla.broker.config_types import ConfigSource
 from ottla.broker.quotas import Mutations
 from ottla.broker.topics import Topic
 from ottla.handlers.assignment import why_refused
+from ottla.handlers.authorization import may_create_topic
 from ottla.wire.errors import ErrorCode, RequestError
 from ottla.wire.messages.create_topics import (
     CreatableTopic,
@@ -72,11 +72,7 @@ def _create(
     mutations: Mutations,
     validate_only: bool,
 ) -> CreatableTopicResult:
-    authorizer, connection = broker.authorizer, request.connection
-    if not (
-        authorizer.is_allowed(connection, Operation.CREATE, Resource.CLUSTER, CLUSTER_NAME)
-        or authorizer.is_allowed(connection, Operation.CREATE, Resource.TOPIC, wanted.name)
-    ):
+    if not may_create_topic(request, wanted.name):
         raise RequestError(ErrorCode.TOPIC_AUTHORIZATION_FAILED, "Authorization failed.")
     partition_count, factor = _counts(broker, wanted)
     configs: dict[str, str] = {}
@@ -97,6 +93,7 @@ def _create(
         topic.name,
         topic.id,
         error_code=ErrorCode.NONE,
+        error_message=None,
         num_partitions=topic.partition_count,
         replication_factor=1,
         configs=[

@@ -50,4 +50,4 @@ def handle(
             resource.acls.append(
                 AclDescription(acl.principal, acl.host, acl.operation, acl.permission)
             )
-    return DescribeAclsResponse(error_message=None, resources=list(resources.values()))
+    return DescribeAclsResponse(resources=list(resources.values()))

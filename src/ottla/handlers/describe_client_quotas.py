@@ -67,7 +67,7 @@ def handle(
                 [ValueData(key, value) for key, value in limits.items()],
             )
         )
-    return DescribeClientQuotasResponse(error_message=None, entries=entries)
+    return DescribeClientQuotasResponse(entries=entries)
 
 
 def _matches(component: ComponentData, names: dict[str, str | None]) -> bool:

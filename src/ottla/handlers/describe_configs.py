@@ -37,7 +37,7 @@ def handle(
     response = DescribeConfigsResponse()
     for resource in message.resources:
         result = DescribeConfigsResult(
-            ErrorCode.NONE, None, resource.resource_type, resource.resource_name
+            ErrorCode.NONE, "", resource.resource_type, resource.resource_name
         )
         response.results.append(result)
         try:

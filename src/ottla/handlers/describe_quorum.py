@@ -39,7 +39,6 @@ def handle(
     host, port = endpoint(request.connection)
     end_offset = broker.metadata.epoch
     response = DescribeQuorumResponse(
-        error_message=None,
         nodes=[Node(broker.node_id, [Listener(request.connection.listener, host, port)])],
     )
     asked_for = {(t.topic_name, p.partition_index) for t in message.topics for p in t.partitions}
@@ -68,7 +67,7 @@ def handle(
                 ResponsePartitionData(
                     0,
                     ErrorCode.NONE,
-                    None,
+                    "",
                     broker.node_id,
                     broker.metadata.starts,
                     end_offset,

@@ -28,16 +28,14 @@ def handle(
     names = [user.name for user in message.users or ()]
     if not names:
         names = sorted({user for user, _ in credentials})
-    response = DescribeUserScramCredentialsResponse(error_message=None)
+    response = DescribeUserScramCredentialsResponse()
     for name in dict.fromkeys(names):
         infos = [
             CredentialInfo(mechanism, credential.iterations)
             for (user, mechanism), credential in credentials.items()
             if user == name
         ]
-        result = DescribeUserScramCredentialsResult(
-            name, error_message=None, credential_infos=infos
-        )
+        result = DescribeUserScramCredentialsResult(name, credential_infos=infos)
         if names.count(name) > 1:
             result.credential_infos = []
             result.error_code = ErrorCode.DUPLICATE_RESOURCE

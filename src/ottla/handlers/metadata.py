@@ -20,6 +20,7 @@ from ottla.broker.authorizer import (
     Resource,
 )
 from ottla.broker.topics import Topic, check_topic_name
+from ottla.handlers.authorization import may_create_topic
 from ottla.handlers.endpoints import endpoint
 from ottla.wire.errors import ErrorCode, RequestError
 from ottla.wire.message import ZERO_UUID
@@ -95,6 +96,8 @@ def _find(
             return MetadataResponseTopic(ErrorCode.INVALID_TOPIC_EXCEPTION, name)
         if not may_create:
             return MetadataResponseTopic(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, name)
+        if not may_create_topic(request, name):
+            return MetadataResponseTopic(ErrorCode.TOPIC_AUTHORIZATION_FAILED, name)
         try:
             topic = broker.topics.auto_create(name)
         except RequestError as error:

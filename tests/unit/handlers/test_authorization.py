@@ -15,6 +15,7 @@ from ottla.broker.connection import Connection
 from ottla.handlers.registry import ROWS
 from ottla.wire.errors import ErrorCode
 from ottla.wire.message import Message
+from ottla.wire.messages.metadata import MetadataRequest, MetadataRequestTopic
 
 #: APIs that anybody may use, whoever they are.
 OPEN = {
@@ -120,3 +121,25 @@ def test_nothing_is_shown(core: Core, client: Client) -> None:
     data = client.call(fetch("t"), 12).responses[0].partitions[0]
     assert data.error_code == ErrorCode.TOPIC_AUTHORIZATION_FAILED
     assert not data.records
+
+
+class AllowReading:
+    """Topics may be described and written to, and none created."""
+
+    def is_allowed(
+        self, connection: Connection, operation: Operation, resource: Resource, name: str
+    ) -> bool:
+        return resource is Resource.TOPIC and operation is not Operation.CREATE
+
+    def is_allowed_for_some(
+        self, connection: Connection, operation: Operation, resource: Resource
+    ) -> bool:
+        return True
+
+
+def test_asking_for_a_topic_creates_it_only_for_who_may(core: Core) -> None:
+    core.broker.authorizer = AllowReading()
+    question = MetadataRequest([MetadataRequestTopic(name="new")], True)
+    (refused,) = core.client().call(question, 8).topics
+    assert refused.error_code == ErrorCode.TOPIC_AUTHORIZATION_FAILED
+    assert "new" not in core.broker.metadata.topics
