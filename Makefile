@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 UV := $(BIN)/uv
 SHELL := /bin/bash
 
-.PHONY: run bench test sim fuzz crash conformance parity check setup dev docs bundle format lock messages records help
+.PHONY: run bench test sim fuzz crash endure conformance parity check setup dev docs bundle format lock messages records help
 
 help: ## list these words
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -61,6 +61,9 @@ fuzz: $(VENV)/.fuzz-ready ## throw bytes at everything that takes some, guided b
 
 crash: $(VENV)/.dev-ready ## kill a real broker under load at named steps, ROUNDS=60 times, and read what is left
 	@$(BIN)/python -m tests.crash.rounds --rounds $(or $(ROUNDS),60) $(ARGS)
+
+endure: $(VENV)/.dev-ready ## overload, attack, and recover 10 GB after a crash, with figures (10 minutes)
+	@$(BIN)/python -m endurance $(ARGS)
 
 conformance: $(VENV)/.dev-ready ## compare with real Apache Kafka (needs Java 17 and Maven)
 	@OTTLA_CONFORMANCE=1 $(BIN)/pytest tests/conformance $(ARGS)

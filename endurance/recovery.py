@@ -72,7 +72,9 @@ class Filler:
             self.one(rng.randrange(len(self.ends)))
 
 
-def run(directory: Path, gigabytes: float, partitions: int, is_checkpointed: bool) -> str:
+def run(
+    directory: Path, *, gigabytes: float, partitions: int, is_checkpointed: bool = False
+) -> str:
     """One trial; returns what it showed, in a sentence."""
     broker = BrokerProcess(directory)
     broker.start()

@@ -130,8 +130,9 @@ class RecordingFileSystem:
             self._record_what_was_missed(root)
 
     def _resume(self) -> None:
-        from simulation.reverting import replay_names
+        from simulation.reverting import complete_rename, replay_names
 
+        complete_rename(self._side)
         _, self._numbers = replay_names(self._side, self._root)
         self._next_number = max([0, *self._numbers.values()]) + 1
         for number in self._numbers.values():
@@ -208,6 +209,9 @@ class RecordingFileSystem:
 
     def rename(self, old: str, new: str) -> None:
         with self._lock:
+            # A kill may come between the rename and its record; a file that was replaced then
+            # would look like the old one with other bytes.
+            self._record("renaming", old, new)
             self._inner.rename(old, new)
             for path in [p for p in self._numbers if p == old or p.startswith(f"{old}/")]:
                 self._numbers[new + path[len(old) :]] = self._numbers.pop(path)

@@ -17,6 +17,25 @@ from simulation.disk import DirectoryNode, FileNode, SimulatedDisk
 from simulation.recording import NAMES_FILE
 
 
+def complete_rename(side: str) -> None:
+    """Record a rename that a kill kept from being recorded, if it was done."""
+    names = Path(side, NAMES_FILE)
+    text = names.read_text()
+    whole = text[: text.rfind("\n") + 1]
+    begun: list[str] = []
+    for kind, *paths in map(json.loads, whole.splitlines()):
+        if kind == "renaming":
+            begun = paths
+        elif kind in ("rename", "kept"):
+            begun = []
+    if not begun:
+        return
+    is_done = not os.path.lexists(begun[0])
+    with names.open("w") as file:
+        # One that was not done is over, too: its record must not be completed later.
+        file.write(whole + json.dumps(["rename" if is_done else "kept", *begun]) + "\n")
+
+
 def replay_names(side: str, root: str) -> tuple[SimulatedDisk, dict[str, int]]:
     """The recorded names on a simulated disk (below "/data"), and the number of the
     file at each real path that should be there."""
@@ -32,6 +51,8 @@ def replay_names(side: str, root: str) -> tuple[SimulatedDisk, dict[str, int]]:
         if not line.endswith("\n"):
             break  # killed while writing it: it never counted
         kind, path, *rest = json.loads(line)
+        if kind in ("renaming", "kept"):
+            continue
         if kind == "create":
             disk.open(inside(path), create=True)
             node = disk.node_at(inside(path))
@@ -53,6 +74,7 @@ def replay_names(side: str, root: str) -> tuple[SimulatedDisk, dict[str, int]]:
 def revert(root: str, side: str, rng: random.Random | None) -> list[str]:
     """Make of `root` what was durable, and of the rest what `rng` decides (nothing of it
     without one). The side directory starts anew. Returns the paths that changed."""
+    complete_rename(side)
     disk, visible = replay_names(side, root)
     for node in disk.every_node():
         if isinstance(node, FileNode) and node.dropped:

@@ -177,3 +177,30 @@ def test_durable_bytes_survive_an_unrecorded_rename(places: tuple[str, str], see
     Path(root, "a").rename(Path(root, "b"))
     revert(root, side, random.Random(seed))
     assert Path(root, "a").read_bytes() == b"durable"
+
+
+@pytest.mark.parametrize("is_resumed", [False, True])
+@pytest.mark.parametrize("seed", range(20))
+def test_a_replacement_whose_rename_was_not_recorded_is_whole(
+    places: tuple[str, str], seed: int, is_resumed: bool
+) -> None:
+    """Killed after the rename and before its record: the old file or the new one, never both."""
+    root, side = places
+    Path(root).mkdir()
+    disk = start(places)
+    contents = (b"one " * 300, b"two " * 400)
+    for name, content in zip(("a", "a.tmp"), contents, strict=True):
+        file = disk.open(f"{root}/{name}", create=True)
+        file.write_at([content], 0)
+        file.sync()
+        file.close()
+    disk.sync_directory(root)
+    disk.rename(f"{root}/a.tmp", f"{root}/a")
+    names = Path(side, "names.jsonl")
+    lines = names.read_text().splitlines(keepends=True)
+    assert "rename" in lines[-1]
+    names.write_text("".join(lines[:-1]))
+    if is_resumed:
+        start(places)
+    revert(root, side, random.Random(seed))
+    assert Path(root, "a").read_bytes() in contents

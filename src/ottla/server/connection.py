@@ -52,6 +52,9 @@ UNSENT_LIMIT: Final = 1024 * 1024
 FRAME_LIMIT_MS: Final = 30_000
 SLOWEST_BYTES_PER_MS: Final = 1
 
+#: Who takes nothing of his answers for this long is closed when memory is short.
+STUCK_LIMIT_MS: Final = 3_000
+
 #: Buffers per system call; IOV_MAX is 1024 wherever we run.
 _MAX_BUFFERS: Final = 512
 
@@ -84,6 +87,7 @@ class ClientConnection(asyncio.BufferedProtocol):
         "_max_frame",
         "_peer_host",
         "_shared",
+        "_stuck_since_ms",
         "_tail",
         "_transport",
         "_unsent",
@@ -113,6 +117,8 @@ class ClientConnection(asyncio.BufferedProtocol):
         self._gathered_bytes = 0
         self._is_gathering = False
         self._unsent = 0
+        #: When the client last took some of what is unsent.
+        self._stuck_since_ms = 0
         self._writev_fd = -1
         self.connection: Connection | None = None
         self.last_active_ms = 0
@@ -399,6 +405,8 @@ class ClientConnection(asyncio.BufferedProtocol):
                 return
         for buffer in buffers:
             transport.write(buffer)
+        if not self._unsent:
+            self._stuck_since_ms = mono_ms()
         self._unsent = self._buffered()
 
     def _buffered(self) -> int:
@@ -417,7 +425,7 @@ class ClientConnection(asyncio.BufferedProtocol):
         if unsent == self._unsent or self.connection is None:
             return
         self._unsent = unsent
-        self.last_active_ms = mono_ms()
+        self.last_active_ms = self._stuck_since_ms = mono_ms()
         self._driver.core.unsent_changed(self.connection, unsent)
         self._driver.budget_changed()
         self._update_reading()
@@ -447,8 +455,11 @@ class ClientConnection(asyncio.BufferedProtocol):
         """Close at once."""
         self._transport.abort()
 
-    def sweep(self, now_ms: int, max_idle_ms: int, stall_limit_ms: int) -> None:
-        """Report progress in sending; close the connection if it is idle or has stalled."""
+    def sweep(
+        self, now_ms: int, max_idle_ms: int, stall_limit_ms: int, is_memory_short: bool = False
+    ) -> None:
+        """Report progress in sending; close the connection if it is idle or has stalled, or
+        keeps others from their answers by not taking its own."""
         if self._unsent:
             self._report_unsent()
         silence = now_ms - self.last_active_ms
@@ -458,8 +469,10 @@ class ClientConnection(asyncio.BufferedProtocol):
         )
         is_unfinished = self._frame_began_ms > 0 and not is_ours_to_go_on
         may_stall = self._transport.is_closing() or is_unfinished
+        is_stuck = self._unsent > 0 and now_ms - self._stuck_since_ms > STUCK_LIMIT_MS
         if (
             (may_stall and silence > stall_limit_ms)
+            or (is_stuck and is_memory_short)
             or (is_unfinished and self._is_too_slow(now_ms))
             or 0 <= max_idle_ms < silence
         ):

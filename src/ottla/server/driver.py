@@ -215,8 +215,9 @@ class Driver:
     def _on_sweep(self) -> None:
         now = mono_ms()
         stall_limit = STALL_LIMIT_WHEN_SHORT_MS if self._waiting_for_budget else STALL_LIMIT_MS
+        is_short = self.core.budget.is_exhausted()
         for client in list(self.connections):
-            client.sweep(now, self.max_idle_ms, stall_limit)
+            client.sweep(now, self.max_idle_ms, stall_limit, is_short)
         self._sweep = self.loop.call_later(SWEEP_INTERVAL_S, self._on_sweep)
         self.settle()
 
