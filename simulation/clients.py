@@ -80,7 +80,9 @@ class Call(NamedTuple):
 Program: TypeAlias = Generator[Call, Any, None]
 
 
-def _produce(place: Place, data: bytearray, acks: int, transactional_id: str | None = None) -> Call:
+def produce_call(
+    place: Place, data: bytearray, acks: int, transactional_id: str | None = None
+) -> Call:
     partition = PartitionProduceData(index=place[1], records=data)
     topic = TopicProduceData(name=place[0], partition_data=[partition])
     request = ProduceRequest(
@@ -93,7 +95,7 @@ def _answer(response: Any) -> Any:
     return response.responses[0].partition_responses[0]
 
 
-def _expect_patience(what: str, code: int) -> None:
+def expect_patience(what: str, code: int) -> None:
     if code not in PATIENCE:
         raise Violation(f"{what} was answered {ErrorCode(code).name}")
 
@@ -109,12 +111,12 @@ def plain_producer(name: str, rng: random.Random, history: History) -> Program:
             values.append(f"{name}:{number}:".encode() + rng.randbytes(rng.choice((0, 100, 2_000))))
         history.attempt(place, values, idempotent=False)
         data = build_batch([Record(0, 1_700_000_000_000, None, value) for value in values])
-        response = yield _produce(place, data, rng.choice((1, -1)))
+        response = yield produce_call(place, data, rng.choice((1, -1)))
         if response is None:
             continue
         answer = _answer(response)
         if answer.error_code:
-            _expect_patience(name, answer.error_code)
+            expect_patience(name, answer.error_code)
         else:
             history.acknowledge(place, answer.base_offset, values)
 
@@ -132,7 +134,7 @@ def idempotent_producer(name: str, rng: random.Random, history: History) -> Prog
             if response is None:
                 continue
             if response.error_code:
-                _expect_patience(name, response.error_code)
+                expect_patience(name, response.error_code)
                 continue
             producer_id, epoch = response.producer_id, response.producer_epoch
         place = rng.choice(PLACES)
@@ -149,12 +151,12 @@ def idempotent_producer(name: str, rng: random.Random, history: History) -> Prog
                 producer_epoch=epoch,
                 base_sequence=sequence,
             )
-            response = yield _produce(place, data, -1)
+            response = yield produce_call(place, data, -1)
             if response is None:
                 continue
             answer = _answer(response)
             if answer.error_code:
-                _expect_patience(name, answer.error_code)
+                expect_patience(name, answer.error_code)
                 continue
             history.acknowledge(place, answer.base_offset, values)
             break
@@ -223,12 +225,12 @@ def transactional_producer_v2(name: str, rng: random.Random, history: History) -
                     base_sequence=sequences[place],
                     transactional=True,
                 )
-                call = _produce(place, data, -1, transactional_id=name)._replace(version=12)
+                call = produce_call(place, data, -1, transactional_id=name)._replace(version=12)
                 response = yield call
                 answer = None if response is None else _answer(response)
                 if answer is None or answer.error_code:
                     if answer is not None and answer.error_code not in FENCED:
-                        _expect_patience(name, answer.error_code)
+                        expect_patience(name, answer.error_code)
                     is_known = False
                     break
                 sequences[place] += 1
@@ -266,7 +268,7 @@ def _commit_offset_within(
         return False
     code = response.topics[0].partitions[0].error_code
     if code and code not in FENCED:
-        _expect_patience(name, code)
+        expect_patience(name, code)
     return not code
 
 
@@ -290,7 +292,7 @@ def _end_v2(
             return response.producer_id, response.producer_epoch
         if response.error_code in FENCED:
             return None
-        _expect_patience(name, response.error_code)
+        expect_patience(name, response.error_code)
 
 
 def reader_of_transactional_offsets(history: History, *, rounds: int | None = None) -> Program:
@@ -312,7 +314,7 @@ def reader_of_transactional_offsets(history: History, *, rounds: int | None = No
         code = response.error_code if found is None else found.error_code
         if code or found is None:
             if code != ErrorCode.UNSTABLE_OFFSET_COMMIT:
-                _expect_patience("an OffsetFetch", code)
+                expect_patience("an OffsetFetch", code)
             continue
         history.committed_within(found.committed_offset, promised)
         done += 1
@@ -327,7 +329,7 @@ def begin_transactions(name: str) -> Generator[Call, Any, tuple[int, int]]:
             continue
         if not response.error_code:
             return response.producer_id, response.producer_epoch
-        _expect_patience(name, response.error_code)
+        expect_patience(name, response.error_code)
 
 
 def _add_and_produce(
@@ -352,16 +354,16 @@ def _add_and_produce(
         if not code:
             break
         if code not in FENCED:
-            _expect_patience(name, code)
+            expect_patience(name, code)
         if code != ErrorCode.CONCURRENT_TRANSACTIONS:
             return -1
-    response = yield _produce(place, data, -1, transactional_id=name)
+    response = yield produce_call(place, data, -1, transactional_id=name)
     if response is None:
         return -1
     answer = _answer(response)
     if answer.error_code:
         if answer.error_code not in FENCED:
-            _expect_patience(name, answer.error_code)
+            expect_patience(name, answer.error_code)
         return -1
     return int(answer.base_offset)
 
@@ -384,7 +386,7 @@ def _end(name: str, producer_id: int, epoch: int, is_commit: bool) -> Generator[
             return True
         if response.error_code in FENCED:
             return False
-        _expect_patience(name, response.error_code)
+        expect_patience(name, response.error_code)
 
 
 def consumer(
@@ -428,7 +430,7 @@ def consumer(
                     raise Violation(f"a fetch of {place} was answered with nothing")
                 answer = response.responses[0].partitions[0]
                 if answer.error_code:
-                    _expect_patience(f"a fetch of {place} at {offset}", answer.error_code)
+                    expect_patience(f"a fetch of {place} at {offset}", answer.error_code)
                     continue
                 found, committed = _unpack(answer, offset)
                 history.fetched(place, offset, answer.high_watermark, promised_end, found)
@@ -496,7 +498,7 @@ def committer(
             if response is not None:
                 code = response.topics[0].partitions[0].error_code
                 if code:
-                    _expect_patience(group, code)
+                    expect_patience(group, code)
                 else:
                     history.acknowledge_commit(group, place, offset)
             continue
@@ -513,7 +515,7 @@ def committer(
         found = None if response.error_code else response.topics[0].partitions[0]
         code = response.error_code if found is None else found.error_code
         if code or found is None:
-            _expect_patience(group, code)
+            expect_patience(group, code)
             continue
         history.committed(group, place, found.committed_offset, promised)
 
@@ -521,7 +523,7 @@ def committer(
 def topic_keeper(rng: random.Random) -> Program:
     """Creates the stable topics, then creates and deletes others; what was answered stays so."""
     for topic in STABLE_TOPICS:
-        yield from _until_exists(topic)
+        yield from until_exists(topic)
     #: None when nobody knows.
     exists: dict[str, bool | None] = dict.fromkeys(SCRATCH_TOPICS, False)
     while True:
@@ -536,7 +538,7 @@ def topic_keeper(rng: random.Random) -> Program:
             if code == ErrorCode.TOPIC_ALREADY_EXISTS and exists[topic] is not False:
                 pass  # A deletion in doubt stays so: it may take effect at the next start.
             elif code:
-                _expect_patience(f"creating {topic}", code)
+                expect_patience(f"creating {topic}", code)
                 exists[topic] = None
             else:
                 if exists[topic]:
@@ -553,7 +555,7 @@ def topic_keeper(rng: random.Random) -> Program:
             elif code:
                 if code == ErrorCode.UNKNOWN_TOPIC_OR_PARTITION:
                     raise Violation(f"{topic} was created, and now it is not there")
-                _expect_patience(f"deleting {topic}", code)
+                expect_patience(f"deleting {topic}", code)
                 exists[topic] = None
             else:
                 exists[topic] = False
@@ -569,14 +571,15 @@ def topic_keeper(rng: random.Random) -> Program:
                     raise Violation(f"only {there} are left")
 
 
-def _create(topic: str) -> Call:
-    wanted = CreatableTopic(name=topic, num_partitions=PARTITIONS, replication_factor=1)
+def _create(topic: str, partitions: int = PARTITIONS) -> Call:
+    wanted = CreatableTopic(name=topic, num_partitions=partitions, replication_factor=1)
     return Call(CreateTopicsRequest(topics=[wanted], timeout_ms=30_000), 7)
 
 
-def _until_exists(topic: str) -> Program:
+def until_exists(topic: str, partitions: int = PARTITIONS) -> Program:
+    """Create a topic, and be content when it is there."""
     while True:
-        response = yield _create(topic)
+        response = yield _create(topic, partitions)
         if response is not None and response.topics[0].error_code in (
             ErrorCode.NONE,
             ErrorCode.TOPIC_ALREADY_EXISTS,

@@ -31,6 +31,7 @@ SETTINGS: Final = {
     "log.flush.offset.checkpoint.interval.ms": "150",
     "log.retention.check.interval.ms": "400",
     "auto.create.topics.enable": "false",
+    "group.initial.rebalance.delay.ms": "0",
     # Small, so that logs roll and are compacted all the time.
     "log.segment.bytes": "12000",
     "log.index.interval.bytes": "500",
@@ -62,7 +63,7 @@ class Machine:
         self.disk = disk
         self._rng = rng
         self.broker: Broker | None = None
-        self.wall_ms = 1_700_000_000_000
+        self._true_wall_ms = self.wall_ms = 1_700_000_000_000
         self.mono_ms = 1_000
         self.links: list[Link] = []
         #: What the person who runs the broker was told.
@@ -139,12 +140,18 @@ class Machine:
 
     def pass_time(self, milliseconds: int) -> None:
         self.mono_ms += milliseconds
+        self._true_wall_ms += milliseconds
         self.wall_ms += milliseconds
         broker = self.broker
         assert broker is not None
         due = broker.next_deadline_ms()
         if due is not None and due <= self.mono_ms:
             broker.on_time(self.wall_ms, self.mono_ms)
+
+    def jump_clock(self) -> None:
+        """Somebody sets the wall clock: it is up to an hour behind, or up to 20 ahead. (A day
+        ahead, producers would rightly be forgotten.) The other clock goes on."""
+        self.wall_ms = self._true_wall_ms + self._rng.randint(-3_000_000, 72_000_000)
 
     def pass_time_to_next_deadline(self) -> None:
         assert self.broker is not None

@@ -27,10 +27,17 @@ from simulation.clients import (
     transactional_producer_v2,
 )
 from simulation.disk import PowerCut, SimulatedDisk
+from simulation.group_clients import (
+    Group,
+    classic_member,
+    consumer_member,
+    reader_of_commits,
+)
 from simulation.history import History
 from simulation.log_model import Violation
 from simulation.machine import Link, Machine
 from simulation.share_client import share_consumer
+from simulation.trimming import grower, trimmer
 
 STEPS_PER_LIFE: Final = (200, 700, 2_500)
 AUDIT_STEPS: Final = 60_000
@@ -148,7 +155,17 @@ class World:
             Client("committed", consumer(self.rng, self.history, is_committed=True)),
             Client("reader", consumer(self.rng, self.history)),
             Client("group", committer("group", self.rng, self.history)),
+            Client("trimmer", trimmer(self.rng)),
+            Client("grower", grower(self.rng)),
         ]
+        for name, member in (("classic", classic_member), ("modern", consumer_member)):
+            group = Group(name)
+            self.clients += [
+                Client(f"{name} {i}", member(group, self.rng, self.history)) for i in range(2)
+            ]
+            self.clients.append(
+                Client(f"{name} reader", reader_of_commits(name, self.rng, self.history))
+            )
 
     def run(self, lives: int) -> Counter[str]:
         """Live and die so many times, auditing everything at the end; raises `Violation`."""
@@ -162,7 +179,16 @@ class World:
         promised = sum(len(records) for records in self.history.promised.values())
         self.counts["records promised"] = promised
         self.counts["records shared"] = len(self.history.finished)
+        self.counts["commits of members"] = self.commits_of_members()
         return self.counts
+
+    def commits_of_members(self) -> int:
+        """Numbers that members of groups committed, and were told so."""
+        return sum(
+            number
+            for (group, _), number in self.history.committed_offsets.items()
+            if group in ("classic", "modern")
+        )
 
     def _start(self) -> None:
         while True:
@@ -221,6 +247,9 @@ class World:
         if not events and not ready:
             self.machine.pass_time_to_next_deadline()
             return
+        if self.rng.random() < 0.002:
+            self.machine.jump_clock()
+            self.counts["jumps of the clock"] += 1
         if self.rng.random() < 0.05:
             self.machine.pass_time(self.rng.randint(0, 40))
             return
@@ -237,6 +266,10 @@ class World:
         self.clients = [
             Client("auditor", audit(self.rng, self.history)),
             Client("group auditor", committer("group", self.rng, self.history, rounds=8)),
+            *(
+                Client(f"{name} auditor", reader_of_commits(name, self.rng, self.history, rounds=8))
+                for name in ("classic", "modern")
+            ),
         ]
         for _ in range(AUDIT_STEPS):
             if all(client.is_done for client in self.clients):

@@ -35,6 +35,15 @@ def test_the_page_cache_is_enough_while_the_machine_lives(seed: int) -> None:
     PageCacheWorld(seed).run(lives=8)
 
 
+#: A full disk kept an assignment from being written, and members were given it all the same.
+FOUND = (1, 28)
+
+
+@pytest.mark.parametrize("seed", FOUND)
+def test_what_was_found_stays_mended(seed: int) -> None:
+    PageCacheWorld(seed).run(lives=12)
+
+
 @pytest.mark.parametrize("first", range(0, 100, 25))
 def test_decayed_bytes_are_not_served(first: int) -> None:
     for seed in range(first, first + 25):

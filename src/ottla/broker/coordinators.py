@@ -28,7 +28,7 @@ from ottla.coordinator.outcome import Client, CoordinatorRecord, Markers, Outcom
 from ottla.coordinator.transaction_coordinator import TransactionConfig, TransactionCoordinator
 from ottla.storage.errors import AppendError
 from ottla.storage.validator import Origin
-from ottla.wire.errors import ErrorCode, ProtocolError
+from ottla.wire.errors import ErrorCode, ProtocolError, RequestError
 from ottla.wire.message import Message
 
 if TYPE_CHECKING:
@@ -160,7 +160,7 @@ class Coordinators:
         try:
             partition = self.group_partition(group_id)
             first_offset = self._group_log.append(partition, outcome)
-        except AppendError as error:
+        except (AppendError, RequestError) as error:
             code = ErrorCode.COORDINATOR_NOT_AVAILABLE
             if error.code in (
                 ErrorCode.INVALID_PRODUCER_EPOCH,
@@ -168,6 +168,10 @@ class Coordinators:
             ):
                 code = ErrorCode.INVALID_PRODUCER_EPOCH
             refuse_replies(outcome.replies, code)
+            broker = self._broker
+            send_replies(
+                self.groups.not_written(group_id, outcome, broker.wall_ms, broker.mono_ms).replies
+            )
             return code
         producer_id = -1 if outcome.producer is None else outcome.producer.producer_id
         for i, record in enumerate(outcome.records):

@@ -68,7 +68,7 @@ from ottla.coordinator.group_offsets import GroupOffsets
 from ottla.coordinator.group_table import EXPIRY_CHECK
 from ottla.coordinator.group_views import describe_classic, describe_consumer, describe_share
 from ottla.coordinator.outcome import Client, Outcome, Waiter
-from ottla.coordinator.records.framing import decode_value
+from ottla.coordinator.records.framing import decode_value, key_type
 from ottla.coordinator.records.offsets import GroupMetadataKey, GroupMetadataValue
 from ottla.coordinator.share_group import ShareGroup
 from ottla.coordinator.share_group_protocol import SESSION, ShareProtocol
@@ -139,6 +139,21 @@ class GroupCoordinator(GroupOffsets):
         )
 
     # --- the classic protocol
+
+    def not_written(self, group_id: str, refused: Outcome, wall_ms: int, mono_ms: int) -> Outcome:
+        """The records of an outcome could not be appended. A classic group that had become
+        stable with them rebalances: nobody may work with an assignment that no log knows, for
+        after a restart its generation would be given again. Holds replies only."""
+        out = Outcome()
+        group = self._groups.get(group_id)
+        is_assignment = any(
+            key_type(record.key) == GroupMetadataKey.KEY_TYPE for record in refused.records
+        )
+        if group is not None and group.state is GroupState.STABLE and is_assignment:
+            for member in group.members.values():
+                member.assignment = b""
+            self._classic.prepare_rebalance(group, wall_ms, mono_ms, out)
+        return out
 
     def join_group(
         self,

@@ -184,7 +184,9 @@ def take(
         info = broker.append(
             partition, view[start:end], Origin.CLIENT, must_start_at_zero=version >= ADDS_FROM
         )
-    except StorageError:
+    except StorageError as error:
+        if error.code is ErrorCode.KAFKA_STORAGE_ERROR:
+            view[start : start + 8] = bytes(8)  # It was numbered before the disk refused it.
         return False  # The twin is refused for the same reason, and says it.
     metrics = broker.metrics
     metrics.bytes_in += end - start

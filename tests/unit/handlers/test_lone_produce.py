@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import random
 from pathlib import Path
 from typing import Any
 
 import pytest
+from simulation.disk import SimulatedDisk
 from tests.support.core import START_WALL_MS, Client, Core, batch, values
 from tests.support.requests import create_topic, fetch, produce
 
@@ -180,3 +182,19 @@ def test_a_partition_deleted_meanwhile_is_told(tmp_path: Path) -> None:
     core.client().send(DeleteTopicsRequest([], ["topic"], 1_000), 3)
     result = client.read().responses[0].partition_responses[0]
     assert result.error_code == ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
+
+
+def test_a_full_disk_refuses_a_batch_that_may_come_again() -> None:
+    """What was numbered for the attempt is not held against the client (the simulation's find)."""
+    disk = SimulatedDisk(random.Random(1))
+    disk.make_directory("/var")
+    core = Core("/var/data", filesystem=disk)
+    client = core.client()
+    client.call(create_topic("t"), 7)
+    assert client.call(produce("t", batch("a")), 9).responses[0].partition_responses[0].index == 0
+    disk.capacity_bytes = disk.used_bytes
+    answer = client.call(produce("t", batch("b")), 9).responses[0].partition_responses[0]
+    assert answer.error_code == ErrorCode.KAFKA_STORAGE_ERROR
+    disk.capacity_bytes = None
+    answer = client.call(produce("t", batch("b")), 9).responses[0].partition_responses[0]
+    assert (answer.error_code, answer.base_offset) == (ErrorCode.NONE, 1)
