@@ -84,9 +84,12 @@ class Generation:
         often = FAILPOINTS[failpoint].kind in ("sync", "write")
         hit = rng.choice((1, 2, 5, 20) if often else (1, 2))
         is_up = broker.start((failpoint, hit))
-        if not is_up or broker.wait_for_death(PATIENCE_S):
-            self._lose_power(failpoint)
-            broker.start()
+        if is_up and not broker.wait_for_death(PATIENCE_S):
+            # It would come to it later, when nobody expects that any more.
+            broker.kill()
+            failpoint = AT_RANDOM
+        self._lose_power(failpoint)
+        broker.start()
 
     def _lose_power(self, where: str) -> None:
         what = self._rng.choice(WHATS)

@@ -6,6 +6,7 @@ batch, which is no damage.
 
 from __future__ import annotations
 
+import enum
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -21,9 +22,26 @@ from ottla.inspect.data_files import (
     producer_states,
     time_index_entries,
 )
+from ottla.storage import (
+    directory_checkpoint,
+    leader_epochs,
+    metadata_journal,
+    transaction_index,
+)
 
 _PARTITION: Final = re.compile(r"(.+)-(\d+)")
 _SEGMENT: Final = re.compile(r"\d{20}\.log")
+
+
+class Remedy(enum.Enum):
+    """What a repair can do, without losing anything."""
+
+    #: Nothing: the bytes are not what was written, and nobody else has them.
+    NONE = "none"
+    #: The file goes out of the way, and the next start builds it again.
+    SET_ASIDE = "set aside"
+    #: What follows the last whole batch goes into a file of its own.
+    CUT = "cut"
 
 
 @dataclass(frozen=True)
@@ -33,6 +51,7 @@ class Problem:
     path: Path
     position: int | None
     sentence: str
+    remedy: Remedy = Remedy.NONE
 
     def __str__(self) -> str:
         place = "" if self.position is None else f" at byte {self.position}"
@@ -66,6 +85,7 @@ def verify(directory: Path, findings: Findings, *, is_deep: bool) -> Iterator[Pa
     `is_deep` opens every batch as well, compressed ones included.
     Errors: `OSError` when the directory cannot be read.
     """
+    _verify_directory(directory, findings)
     for partition in partition_directories(directory):
         yield partition
         findings.partitions += 1
@@ -77,7 +97,33 @@ def verify(directory: Path, findings: Findings, *, is_deep: bool) -> Iterator[Pa
                 try:
                     producer_states(path)
                 except BadSnapshotError as error:
-                    findings.problems.append(Problem(path, None, f"not a snapshot: {error}."))
+                    findings.problems.append(
+                        Problem(path, None, f"not a snapshot: {error}.", Remedy.SET_ASIDE)
+                    )
+            elif path.name == leader_epochs.FILE_NAME:
+                try:
+                    leader_epochs.decode(path.read_bytes())
+                except ValueError as error:
+                    findings.problems.append(
+                        Problem(path, None, f"no leader epochs: {error}.", Remedy.SET_ASIDE)
+                    )
+
+
+def _verify_directory(directory: Path, findings: Findings) -> None:
+    """The files of the whole directory that only Ottla has."""
+    checkpoint = directory / directory_checkpoint.FILE_NAME
+    if checkpoint.exists():
+        try:
+            directory_checkpoint.decode(checkpoint.read_bytes())
+        except ValueError as error:
+            findings.problems.append(Problem(checkpoint, None, f"{error}."))
+    journal = directory / metadata_journal.FILE_NAME
+    if journal.exists():
+        data = journal.read_bytes()
+        sound = metadata_journal.sound_bytes(data)
+        if sound < len(data):
+            sentence = f"{len(data) - sound} bytes are no whole change of the metadata."
+            findings.problems.append(Problem(journal, sound, sentence))
 
 
 def _verify_segment(path: Path, next_offset: int, findings: Findings, *, is_deep: bool) -> int:
@@ -102,9 +148,10 @@ def _verify_segment(path: Path, next_offset: int, findings: Findings, *, is_deep
     findings.size += segment.size
     left = segment.size - segment.valid_bytes
     if left:
-        findings.problems.append(
-            Problem(path, segment.valid_bytes, f"{left} bytes follow that are no whole batch.")
-        )
+        is_last = not any(int(other.stem) > base for other in path.parent.glob("*.log"))
+        sentence = f"{left} bytes follow that are no whole batch (from offset {next_offset} on)."
+        remedy = Remedy.CUT if is_last else Remedy.NONE
+        findings.problems.append(Problem(path, segment.valid_bytes, sentence, remedy))
     _verify_indexes(path, ends, findings)
     return next_offset
 
@@ -122,7 +169,7 @@ def _batch_problems(
     batch: LoggedBatch, first: int, next_offset: int, *, is_deep: bool
 ) -> Iterator[str]:
     if not batch.is_valid:
-        yield f"the checksum of the batch with offset {first} is wrong."
+        yield f"the checksum of the batch with offset {_range(batch)} is wrong."
         return
     if batch.header is not None and first < next_offset:
         yield f"offset {first} comes again; {next_offset} was due."
@@ -131,10 +178,16 @@ def _batch_problems(
     try:
         found = sum(1 for _ in batch.records())
     except CorruptBatchError as error:
-        yield f"the batch with offset {first} cannot be opened: {error}."
+        yield f"the batch with offset {_range(batch)} cannot be opened: {error}."
         return
     if batch.header is not None and found != batch.header.record_count:
         yield f"{batch.header.record_count} records are claimed, and {found} are there."
+
+
+def _range(batch: LoggedBatch) -> str:
+    """Its offsets, as far as its header can be believed."""
+    first, last, _ = _offsets(batch)
+    return f"{first} to {last}" if first < last < first + 2**31 else str(first)
 
 
 def _verify_indexes(path: Path, ends: dict[int, int], findings: Findings) -> None:
@@ -144,7 +197,12 @@ def _verify_indexes(path: Path, ends: dict[int, int], findings: Findings) -> Non
             is_preallocated = position == 0 and offset == int(path.stem)
             if ends and not is_preallocated and ends.get(position) != offset:
                 findings.problems.append(
-                    Problem(index, None, f"offset {offset} is not at byte {position} of the log.")
+                    Problem(
+                        index,
+                        None,
+                        f"offset {offset} is not at byte {position} of the log.",
+                        Remedy.SET_ASIDE,
+                    )
                 )
     times = path.with_suffix(".timeindex")
     if times.exists():
@@ -152,6 +210,18 @@ def _verify_indexes(path: Path, ends: dict[int, int], findings: Findings) -> Non
         for timestamp, offset in time_index_entries(times):
             if timestamp < previous:
                 findings.problems.append(
-                    Problem(times, None, f"the time of offset {offset} is before the last one.")
+                    Problem(
+                        times,
+                        None,
+                        f"the time of offset {offset} is before the last one.",
+                        Remedy.SET_ASIDE,
+                    )
                 )
             previous = timestamp
+    aborted = path.with_suffix(".txnindex")
+    if aborted.exists():
+        data = aborted.read_bytes()
+        sound = transaction_index.ENTRY_BYTES * len(transaction_index.decode(data, int(path.stem)))
+        if sound < len(data):
+            sentence = f"{len(data) - sound} bytes are no aborted transactions."
+            findings.problems.append(Problem(aborted, sound, sentence))

@@ -163,6 +163,11 @@ class MetadataJournal:
             self._file.close()
 
 
+def sound_bytes(data: bytes) -> int:
+    """Up to where a journal's file is what was written; 0 when it is no journal."""
+    return _decode(data)[1] if data[: len(_MAGIC)] == _MAGIC else 0
+
+
 def _encode(record: bytes, durable_position: int) -> bytes:
     covered = _DURABLE_POSITION.pack(durable_position) + record
     return _FRAME.pack(len(record), crc32c(covered), durable_position) + record
