@@ -129,6 +129,13 @@ class BrokerProcess:
         self._process.wait()
         self._is_gone()
 
+    def pause(self, seconds: float) -> None:
+        """SIGSTOP for so long: clients time out, and the broker notices nothing."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGSTOP)
+        threading.Event().wait(seconds)
+        self._process.send_signal(signal.SIGCONT)
+
     def lose_power(self, rng: random.Random | None) -> list[str]:
         """After `kill`: what was not durable is lost, or what `rng` makes of it."""
         return revert(str(self.data), str(self.side), rng)

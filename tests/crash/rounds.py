@@ -3,8 +3,9 @@
     make crash ROUNDS=300
 
 Each round is one death: at a named failpoint or at any moment, with the page
-cache kept, with everything unsynced lost, or torn. Now and then everything is
-read by other clients than wrote it, and held against what was acknowledged.
+cache kept, with everything unsynced lost, or torn; sometimes it is paused
+before. Now and then everything is read by other clients than wrote it, and held
+against what was acknowledged, and what a reader of committed records was shown.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from tests.crash.harness import (
     create_topic,
 )
 from tests.crash.keeping import COMPACTED, TRIMMED, Compacting, Keeper
+from tests.crash.watching import Watcher
 
 BANK = "bank"
 SETTINGS = (
@@ -65,8 +67,10 @@ class Generation:
         self.bank = Bank(servers, seed, BANK)
         self.keeper = Keeper(servers, seed)
         self.compacting = Compacting(servers, seed)
+        self.watcher = Watcher(servers, BANK)
         self.load.start()
         self.bank.start()
+        self.watcher.begin()
         self.keeper.begin()
         self.compacting.begin()
 
@@ -75,6 +79,8 @@ class Generation:
         broker, rng = self.broker, self._rng
         self.load.has_new.clear()
         assert self.load.has_new.wait(60), f"nothing is acknowledged: {broker.log_text()[-2000:]}"
+        if rng.random() < 0.3:
+            broker.pause(rng.uniform(0.1, 2))
         broker.kill()
         self._lose_power(AT_RANDOM)
         if failpoint == AT_RANDOM:
@@ -104,9 +110,11 @@ class Generation:
         self.bank.stop()
         self.keeper.stop()
         self.compacting.stop()
+        self.watcher.stop()
         assert not self.load.refused, self.load.refused[:3]
         check_load(self.load, servers)
         check_bank(self.bank, servers, BANK)
+        self.watcher.check(self.load, self.bank, servers)
         self.keeper.check(servers)
         self.compacting.check()
         acknowledged = len(self.load.acknowledged) + 2 * len(self.bank.committed)
