@@ -137,3 +137,26 @@ async def test_an_accepted_connection_sends_its_answers_at_once() -> None:
     server.close()
     await server.wait_closed()
     listeners.close()
+
+
+def test_sockets_count_connections_from_accept_to_close() -> None:
+    """Before any handshake: what a stranger opens and leaves counts, too."""
+    listeners = bound(listeners="PLAINTEXT://127.0.0.1:0", max_connections_per_ip="1")
+    (listening,) = listeners.bound[0].sockets
+    listening.setblocking(True)
+    address = listening.getsockname()
+    first, second = socket.create_connection(address), socket.create_connection(address)
+    accepted, _ = listening.accept()
+    second.settimeout(10)
+    listening.setblocking(False)
+    with pytest.raises(BlockingIOError):
+        listening.accept()
+    assert second.recv(1) == b""
+    accepted.close()
+    third = socket.create_connection(address)
+    listening.setblocking(True)
+    again, _ = listening.accept()
+    for sock in (first, second, third, again):
+        sock.close()
+    assert listeners.bound[0].limits.refused == 1
+    listeners.close()
