@@ -14,6 +14,7 @@ import os
 import shutil
 import threading
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Final
 
 from ottla.seams.filesystem import Buffer, DirectoryLock, File, FileSystem
@@ -90,15 +91,32 @@ class RecordingFile:
         with self._unsynced.sync_lock:
             parts, shortest, size = self._unsynced.take(self._inner)
             self._inner.sync()
-            descriptor = os.open(self._shadow, os.O_RDWR | os.O_CREAT, 0o644)
-            try:
-                if shortest is not None and shortest < os.fstat(descriptor).st_size:
-                    os.ftruncate(descriptor, shortest)
-                for position, data in parts:
-                    os.pwrite(descriptor, data, position)
-                os.ftruncate(descriptor, size)
-            finally:
-                os.close(descriptor)
+            if shortest is None:
+                self._add_to_shadow(parts, size)
+            else:
+                self._replace_shadow(parts, shortest, size)
+
+    def _add_to_shadow(self, parts: list[tuple[int, bytes]], size: int) -> None:
+        descriptor = os.open(self._shadow, os.O_RDWR | os.O_CREAT, 0o644)
+        try:
+            for position, data in parts:
+                os.pwrite(descriptor, data, position)
+            os.ftruncate(descriptor, size)
+        finally:
+            os.close(descriptor)
+
+    def _replace_shadow(self, parts: list[tuple[int, bytes]], shortest: int, size: int) -> None:
+        """At once, or not at all: a kill in between may not lose what was durable before."""
+        shadow = Path(self._shadow)
+        content = bytearray(shadow.read_bytes()[:shortest] if shadow.exists() else b"")
+        for position, data in parts:
+            content.extend(bytes(max(0, position - len(content))))
+            content[position : position + len(data)] = data
+        content.extend(bytes(max(0, size - len(content))))
+        del content[size:]
+        new = Path(f"{self._shadow}.new")
+        new.write_bytes(content)
+        new.replace(shadow)
 
     def close(self) -> None:
         self._inner.close()
