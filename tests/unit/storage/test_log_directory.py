@@ -12,8 +12,10 @@ import pytest
 from simulation.disk import SimulatedDisk
 from tests.unit.storage.harness import NOW_MS, batch, flush, read_all
 
+from ottla.batch.record_batch import Record, build_batch
 from ottla.seams.real import RealFileSystem
-from ottla.storage.errors import AppendError, DirectoryRefusedError
+from ottla.storage import cleaner
+from ottla.storage.errors import AppendError, CorruptLogError, DirectoryRefusedError
 from ottla.storage.identity import Identity
 from ottla.storage.log_config import LogConfig
 from ottla.storage.log_directory import (
@@ -357,3 +359,33 @@ def test_a_new_log_does_not_take_over_the_records_of_a_deletion_that_failed(
     again = directory.create_log("orders", 0, bytes(16), LogConfig(), NOW_MS)
     with pytest.raises(AppendError, match="records of a deleted topic are there"):
         again.append(batch(1), leader_epoch=0, wall_ms=NOW_MS)
+
+
+@pytest.mark.parametrize("steps", [1, 3, 6, 8])
+def test_a_compaction_of_a_deleted_topic_leaves_its_successor_alone(
+    opener: Opener, monkeypatch: pytest.MonkeyPatch, steps: int
+) -> None:
+    """The worker writes by path, and there is another log of this name by then."""
+    monkeypatch.setattr(cleaner, "_STEP_BYTES", 1)
+    config = LogConfig(cleanup_policy=frozenset({"compact"}), min_cleanable_dirty_ratio=0.0)
+    directory = opener()
+    log = directory.create_log("orders", 0, TOPIC_ID, config, NOW_MS)
+    for _ in range(4):
+        log.append(build_batch([Record(0, NOW_MS, b"k", b"v")]), leader_epoch=0, wall_ms=NOW_MS)
+        log.roll()
+    log.checkpoint()
+    log.checkpoint_written(log.checkpoint_entry(TOPIC_ID))
+    compaction = log.begin_compaction(NOW_MS + 1)
+    assert compaction is not None
+    for _ in range(steps):
+        assert not compaction.step()
+    directory.delete_log("orders", 0, bytes(16))
+    again = directory.create_log("orders", 0, bytes(range(16)), config, NOW_MS)
+    again.append(batch(3), leader_epoch=0, wall_ms=NOW_MS)
+    with pytest.raises((OSError, CorruptLogError)):
+        compaction.run()
+    left = [path.name for path in (Path(opener.path) / "orders-0").iterdir()]
+    assert not [name for name in left if name.endswith((".swap", ".cleaned"))]
+    assert read_all(again) == [0, 1, 2]
+    opener.crash()
+    assert read_all(opener().logs["orders", 0]) == [0, 1, 2]
