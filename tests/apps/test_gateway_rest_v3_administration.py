@@ -277,7 +277,9 @@ def test_groups_of_both_protocols_and_groups_that_only_commit(
         (member,) = rest.get(f"{path}/consumers").json()["data"]
         assert member["client_id"] == "c"
         assert member["instance_id"] == settings.get("group.instance.id")
-        one = rest.get(f"{path}/consumers/{member['consumer_id']}/assignments").json()["data"]
+        # Its id may have a slash, which only the link writes as a URL has to.
+        assert httpx.get(member["metadata"]["self"]).json() == member
+        one = httpx.get(member["assignments"]["related"]).json()["data"]
         assert [(a["topic_name"], a["partition_id"]) for a in one] == [(topic, 0), (topic, 1)]
         assert rest.get(one[0]["partition"]["related"]).json()["partition_id"] == 0
         assert refused(rest.get(one[0]["lag"]["related"])) == (404, 404)  # nothing committed there
@@ -300,6 +302,18 @@ def test_groups_of_both_protocols_and_groups_that_only_commit(
     assert rest.get(f"/consumer-groups/{topic}-simple/consumers").json()["data"] == []
     for tail in ("", "/consumers", "/consumers/x", "/lags", "/lag-summary"):
         assert refused(rest.get(f"/consumer-groups/{topic}-none{tail}")) == (404, 40405)
+
+
+def test_a_group_with_a_slash_in_its_name(rest: httpx.Client, kafka: str, topic: str) -> None:
+    name = f"{topic}/a b"
+    writer = Consumer({"bootstrap.servers": kafka, "group.id": name})
+    writer.commit(offsets=[TopicPartition(topic, 0, 0)], asynchronous=False)
+    writer.close()
+    (group,) = [
+        g for g in rest.get("/consumer-groups").json()["data"] if g["consumer_group_id"] == name
+    ]
+    assert httpx.get(group["metadata"]["self"]).json() == group
+    assert httpx.get(group["lag_summary"]["related"]).json()["total_lag"] == 0
 
 
 def test_replicas_and_reassignments(rest: httpx.Client, topic: str) -> None:

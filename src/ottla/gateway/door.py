@@ -31,6 +31,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ottla.gateway.errors import RestError
 from ottla.gateway.kafka_access import KafkaAccess
+from ottla.gateway.segments import EncodedSlashes, with_slashes
 from ottla.gateway.settings import GatewaySettings
 
 #: Paths whose requests may last as long as their clients wish.
@@ -206,8 +207,9 @@ def build_door(
         )
     middleware.append(Middleware(AccessControl, settings=settings))
     middleware.append(Middleware(TimeLimit, settings=settings))
+    middleware.append(Middleware(EncodedSlashes))
     return Starlette(
-        routes=[Route("/health/live", live), Route("/health/ready", ready), *routes],
+        routes=[Route("/health/live", live), Route("/health/ready", ready), *with_slashes(routes)],
         middleware=middleware,
         exception_handlers={
             RestError: rest_error,
