@@ -31,7 +31,8 @@ def test_topics_are_made_described_enlarged_trimmed_and_deleted(shell: Shell, un
     )
     shell(f"seq 10 | ottla produce {unique} -p 1 -q")
     (row,) = json.loads(shell(f"ottla topics list '{unique}' -o json"))
-    assert row == {"topic": unique, "partitions": 2, "replicas": 1, "records": 10}
+    assert row.pop("replicas") in (1, 3), "one node, or three"
+    assert row == {"topic": unique, "partitions": 2, "records": 10}
     described = shell(f"ottla topics describe {unique}")
     assert "configuration: " in described
     assert "retention.ms=99999" in described
