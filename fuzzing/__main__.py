@@ -53,7 +53,7 @@ def main() -> int:
     if options.replay is not None:
         return replay(targets, options.replay)
     if importlib.util.find_spec("atheris") is None:
-        print("atheris is not installed here (it exists for Linux on x86-64 and Python up to 3.13)")
+        print("atheris is not installed here (it exists for Linux on x86-64)")
         return 1
     print(f"{'target':10} {'executions':>12} {'places':>8} {'peak':>8}   what")
     results = [fuzz(target, options.seconds) for target in targets]
