@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import random
 import re
 import signal
 import socket
@@ -18,7 +19,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any, Literal
 
@@ -345,12 +346,19 @@ def ask(url: str, body: Any = None, *, until: str = "") -> Any:
         time.sleep(0.05)  # polling the condition
 
 
+def port_nobody_is_given() -> int:
+    """A free port below those that the system hands to clients, who could take it meanwhile."""
+    while True:
+        port = random.randrange(20_000, 30_000)
+        with socket.socket() as free, suppress(OSError):
+            free.bind(("127.0.0.1", port))
+            return port
+
+
 def test_the_composed_commands_work_together(bootstrap_servers: str, tmp_path: Path) -> None:
     ports = {}
     for name in SERVICES:
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            ports[name] = free.getsockname()[1]
+        ports[name] = port_nobody_is_given()
     variables = {
         "KAFKA_BOOTSTRAP_SERVERS": bootstrap_servers,
         "DATABASE_URL": f"sqlite:///{tmp_path}/services.db",

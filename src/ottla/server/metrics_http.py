@@ -55,6 +55,10 @@ class MetricsEndpoint:
                 await writer.drain()
         except (OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
             pass
+        except asyncio.CancelledError:
+            # The broker stops in the middle of a request; Python 3.11 would report that as an
+            # error of the loop, and the broker take it for one of its own.
+            pass
         finally:
             writer.close()
 
