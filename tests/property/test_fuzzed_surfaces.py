@@ -8,10 +8,18 @@ import pytest
 from fuzzing.target import Target
 from fuzzing.targets import TARGETS
 
+from ottla.broker import topic_changes
+
 EVERY_TARGET = pytest.mark.parametrize("target", TARGETS.values(), ids=TARGETS)
 #: Of the seeds of one target, at most so many run here.
 MOST_SEEDS = 150
 CHANGED = 100
+
+
+@pytest.fixture(autouse=True)
+def brokers_of_other_tests_keep_their_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The fuzzed machines lower it for their whole process."""
+    monkeypatch.setattr(topic_changes, "MAX_PARTITIONS", topic_changes.MAX_PARTITIONS)
 
 
 @EVERY_TARGET
