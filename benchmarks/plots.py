@@ -17,7 +17,7 @@ from benchmarks.systems import (
     OTTLA_FSYNC,
 )
 
-WIDTH: Final = 760
+WIDTH: Final = 820
 LABEL_WIDTH: Final = 190
 BAR: Final = 14
 GAP: Final = 14

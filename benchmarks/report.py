@@ -102,10 +102,18 @@ def markdown(results: dict[str, Any]) -> str:
     return "\n".join([*_head(results), *_verdicts(results), *_tables(results)]) + "\n"
 
 
+def _rounds(results: dict[str, Any]) -> str:
+    """How often the row measured most often was measured."""
+    systems = (row["systems"].values() for row in results["rows"].values())
+    most = max((len(samples) for found in systems for samples in found), default=0)
+    return "each row once" if most == 1 else f"up to {most} rounds a row"
+
+
 def _head(results: dict[str, Any]) -> Iterator[str]:
     machine = results["machine"]
     yield _wrapped(
-        f"Measured {results['began']} in {results.get('took_s', 0) / 60:.0f} minutes:"
+        f"Measured {results['began']} in {results.get('took_s', 0) / 60:.0f} minutes,"
+        f" {_rounds(results)}:"
         f" {machine['system']}, {machine['processor']}, {machine['cores']} cores, Python"
         f" {machine['python']}; load {machine['load']} when it began. Clients and brokers share"
         " the machine. All systems run at once and are measured in turn, in another order each"
