@@ -93,12 +93,12 @@ def partition_count(stage: Stage) -> str:
         "--bootstrap-servers localhost:9092"
     )
     measured = [
-        re.search(rf"^{name} .*?([\d.]+) MB/s", output, re.MULTILINE)
+        re.search(rf"^{name} .*?([\d.,]+) MB/s", output, re.MULTILINE)
         for name in ("producer", "consumer")
     ]
     answer = re.search(r"^(\d+) partitions?$", output, re.MULTILINE)
     stage.sees(answer is not None and None not in measured, "the plan has no measurement")
-    p, c = (float(found[1]) for found in measured if found is not None)
+    p, c = (float(found[1].replace(",", "")) for found in measured if found is not None)
     asked = max(wished / p, wished / c)
     stage.sees(
         answer is not None and abs(int(answer[1]) - asked) < 1.05,
