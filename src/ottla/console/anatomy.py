@@ -8,16 +8,14 @@ not, `why_no_segments` says so.
 from __future__ import annotations
 
 import re
-import threading
 import time
-from collections import deque
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from ottla.client.cluster import Cluster
-from ottla.client.errors import ClientError, check
+from ottla.client.errors import check
 from ottla.console.cluster import ClusterError, ClusterView
-from ottla.console.raw import raw_client
+from ottla.console.watch import Watch
 from ottla.inspect import data_files
 from ottla.wire.messages.describe_log_dirs import DescribableLogDirTopic, DescribeLogDirsRequest
 from ottla.wire.messages.list_offsets import (
@@ -28,7 +26,6 @@ from ottla.wire.messages.list_offsets import (
 
 POLL_S = 1.0
 CONFIG_S = 10.0
-EVENTS = 60
 #: Index entries drawn of one segment.
 MAX_TICKS = 300
 #: Index files above this are not read: drawing has to stay cheap.
@@ -72,45 +69,19 @@ class LogPicture:
     config: dict[str, str] = field(default_factory=dict)
 
 
-class LogWatch:
+class LogWatch(Watch):
     """Looks at one partition every second; `picture` is the last look."""
 
     def __init__(self, cluster: ClusterView, topic: str, partition: int) -> None:
-        self.cluster = cluster
+        super().__init__(cluster, "console-log", POLL_S)
         self.topic = topic
         self.partition = partition
         self.picture: LogPicture | None = None
-        self.problem = ""
-        #: (time of the day in ms, sentence), newest first.
-        self.events: deque[tuple[int, str]] = deque(maxlen=EVENTS)
         self._config: dict[str, str] = {}
         self._config_at = 0.0
         self._indexes: dict[str, tuple[tuple[int, int], int, tuple[int, ...]]] = {}
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="console-log", daemon=True)
 
-    def start(self) -> None:
-        self._thread.start()
-
-    def close(self) -> None:
-        self._stop.set()
-        if self._thread.is_alive():
-            self._thread.join()
-
-    def _run(self) -> None:
-        client = raw_client(self.cluster)
-        try:
-            while not self._stop.is_set():
-                try:
-                    self._look(client)
-                    self.problem = ""
-                except ClientError as error:
-                    self.problem = str(error)
-                self._stop.wait(POLL_S)
-        finally:
-            client.close()
-
-    def _look(self, client: Cluster) -> None:
+    def look(self, client: Cluster) -> None:
         start = self._offset(client, EARLIEST, READ_UNCOMMITTED)
         end = self._offset(client, LATEST, READ_UNCOMMITTED)
         stable = self._offset(client, LATEST, READ_COMMITTED)

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import struct
-import threading
 import time
-from collections import deque
 from dataclasses import dataclass
 
 from ottla.client.cluster import Cluster
-from ottla.client.errors import ClientError
 from ottla.console.cluster import ClusterView
-from ottla.console.raw import check, raw_client
+from ottla.console.raw import check
+from ottla.console.watch import Watch
 from ottla.wire.errors import ErrorCode
 from ottla.wire.messages import consumer_group_describe
 from ottla.wire.messages.consumer_group_describe import ConsumerGroupDescribeRequest
@@ -22,7 +20,6 @@ from ottla.wire.messages.share_group_describe import ShareGroupDescribeRequest
 from ottla.wire.messages.streams_group_describe import StreamsGroupDescribeRequest
 
 POLL_S = 0.7
-EVENTS = 60
 
 Place = tuple[str, int]
 
@@ -54,44 +51,18 @@ class GroupPicture:
     members: tuple[MemberView, ...]
 
 
-class GroupWatch:
+class GroupWatch(Watch):
     """Looks at one group more than once a second; `picture` is the last look."""
 
     def __init__(self, cluster: ClusterView, group: str) -> None:
-        self.cluster = cluster
+        super().__init__(cluster, "console-group", POLL_S)
         self.group = group
         self.picture: GroupPicture | None = None
-        self.problem = ""
-        #: (time in ms, sentence), newest first.
-        self.events: deque[tuple[int, str]] = deque(maxlen=EVENTS)
         #: When each partition came to the member that has it, on the monotonic clock.
         self.moved_at: dict[Place, float] = {}
         self._kind = ""
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="console-group", daemon=True)
 
-    def start(self) -> None:
-        self._thread.start()
-
-    def close(self) -> None:
-        self._stop.set()
-        if self._thread.is_alive():
-            self._thread.join()
-
-    def _run(self) -> None:
-        client = raw_client(self.cluster)
-        try:
-            while not self._stop.is_set():
-                try:
-                    self._look(client)
-                    self.problem = ""
-                except ClientError as error:
-                    self.problem = str(error)
-                self._stop.wait(POLL_S)
-        finally:
-            client.close()
-
-    def _look(self, client: Cluster) -> None:
+    def look(self, client: Cluster) -> None:
         if self._kind == "" or self.picture is None or not self.picture.members:
             self._kind = kind_of(client, self.group)  # an empty group may change its kind
         picture = describe(client, self.group, self._kind)
