@@ -14,7 +14,8 @@ import threading
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
-from ottla.seams.filesystem import Buffer, DirectoryLock, File, FileSystem
+from ottla.seams.delegating import DelegatingFile, DelegatingFileSystem
+from ottla.seams.filesystem import Buffer, File, FileSystem
 
 
 class Failpoint(NamedTuple):
@@ -96,19 +97,12 @@ class _Bomb:
             os.kill(os.getpid(), signal.SIGKILL)
 
 
-class _File:
+class _File(DelegatingFile):
     """A file that may be the death of its process."""
 
     def __init__(self, inner: File, bomb: _Bomb) -> None:
-        self._inner = inner
+        super().__init__(inner)
         self._bomb = bomb
-
-    @property
-    def path(self) -> str:
-        return self._inner.path
-
-    def size(self) -> int:
-        return self._inner.size()
 
     def write_at(self, buffers: Sequence[Buffer], position: int) -> None:
         if self._bomb.is_reached("within", "write", self.path):
@@ -116,12 +110,6 @@ class _File:
             self._inner.write_at([data[: len(data) // 2]], position)
             os.kill(os.getpid(), signal.SIGKILL)
         self._inner.write_at(buffers, position)
-
-    def read_at(self, size: int, position: int) -> bytes:
-        return self._inner.read_at(size, position)
-
-    def read_cached_at(self, size: int, position: int) -> Buffer | None:
-        return self._inner.read_cached_at(size, position)
 
     def truncate(self, size: int) -> None:
         self._bomb.check("before", "truncate", self.path)
@@ -133,15 +121,12 @@ class _File:
         self._inner.sync()
         self._bomb.check("after", "sync", self.path)
 
-    def close(self) -> None:
-        self._inner.close()
 
-
-class MortalFileSystem:
+class MortalFileSystem(DelegatingFileSystem):
     """Implements `FileSystem` over another one, and dies at a failpoint."""
 
     def __init__(self, inner: FileSystem, failpoint: Failpoint, hit: int) -> None:
-        self._inner = inner
+        super().__init__(inner)
         self._bomb = _Bomb(failpoint, hit)
 
     def open(self, path: str, *, create: bool = False, read_only: bool = False) -> File:
@@ -150,18 +135,6 @@ class MortalFileSystem:
         if is_new:
             self._bomb.check("after", "create", path)
         return _File(file, self._bomb)
-
-    def exists(self, path: str) -> bool:
-        return self._inner.exists(path)
-
-    def is_directory(self, path: str) -> bool:
-        return self._inner.is_directory(path)
-
-    def file_size(self, path: str) -> int:
-        return self._inner.file_size(path)
-
-    def list_directory(self, path: str) -> list[str]:
-        return self._inner.list_directory(path)
 
     def make_directory(self, path: str) -> None:
         self._inner.make_directory(path)
@@ -185,9 +158,3 @@ class MortalFileSystem:
         self._bomb.check("before", "sync_directory", path)
         self._inner.sync_directory(path)
         self._bomb.check("after", "sync_directory", path)
-
-    def free_bytes(self, path: str) -> int:
-        return self._inner.free_bytes(path)
-
-    def lock(self, path: str) -> DirectoryLock | None:
-        return self._inner.lock(path)

@@ -17,6 +17,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
+from ottla.seams.delegating import DelegatingFile, DelegatingFileSystem
 from ottla.seams.filesystem import Buffer, DirectoryLock, File, FileSystem
 
 NAMES_FILE: Final = "names.jsonl"
@@ -58,30 +59,17 @@ class _Unsynced:
         return parts, shortest, size
 
 
-class RecordingFile:
+class RecordingFile(DelegatingFile):
     """A real file whose syncs are also done to its shadow."""
 
     def __init__(self, inner: File, unsynced: _Unsynced, side: str) -> None:
-        self._inner = inner
+        super().__init__(inner)
         self._unsynced = unsynced
         self._shadow = f"{side}/{unsynced.number}"
-
-    @property
-    def path(self) -> str:
-        return self._inner.path
-
-    def size(self) -> int:
-        return self._inner.size()
 
     def write_at(self, buffers: Sequence[Buffer], position: int) -> None:
         self._inner.write_at(buffers, position)
         self._unsynced.note_write(position, position + sum(len(buffer) for buffer in buffers))
-
-    def read_at(self, size: int, position: int) -> bytes:
-        return self._inner.read_at(size, position)
-
-    def read_cached_at(self, size: int, position: int) -> Buffer | None:
-        return self._inner.read_cached_at(size, position)
 
     def truncate(self, size: int) -> None:
         self._inner.truncate(size)
@@ -118,11 +106,8 @@ class RecordingFile:
         new.write_bytes(content)
         new.replace(shadow)
 
-    def close(self) -> None:
-        self._inner.close()
 
-
-class RecordingFileSystem:
+class RecordingFileSystem(DelegatingFileSystem):
     """Implements `FileSystem` over another one, recording everything below `root`.
 
     A side directory without names takes everything that is there as durable;
@@ -130,7 +115,7 @@ class RecordingFileSystem:
     """
 
     def __init__(self, inner: FileSystem, root: str, side: str) -> None:
-        self._inner = inner
+        super().__init__(inner)
         self._root = root
         self._side = side
         self._numbers: dict[str, int] = {}
@@ -208,18 +193,6 @@ class RecordingFileSystem:
         number = self._number_new_file(path) if is_new else self._numbers[path]
         return RecordingFile(file, self._unsynced[number], self._side)
 
-    def exists(self, path: str) -> bool:
-        return self._inner.exists(path)
-
-    def is_directory(self, path: str) -> bool:
-        return self._inner.is_directory(path)
-
-    def file_size(self, path: str) -> int:
-        return self._inner.file_size(path)
-
-    def list_directory(self, path: str) -> list[str]:
-        return self._inner.list_directory(path)
-
     def make_directory(self, path: str) -> None:
         self._inner.make_directory(path)
         if self._is_inside(path):
@@ -251,9 +224,6 @@ class RecordingFileSystem:
         self._inner.sync_directory(path)
         if self._is_inside(path):
             self._record("sync_directory", path)
-
-    def free_bytes(self, path: str) -> int:
-        return self._inner.free_bytes(path)
 
     def lock(self, path: str) -> DirectoryLock | None:
         is_new = not self._inner.exists(path)

@@ -31,9 +31,10 @@ def complete_rename(side: str) -> None:
     if not begun:
         return
     is_done = not os.path.lexists(begun[0])
-    with names.open("w") as file:
-        # One that was not done is over, too: its record must not be completed later.
-        file.write(whole + json.dumps(["rename" if is_done else "kept", *begun]) + "\n")
+    # One that was not done is over, too: its record must not be completed later.
+    new = Path(f"{names}.new")
+    new.write_text(whole + json.dumps(["rename" if is_done else "kept", *begun]) + "\n")
+    new.replace(names)
 
 
 def replay_names(side: str, root: str) -> tuple[SimulatedDisk, dict[str, int]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import shutil
 import signal
 import socket
 import subprocess
@@ -53,6 +54,7 @@ class BrokerProcess:
         self._mutation = [] if without is None else ["--without", without]
         self.data = directory / "data"
         self.side = directory / "side"
+        self._evidence = directory / "evidence"
         self._state = directory / "state"
         self._log = (directory / "broker.log").open("ab")
         self._errors = (directory / "errors.log").open("ab")
@@ -135,6 +137,16 @@ class BrokerProcess:
         self._process.send_signal(signal.SIGSTOP)
         threading.Event().wait(seconds)
         self._process.send_signal(signal.SIGCONT)
+
+    def note(self, line: str) -> None:
+        """One more line between what the broker has said."""
+        self._log.write(line.encode() + b"\n")
+        self._log.flush()
+
+    def keep_evidence(self, name: str) -> None:
+        """Copies of the files as they are, and of what is recorded of them."""
+        shutil.copytree(self.data, self._evidence / name / "data")
+        shutil.copytree(self.side, self._evidence / name / "side")
 
     def lose_power(self, rng: random.Random | None) -> list[str]:
         """After `kill`: what was not durable is lost, or what `rng` makes of it."""

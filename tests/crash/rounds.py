@@ -56,6 +56,7 @@ class Generation:
     def __init__(self, directory: Path, seed: int, count: Callable[[str, str], None]) -> None:
         self._rng = random.Random(seed)
         self._count = count
+        self._deaths = 0
         self.broker = BrokerProcess(directory, settings=SETTINGS)
         self.broker.start()
         servers = self.broker.bootstrap_servers
@@ -100,8 +101,14 @@ class Generation:
     def _lose_power(self, where: str) -> None:
         what = self._rng.choice(WHATS)
         self._count(where, what)
-        if what != "page cache kept":
-            self.broker.lose_power(self._rng if what == "unsynced torn" else None)
+        self._deaths += 1
+        self.broker.note(f"--- death {self._deaths}: {where}, {what}")
+        if what == "page cache kept":
+            return
+        # What is found at the end may have happened at any of the deaths: all are kept till then.
+        self.broker.keep_evidence(f"death-{self._deaths}")
+        changed = self.broker.lose_power(self._rng if what == "unsynced torn" else None)
+        self.broker.note(f"--- changed: {' '.join(changed)}")
 
     def check(self) -> int:
         """Everything acknowledged is there; returns how many records that were."""

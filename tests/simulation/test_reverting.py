@@ -1,7 +1,10 @@
 """Real files go back to what was durable, and to nothing that was not."""
 
+import os
 import random
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from simulation.recording import RecordingFileSystem
@@ -204,3 +207,56 @@ def test_a_replacement_whose_rename_was_not_recorded_is_whole(
         start(places)
     revert(root, side, random.Random(seed))
     assert Path(root, "a").read_bytes() in contents
+
+
+class _Killed(BaseException):
+    """The process is gone at this moment."""
+
+
+def _killing(step: Callable[..., Any], left: list[int]) -> Callable[..., Any]:
+    def do(*arguments: Any, **named: Any) -> Any:
+        left[0] -= 1
+        if left[0] < 0:
+            raise _Killed
+        return step(*arguments, **named)
+
+    return do
+
+
+@pytest.mark.parametrize("steps", range(6))
+def test_a_kill_while_a_sync_is_recorded_leaves_what_was_durable(
+    places: tuple[str, str], steps: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first sync after a start records the whole file anew, because nobody knows what of it
+    was written before the kill. A second kill, after any number of steps of that, once emptied
+    the copy of what had been durable all the time."""
+    root, _ = places
+    Path(root).mkdir()
+    disk = start(places)
+    file = disk.open(f"{root}/a", create=True)
+    disk.sync_directory(root)
+    file.write_at([b"durable "], 0)
+    file.sync()
+    file.close()
+    disk = start(places)
+    file = disk.open(f"{root}/a")
+    file.write_at([b"and more"], 8)
+    left = [steps]
+    with monkeypatch.context() as patched:
+        for owner, name in (
+            (os, "ftruncate"),
+            (os, "pwrite"),
+            (Path, "write_bytes"),
+            (Path, "replace"),
+        ):
+            patched.setattr(owner, name, _killing(getattr(owner, name), left))
+        try:
+            file.sync()
+            is_synced = True
+        except _Killed:
+            is_synced = False
+    file.close()
+    revert(*places, None)
+    assert Path(root, "a").read_bytes() in (
+        [b"durable and more"] if is_synced else [b"durable ", b"durable and more"]
+    )

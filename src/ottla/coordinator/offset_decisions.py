@@ -42,26 +42,16 @@ def commit(
         answer = offset_commit.OffsetCommitResponseTopic(topic_id=topic.topic_id, name=topic.name)
         response.topics.append(answer)
         for partition in topic.partitions:
-            metadata = partition.committed_metadata or ""
-            code = error_of(topic.name, partition.partition_index) or check_metadata(
-                metadata, config
+            given_ms = partition.commit_timestamp_ms
+            commit_ms = wall_ms if given_ms < 0 else given_ms
+            code = _commit_one(
+                request.group_id, topic.name, partition, error_of, config, commit_ms, expire_ms, out
             )
             answer.partitions.append(
                 offset_commit.OffsetCommitResponsePartition(
                     partition_index=partition.partition_index, error_code=code
                 )
             )
-            if code:
-                continue
-            timestamp_ms = partition.commit_timestamp_ms
-            commit_ms = wall_ms if timestamp_ms < 0 else timestamp_ms
-            offset, epoch = partition.committed_offset, partition.committed_leader_epoch
-            key = encode_commit_key(request.group_id, topic.name, partition.partition_index)
-            if expire_ms < 0:
-                out.add(key, encode_commit_value(offset, epoch, metadata, commit_ms))
-            else:
-                old = OffsetCommitValue(offset, epoch, metadata, commit_ms, expire_ms)
-                out.add(key, encode_value(old, WITH_EXPIRY))
     return response
 
 
@@ -78,27 +68,43 @@ def commit_in_transaction(
         answer = txn_offset_commit.TxnOffsetCommitResponseTopic(name=topic.name)
         response.topics.append(answer)
         for partition in topic.partitions:
-            metadata = partition.committed_metadata or ""
-            code = error_of(topic.name, partition.partition_index) or check_metadata(
-                metadata, config
+            code = _commit_one(
+                request.group_id, topic.name, partition, error_of, config, wall_ms, -1, out
             )
             answer.partitions.append(
                 txn_offset_commit.TxnOffsetCommitResponsePartition(
                     partition_index=partition.partition_index, error_code=code
                 )
             )
-            if code:
-                continue
-            out.add(
-                encode_commit_key(request.group_id, topic.name, partition.partition_index),
-                encode_commit_value(
-                    partition.committed_offset,
-                    partition.committed_leader_epoch,
-                    metadata,
-                    wall_ms,
-                ),
-            )
     return response
+
+
+def _commit_one(
+    group_id: str,
+    topic: str,
+    partition: (
+        offset_commit.OffsetCommitRequestPartition
+        | txn_offset_commit.TxnOffsetCommitRequestPartition
+    ),
+    error_of: ErrorOf,
+    config: GroupConfig,
+    commit_ms: int,
+    expire_ms: int,
+    out: Outcome,
+) -> ErrorCode:
+    """Add the record of one commit, or say why not; `expire_ms` is -1 where none was asked for."""
+    index, metadata = partition.partition_index, partition.committed_metadata or ""
+    code = error_of(topic, index) or check_metadata(metadata, config)
+    if code:
+        return code
+    offset, epoch = partition.committed_offset, partition.committed_leader_epoch
+    key = encode_commit_key(group_id, topic, index)
+    if expire_ms < 0:
+        out.add(key, encode_commit_value(offset, epoch, metadata, commit_ms))
+    else:
+        old = OffsetCommitValue(offset, epoch, metadata, commit_ms, expire_ms)
+        out.add(key, encode_value(old, WITH_EXPIRY))
+    return code
 
 
 def check_metadata(metadata: str, config: GroupConfig) -> ErrorCode:

@@ -19,7 +19,7 @@ from ottla.handlers.registry import Api, find_api
 from ottla.storage.errors import StorageError
 from ottla.wire import codec
 from ottla.wire.errors import ErrorCode, ProtocolError, RequestError
-from ottla.wire.frames import API_VERSIONS_KEY, read_request_header
+from ottla.wire.frames import API_VERSIONS_KEY, RequestHeader, read_request_header
 from ottla.wire.message import Message
 
 if TYPE_CHECKING:
@@ -88,11 +88,34 @@ def _dispatch(
             message = api.decode(view, header.body, version)
         else:
             message = codec.decode(api.request_class, version, view, header.body, is_flexible)
+    request = _begin(
+        broker, connection, api, header, version, is_flexible, message, wall_ms, mono_ms
+    )
+    if cached is not None:
+        request.send_body((cached,))
+    elif is_served:
+        _run(broker, api, request, cache_key)
+    else:
+        _refuse(request, RequestError(ErrorCode.UNSUPPORTED_VERSION))
+
+
+def _begin(
+    broker: Broker,
+    connection: Connection,
+    api: Api,
+    header: RequestHeader,
+    version: int,
+    is_flexible: bool,
+    message: Message,
+    wall_ms: int,
+    mono_ms: int,
+) -> RequestContext:
+    """The request has its place among its connection's answers; `version` is the answer's."""
     request = RequestContext(
         broker,
         connection,
         connection.take_slot(),
-        key,
+        header.api_key,
         version,
         is_flexible,
         header.correlation_id,
@@ -103,12 +126,7 @@ def _dispatch(
         _refuse,
     )
     request.body_encoder = api.encode
-    if cached is not None:
-        request.send_body((cached,))
-    elif is_served:
-        _run(broker, api, request, cache_key)
-    else:
-        _refuse(request, RequestError(ErrorCode.UNSUPPORTED_VERSION))
+    return request
 
 
 def _run(broker: Broker, api: Api, request: RequestContext, cache_key: object) -> None:
@@ -176,20 +194,9 @@ def refuse(
         return
     is_flexible = header.api_version >= api.flexible_from
     message = codec.decode(api.request_class, header.api_version, view, header.body, is_flexible)
-    request = RequestContext(
-        broker,
-        connection,
-        connection.take_slot(),
-        header.api_key,
-        header.api_version,
-        is_flexible,
-        header.correlation_id,
-        header.client_id,
-        wall_ms,
-        mono_ms,
-        message,
-        _refuse,
+    version = header.api_version
+    request = _begin(
+        broker, connection, api, header, version, is_flexible, message, wall_ms, mono_ms
     )
-    request.body_encoder = api.encode
     _refuse(request, error)
     broker.settle()

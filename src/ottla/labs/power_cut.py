@@ -19,14 +19,14 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
 import ottla.server.core
 from ottla.labs.bench import LabError
-from ottla.seams.filesystem import Buffer, File
+from ottla.seams.delegating import DelegatingFile
+from ottla.seams.filesystem import File
 from ottla.seams.real import RealFileSystem
 
 READY: Final = "ready"
@@ -50,37 +50,15 @@ class _Shadow:
             fresh.replace(self.path)
 
 
-class _ShadowedFile:
+class _ShadowedFile(DelegatingFile):
     """A file whose every sync is noted in its shadow."""
 
     def __init__(self, inner: File, shadow: _Shadow) -> None:
-        self._inner = inner
+        super().__init__(inner)
         self._shadow = shadow
-
-    @property
-    def path(self) -> str:
-        return self._inner.path
-
-    def size(self) -> int:
-        return self._inner.size()
-
-    def write_at(self, buffers: Sequence[Buffer], position: int) -> None:
-        self._inner.write_at(buffers, position)
-
-    def read_at(self, size: int, position: int) -> bytes:
-        return self._inner.read_at(size, position)
-
-    def read_cached_at(self, size: int, position: int) -> Buffer | None:
-        return self._inner.read_cached_at(size, position)
-
-    def truncate(self, size: int) -> None:
-        self._inner.truncate(size)
 
     def sync(self) -> None:
         self._shadow.sync(self._inner)
-
-    def close(self) -> None:
-        self._inner.close()
 
 
 class ShadowedFileSystem(RealFileSystem):

@@ -17,10 +17,15 @@ Page = Callable[[], tuple[str, str]]
 
 
 class MetricsEndpoint:
-    """Serves pages by path; each is a function returning (content type, text)."""
+    """Serves pages by path; each is a function returning (content type, text).
 
-    def __init__(self, pages: dict[str, Page]) -> None:
+    A page that fails is answered with 500 and told to `on_error`; nobody who asks how a
+    broker does may be the end of it.
+    """
+
+    def __init__(self, pages: dict[str, Page], on_error: Callable[[Exception], None]) -> None:
         self._pages = pages
+        self._on_error = on_error
         self._server: asyncio.Server | None = None
         self.port = 0
 
@@ -70,7 +75,12 @@ class MetricsEndpoint:
         if page is None:
             known = " ".join(sorted(self._pages))
             return _response("404 Not Found", "text/plain", f"not here; try {known}\n")
-        kind, text = page()
+        try:
+            kind, text = page()
+        except Exception as error:  # noqa: BLE001 - a boundary, as the one of a connection
+            self._on_error(error)
+            text = "this page failed; the broker has said why\n"
+            return _response("500 Internal Server Error", "text/plain", text)
         return _response("200 OK", kind, text)
 
 

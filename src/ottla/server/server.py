@@ -142,7 +142,8 @@ class Server:
 
     async def _open_metrics(self, port: int) -> None:
         self._endpoint = MetricsEndpoint(
-            {"/metrics": self._metrics_page, "/health": self._health_page}
+            {"/metrics": self._metrics_page, "/health": self._health_page},
+            self._on_internal_error,
         )
         warning = await self._endpoint.start(port)
         if warning is not None:
