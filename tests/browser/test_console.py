@@ -123,6 +123,27 @@ def test_a_link_to_one_record_and_the_keyboard(page: Page, console: str, topic: 
     expect(page.get_by_text("1 found; all of 202 records covered")).to_be_visible()
 
 
+def test_a_refresh_takes_no_focus_from_a_link(
+    page: Page, console: str, bootstrap_servers: str
+) -> None:
+    name = f"growing-{time.time_ns()}"
+    producer = Producer({"bootstrap.servers": bootstrap_servers})
+    admin = AdminClient({"bootstrap.servers": bootstrap_servers})
+    admin.create_topics([NewTopic(name, 1)])[name].result(20)
+    page.goto(f"{console}/topics")
+    page.get_by_label("Search topics").fill(name)
+    expect(page.get_by_text("1 topic", exact=True)).to_be_visible()
+    link = page.get_by_role("link", name=name, exact=True)
+    link.focus()
+    producer.produce(name, b"one more")
+    producer.flush(20)
+    row = page.get_by_role("row").filter(has=link)
+    expect(row.get_by_role("cell").nth(3)).to_have_text("1")
+    expect(link).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(page).to_have_url(f"{console}/topics/{name}")
+
+
 def test_a_record_in_full_and_odd_bytes(page: Page, console: str, topic: str) -> None:
     page.goto(f"{console}/topics/{topic}")
     page.get_by_label("Search text").fill("key-7")

@@ -39,6 +39,17 @@ def test_latest_per_key(page: Page, console: str, table: str) -> None:
     expect(page.get_by_role("cell", name='{"n": 57')).to_be_visible()
 
 
+def test_a_young_topics_partitions_can_be_chosen(
+    page: Page, console: str, bootstrap_servers: str
+) -> None:
+    name = f"young-{time.time_ns()}"
+    admin = AdminClient({"bootstrap.servers": bootstrap_servers})
+    admin.create_topics([NewTopic(name, 2)])[name].result(20)
+    page.goto(f"{console}/topics/{name}")
+    page.locator('[aria-label="Partition"]').click()
+    expect(page.get_by_role("option", name="partition 1")).to_be_visible()
+
+
 def test_a_record_as_a_command(page: Page, console: str, table: str) -> None:
     page.goto(f"{console}/topics/{table}")
     page.get_by_role("cell", name='{"n": 59').click()

@@ -14,6 +14,11 @@ def count(number: float) -> str:
     return f"{number:,.0f}"
 
 
+def counted(number: int, noun: str) -> str:
+    """`1 topic`, `2,000 topics`."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
 def rate(number: float | None) -> str:
     """A rate per second; a dash when it is not known."""
     if number is None:

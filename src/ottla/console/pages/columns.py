@@ -1,8 +1,13 @@
-"""Columns of tables."""
+"""Columns of tables.
+
+Cells with something to press are built of elements: a slot's template would be a new component at
+every refresh, and its link would lose the keyboard's focus, or a click that was under way.
+"""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 from nicegui import ui
@@ -21,25 +26,26 @@ def column(name: str, label: str, *, right: bool = False) -> dict[str, Any]:
 
 def link_cells(table: ui.table, name: str, folder: str) -> None:
     """The column's cells become links to the pages of what they name: for keyboards, too."""
-    table.add_slot(
-        f"body-cell-{name}",
-        f"""
-        <q-td :props="props">
-          <a class="link" :href="{json.dumps(f"/{folder}/").replace('"', "'")}
-            + encodeURIComponent(props.value)" @click.stop>{{{{ props.value }}}}</a>
-        </q-td>
-        """,
-    )
+    link = _cells(table, name, "a").classes("link").on("click.stop", js_handler="() => {}")
+    link.props[":href"] = f"{json.dumps(f'/{folder}/')} + encodeURIComponent(props.value)"
 
 
-def button_cells(table: ui.table, name: str, event: str, label: str) -> None:
-    """The column's cells become buttons that raise `event` with their row."""
-    table.add_slot(
-        f"body-cell-{name}",
-        f"""
-        <q-td :props="props">
-          <button type="button" class="plain" :aria-label="'{label} ' + props.value"
-            @click.stop="$parent.$emit('{event}', props.row)">{{{{ props.value }}}}</button>
-        </q-td>
-        """,
-    )
+def button_cells(
+    table: ui.table, name: str, label: str, clicked: Callable[[dict[str, Any]], Any]
+) -> None:
+    """The column's cells become buttons that hand over their row."""
+    button = _cells(table, name, "button").classes("plain").props("type=button")
+    button.props[":aria-label"] = f"{json.dumps(label + ' ')} + props.value"
+    button.on("click.stop", lambda e: clicked(e.args), js_handler="() => emit(props.row)")
+
+
+def _cells(table: ui.table, name: str, tag: str) -> ui.element:
+    """An element in each cell of the column, with the cell's value as its text."""
+    with table.add_slot(f"body-cell-{name}"), ui.element("q-td") as cell:
+        inner = ui.element(tag)
+    cell.props[":props"] = "props"
+    inner.props[":textContent"] = "props.value"
+    for element in (cell, inner):
+        # One element stands for the cells of all rows: none of them is the one with its id.
+        element.props[":id"] = "undefined"
+    return inner

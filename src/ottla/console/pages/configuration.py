@@ -46,8 +46,7 @@ class ConfigurationPanel:
         ).classes("w-full card clickable settings").props(
             'flat dense wrap-cells hide-pagination no-data-label="No such key"'
         )  # fmt: skip
-        button_cells(self.table, "key", "open", "Change")
-        self.table.on("open", lambda e: self._click(self.settings[e.args["key"]]))
+        button_cells(self.table, "key", "Change", lambda r: self._click(self.settings[r["key"]]))
         self.table.on("rowClick", lambda e: self._click(self.settings[e.args[1]["key"]]))
         await self.refresh()
 

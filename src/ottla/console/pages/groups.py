@@ -96,7 +96,7 @@ class GroupList:
         self.pages.max = last
         self.pages.set_visibility(last > 1)
         page = min(int(self.pages.value or 1), last)
-        self.found.set_text(f"{len(wanted):,} groups")
+        self.found.set_text(formatting.counted(len(wanted), "group"))
         shown = wanted[(page - 1) * PAGE_ROWS : page * PAGE_ROWS]
         self.table.rows = [self._row(group, status) for group, status in shown]
 

@@ -43,8 +43,9 @@ class Listing:
             .props(f'flat dense no-data-label="{self.nothing}"')
         )
         if self.is_clickable:
-            button_cells(self.table, self.columns[0]["name"], "open", "Open")
-            self.table.on("open", lambda e: self.click(self._row_of(e.args)))
+            button_cells(
+                self.table, self.columns[0]["name"], "Open", lambda r: self.click(self._row_of(r))
+            )
         self.table.on("rowClick", lambda e: self.click(self._row_of(e.args[1])))
         await self.refresh()
 

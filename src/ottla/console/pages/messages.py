@@ -82,8 +82,9 @@ class MessagesPanel:
             row_key="id",
             pagination=50,
         ).classes("w-full card clickable messages").props("flat dense wrap-cells")  # fmt: skip
-        button_cells(self.table, "offset", "open", "Open the record at offset")
-        self.table.on("open", lambda e: self._show(e.args["index"]))
+        button_cells(
+            self.table, "offset", "Open the record at offset", lambda r: self._show(r["index"])
+        )
         self.table.on("rowClick", lambda e: self._show(e.args[1]["index"]))
         if self.place.offset >= 0:
             self.start.set_value("offset")
@@ -93,17 +94,14 @@ class MessagesPanel:
         ui.timer(LIVE_S, self._tick)
 
     def _build_range(self) -> None:
-        known = {r["partition"] for r in self.cluster.partitions(self.topic)}
-        # A link may name a partition of a topic that is younger than the last sample.
-        numbers = sorted(known | ({self.place.partition} - {-1}))
+        choice = self._partition_names()
         with ui.row().classes("items-center w-full gap-2 q-mb-sm"):
             self.start = ui.select(STARTS, value="end", on_change=self._show_inputs).props(
                 'dense outlined aria-label="Where to start"'
             )
             self.position = ui.input("offset").props("dense outlined").classes("w-40")
             self.partition = ui.select(
-                {-1: "all partitions", **{n: f"partition {n}" for n in numbers}},
-                value=self.place.partition if self.place.partition in numbers else -1,
+                choice, value=self.place.partition if self.place.partition in choice else -1
             ).props('dense outlined aria-label="Partition"')
             self.limit = ui.select([50, 100, 500, 2000], value=100).props(
                 'dense outlined aria-label="How many"'
@@ -191,7 +189,17 @@ class MessagesPanel:
         """Read again with the next tick."""
         self.is_stale = True
 
+    def _partition_names(self) -> dict[int, str]:
+        """The choice of partitions: a topic's first sample may come after its page."""
+        numbers = {r["partition"] for r in self.cluster.partitions(self.topic)}
+        if self.place.partition >= 0:
+            numbers.add(self.place.partition)
+        return {-1: "all partitions", **{n: f"partition {n}" for n in sorted(numbers)}}
+
     async def _tick(self) -> None:
+        names = self._partition_names()
+        if names != self.partition.options:
+            self.partition.set_options(names)
         if self.is_searching:
             self._show_progress()
         elif self.is_stale or (self.live.value and self.start.value == "end"):

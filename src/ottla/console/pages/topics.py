@@ -95,7 +95,7 @@ class TopicList:
         self.pages.set_visibility(last > 1)
         page = min(int(self.pages.value or 1), last)
         shown = rows[(page - 1) * PAGE_ROWS : page * PAGE_ROWS]
-        self.found.set_text(f"{len(rows):,} topics")
+        self.found.set_text(formatting.counted(len(rows), "topic"))
         self.table.rows = [
             {
                 "name": r.name,
