@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import re
 from pathlib import Path
 from random import Random
 
@@ -76,16 +75,22 @@ def test_failed_deliveries_are_counted_and_told() -> None:
     tally = ShopProducer(NOBODY, "analytics", shop, pace, Stop()).run(lambda _: None)
     assert (tally.sent, tally.failed, tally.acknowledged) == (20, 20, 0)
     assert not tally.is_complete
-    # The deliveries' error or the connection's, whichever was told last.
-    assert re.search("timed out|connection refused", tally.last_error.lower())
+    assert "timed out" in tally.last_error.lower()
 
 
 def test_status_lines_tell_the_shops_time_and_numbers() -> None:
     random = Random(1)
     shop = Shop(PRESETS["5000"], Rules(default_rules_text(), random), random)
     lines: list[str] = []
-    pace = Pace(max_duration_s=2.0, status_interval_s=0.5)
-    ShopProducer(NOBODY, "analytics", shop, pace, Stop()).run(lines.append)
+    stop = Stop()
+
+    def report(line: str) -> None:
+        lines.append(line)
+        if "waiting for the broker" in line or "FAILED" in line:
+            stop.set()
+
+    pace = Pace(max_duration_s=60.0, status_interval_s=0.5)
+    ShopProducer(NOBODY, "analytics", shop, pace, stop).run(report)
     assert lines[0].startswith("shop time 08:")
     assert "users online" in lines[0]
-    assert any("waiting for the broker" in line or "FAILED" in line for line in lines)
+    assert stop.is_set()

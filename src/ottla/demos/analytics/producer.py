@@ -163,7 +163,8 @@ class ShopProducer:
             self.tally.last_error = error.str()
 
     def _on_client_error(self, error: KafkaError) -> None:
-        self.tally.last_error = error.str()
+        if not self.tally.failed:  # what became of an event says more than what a connection met
+            self.tally.last_error = error.str()
 
     def _status(self, rate: float) -> str:
         shop, tally = self.shop, self.tally

@@ -60,7 +60,8 @@ def send_accounts(
             result.last_error = error.str()
 
     def on_client_error(error: KafkaError) -> None:
-        result.last_error = error.str()
+        if not result.failed:  # what became of a document says more than what a connection met
+            result.last_error = error.str()
 
     producer = Producer({**PRODUCER_SETTINGS, **settings, "error_cb": on_client_error})
     draw = account_drawer(random)
