@@ -48,8 +48,8 @@ test: $(VENV)/.dev-ready ## run the tests
 ifdef ARGS
 	@$(BIN)/pytest $(ARGS)
 else
-	@$(BIN)/pytest -n 2 --ignore=tests/browser
-	@$(BIN)/pytest tests/browser
+	@$(BIN)/pytest -n 2 --ignore=tests/browser $(AGAIN)
+	@$(BIN)/pytest tests/browser $(AGAIN)
 endif
 
 # A fixed hash seed, so that sets come in the same order in every run.
