@@ -120,11 +120,13 @@ def _die_with_parent() -> Callable[[], None] | None:
     """What a child runs first: ask Linux to end it when we are killed."""
     if not sys.platform.startswith("linux"):
         return None
-    library = ctypes.CDLL(None)
+    # Looked up before the fork: afterwards a lock of the loader may be held for ever by a
+    # thread that only our parent has.
+    prctl = ctypes.CDLL(None).prctl
     parent = os.getpid()
 
     def ask() -> None:
-        library.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+        prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
         if os.getppid() != parent:
             os.kill(os.getpid(), signal.SIGTERM)  # we were killed before it could ask
 

@@ -252,7 +252,8 @@ class Platform:
             await self._dashboard.stop(PART_STOP_LIMIT_S)
         await asyncio.gather(*(child.stop(PART_STOP_LIMIT_S) for child in self._parts))
         await self._engine.stop()
-        print(self._engine.farewell, flush=True)
+        with contextlib.suppress(OSError):  # the terminal may be gone
+            print(self._engine.farewell, flush=True)
 
 
 def _warn(text: str) -> None:
