@@ -4,7 +4,8 @@
 
 Starts an embedded broker and a console, fills the broker, and opens every page in headless
 Chromium: the time is from the click to the page's own content being visible. With `--minutes`
-ten tabs stay open for so long, and the console's memory is read every half minute.
+ten tabs stay open for so long, among them the live pages with their demos running, and the
+console's memory is read every minute; at the end it says by how much it grew.
 """
 
 from __future__ import annotations
@@ -30,7 +31,20 @@ from ottla.wire.messages.offset_commit import (
 
 BATCH = 500
 READY_S = 60.0
-TABS = 10
+SAMPLE_S = 60.0
+#: Open for as long as `--minutes` says; the live ones have something to show.
+TABS = (
+    "/",
+    "/topics",
+    "/topics/analytics",
+    "/topics/bankaccount?tab=anatomy",
+    "/groups",
+    "/groups/fraud-detection",
+    "/demos",
+    "/demos/analytics",
+    "/demos/fraud",
+    "/anatomy",
+)
 
 
 def say(line: str) -> None:
@@ -118,16 +132,42 @@ def measure(page: Any, address: str, pid: int, rounds: int) -> None:
         )
 
 
+def start_demos(page: Any, address: str) -> None:
+    """The shop, the fraud detection and the playground run; a topic is followed live."""
+    for path in ("/demos/analytics", "/demos/fraud"):
+        page.goto(address + path)
+        page.get_by_role("button", name="Start").click()
+        page.wait_for_selector("text=running for", timeout=READY_S * 1000)
+    page.goto(f"{address}/anatomy")
+    page.get_by_role("button", name="Start the playground").click()
+    page.wait_for_selector("text=A log that is compacted", timeout=READY_S * 1000)
+    for _ in range(2):
+        page.get_by_role("button", name="Add a consumer").click()
+
+
 def keep_open(context: Any, address: str, pid: int, minutes: float) -> None:
     """Ten tabs, and the console's memory while they are open."""
-    for number in range(TABS):
-        context.new_page().goto(address + PAGES[number % len(PAGES)][1])
-    end = time.monotonic() + minutes * 60
-    while time.monotonic() < end:
-        began = cpu_s(pid)
-        time.sleep(30)
-        share = (cpu_s(pid) - began) / 30
-        say(f"  {resident_mb(pid):6.0f} MB, {share:.0%} of a core, {TABS} tabs")
+    start_demos(context.pages[0], address)
+    for path in TABS:
+        tab = context.new_page()
+        tab.goto(address + path)
+        if path == "/topics/analytics":
+            tab.get_by_role("switch", name="live").click()
+    context.pages[0].close()
+    samples: list[tuple[float, float]] = []
+    start = time.monotonic()
+    while time.monotonic() < start + minutes * 60:
+        began, at = cpu_s(pid), time.monotonic()
+        time.sleep(SAMPLE_S)
+        now = time.monotonic()
+        samples.append(((now - start) / 60, resident_mb(pid)))
+        share = (cpu_s(pid) - began) / (now - at)
+        say(f"  minute {samples[-1][0]:3.0f}: {samples[-1][1]:4.0f} MB, {share:.0%} of a core")
+    late = samples[len(samples) // 2 :]
+    if len(late) > 1:
+        times, sizes = zip(*late, strict=True)
+        slope = statistics.linear_regression(times, sizes).slope
+        say(f"  second half of it: {slope * 60:+.1f} MB an hour, {len(TABS)} tabs")
 
 
 def main() -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import re
 
 import pytest
@@ -87,3 +88,16 @@ def test_keys_and_values_that_are_not_text_are_logged_all_the_same() -> None:
     assert uuid_log.log_line("t", 0, 1, None, b"\xff") == (
         "message at topic:t partition:0 offset:1   = \N{REPLACEMENT CHARACTER}"
     )
+
+
+def test_both_halves_in_one_terminal(
+    settings: dict[str, str], unique: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    parser = argparse.ArgumentParser()
+    uuid_log.add_arguments(parser)
+    words = ["--topic", unique, "--group", unique, "--messages", "3", "--rate", "0"]
+    assert uuid_log.run(parser.parse_args(words), settings) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert sum(line.startswith(f"message at topic:{unique}") for line in lines) == 3
+    assert "3 messages sent, 3 acknowledged." in lines
+    assert "3 messages read." in lines

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import os
+import signal
+import threading
+import time
 from collections.abc import Sequence
 
 from ottla.cli.connection_options import (
@@ -13,6 +17,10 @@ from ottla.cli.connection_options import (
 )
 from ottla.cli.errors import CommandError
 from ottla.cli.main import Parser
+
+STDIN = 0
+#: So long a demo that nobody waits for may take to end in order.
+LAST_WORDS_S = 10.0
 
 DEMOS = {
     "analytics": ("ottla.demos.analytics.program", "users of a shop, their events in one topic"),
@@ -34,6 +42,12 @@ class _DemoParser(Parser):
     ) -> tuple[argparse.Namespace, list[str]]:
         if self.module:
             add_connection_arguments(self)
+            self.add_argument(
+                "--end-with-stdin",
+                action="store_true",
+                help="end, as with Ctrl-C, when standard input is closed: for programs that"
+                " start this one and may be killed",
+            )
             importlib.import_module(self.module).add_arguments(self)
             self.module = ""
         return super().parse_known_args(args, namespace)
@@ -53,11 +67,22 @@ def run(args: argparse.Namespace) -> int:
     from ottla.demos.kafka_clients import DemoError
 
     demo = importlib.import_module(DEMOS[args.demo][0])
+    if args.end_with_stdin:
+        threading.Thread(target=_end_with_stdin, daemon=True).start()
     try:
         status: int = demo.run(args, connection_settings(args))
     except DemoError as error:
         raise CommandError(str(error)) from None
     return status
+
+
+def _end_with_stdin() -> None:
+    """Ctrl-C comes to this process when standard input ends; later it is ended anyhow."""
+    while os.read(STDIN, 4096):
+        pass
+    os.kill(os.getpid(), signal.SIGINT)
+    time.sleep(LAST_WORDS_S)
+    os._exit(1)
 
 
 def add_connection_arguments(

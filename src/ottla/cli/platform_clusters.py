@@ -15,6 +15,7 @@ from ottla.cli.errors import CommandError
 from ottla.cli.workers.offsets import end_offsets
 from ottla.client import ClientError, Cluster, Settings
 from ottla.client.errors import SettingsError
+from ottla.client.properties_files import format_properties
 from ottla.client.security import secured
 from ottla.engine.containers import open_standing
 from ottla.engine.errors import EngineError
@@ -107,7 +108,7 @@ class ClusterEngine:
             descriptor, name = tempfile.mkstemp(prefix="ottla-up-", suffix=".properties")
             self.client_file = Path(name)
             with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-                file.writelines(f"{key}={_escaped(v)}\n" for key, v in self._properties.items())
+                file.write(format_properties(self._properties))
 
     async def stop(self) -> None:
         if self.client_file is not None:
@@ -243,8 +244,3 @@ class ApacheEngine:
 
 def _some(count: int, what: str) -> str:
     return f"{count} {what}{'' if count == 1 else 's'}"
-
-
-def _escaped(value: str) -> str:
-    """A value as the gateway and Java's format both read it."""
-    return value.replace("\\", "\\\\").replace("\n", "\\n")

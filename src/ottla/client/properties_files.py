@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
@@ -42,6 +43,16 @@ def parse_properties(text: str) -> dict[str, str]:
         key, value = _split(logical)
         properties[key] = value
     return properties
+
+
+def format_properties(properties: Mapping[str, str]) -> str:
+    """The text of a file from which `parse_properties`, and Java, read the same."""
+    return "".join(f"{key}={_escaped(value)}\n" for key, value in properties.items())
+
+
+def _escaped(value: str) -> str:
+    escaped = value.replace("\\", "\\\\").replace("\n", "\\n")
+    return f"\\{escaped}" if escaped[:1] in {" ", "\t", "\f"} else escaped
 
 
 def _split(line: str) -> tuple[str, str]:

@@ -1,4 +1,9 @@
-"""Starts and stops the demos, each in a process of its own, for the cluster on the page."""
+"""Starts and stops the demos, each in a process of its own, for the cluster on the page.
+
+A demo's standard input is a pipe whose other end the console holds, and the demo ends with it:
+so no demo outlives its console, whatever becomes of that. What a secured cluster asks of its
+clients reaches the demo in a file that only this user can read, gone when the demo has ended.
+"""
 
 from __future__ import annotations
 
@@ -7,12 +12,21 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ottla.client.properties_files import format_properties
+from ottla.console.cluster import ClusterError
 
 STOP_S = 5.0
 LINES = 200
+#: Settings of the console's own clients that are none of a demo's.
+OWN = frozenset({"bootstrap.servers", "client.id", "log_level"})
 
 
 @dataclass(frozen=True)
@@ -97,25 +111,35 @@ class DemoRunner:
     def run_of(self, demo: str, servers: str) -> Run | None:
         return self._runs.get((demo, servers))
 
-    def start(self, demo: Demo, servers: str) -> Run:
-        """The demo runs; nothing happens if it did already."""
+    def start(self, demo: Demo, client_config: Mapping[str, Any]) -> Run:
+        """The demo runs on the cluster of these clients; nothing happens if it did already.
+
+        Errors: `ClusterError` when its process cannot be started.
+        """
+        servers = str(client_config["bootstrap.servers"])
         with self._lock:
             run = self._runs.get((demo.name, servers))
             if run is not None and run.is_running:
                 return run
-            words = ["demo", demo.name, "--bootstrap-servers", servers, *demo.words]
-            process = subprocess.Popen(
-                [sys.executable, "-m", "ottla.cli.main", *words],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                text=True,
-                errors="replace",
-                env={**os.environ, "PYTHONUNBUFFERED": "1", "KAFKA_BOOTSTRAP_SERVERS": servers},
-                start_new_session=True,
-            )
+            file = _settings_file({k: str(v) for k, v in client_config.items() if k not in OWN})
+            words = ["--bootstrap-servers", servers, "--command-config", str(file)]
+            words += ["--end-with-stdin", *demo.words]
+            try:
+                process = subprocess.Popen(
+                    [sys.executable, "-m", "ottla.cli.main", "demo", demo.name, *words],
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.STDOUT,
+                    text=True,
+                    errors="replace",
+                    env={**os.environ, "PYTHONUNBUFFERED": "1"},
+                    start_new_session=True,
+                )
+            except OSError as error:
+                file.unlink(missing_ok=True)
+                raise ClusterError(f"The demo cannot be started: {error.strerror}.") from None
             run = self._runs[demo.name, servers] = Run(process, time.monotonic())
-            threading.Thread(target=_collect, args=(run,), daemon=True).start()
+            threading.Thread(target=_collect, args=(run, file), daemon=True).start()
             return run
 
     def stop(self, demo: Demo, servers: str) -> None:
@@ -143,9 +167,25 @@ class DemoRunner:
                 run.process.kill()
 
 
-def _collect(run: Run) -> None:
+def _settings_file(settings: Mapping[str, str]) -> Path:
+    """A properties file that only this user can read. Errors: `ClusterError`."""
+    try:
+        descriptor, name = tempfile.mkstemp(prefix="ottla-demo-", suffix=".properties")
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.write(format_properties(settings))
+    except OSError as error:
+        raise ClusterError(
+            f"The demo's settings cannot be written to {tempfile.gettempdir()}: {error.strerror}."
+        ) from None
+    return Path(name)
+
+
+def _collect(run: Run, file: Path) -> None:
     assert run.process.stdout is not None
+    assert run.process.stdin is not None
     for line in run.process.stdout:
         run.lines.append(line.rstrip("\n"))
     run.process.stdout.close()
     run.process.wait()
+    run.process.stdin.close()
+    file.unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""`ottla demo uuid producer|consumer`: messages with UUID keys, logged by a consumer group.
+"""`ottla demo uuid [producer|consumer]`: messages with UUID keys, logged by a consumer group.
 
 The value is what the write-up's producer sends, including its slip: the quotation mark
 before `success` is missing, so it is not JSON. Readers who expect JSON must cope with it.
@@ -7,6 +7,7 @@ before `success` is missing, so it is not JSON. Readers who expect JSON must cop
 from __future__ import annotations
 
 import argparse
+import threading
 import uuid
 from collections.abc import Callable
 from datetime import datetime
@@ -26,8 +27,9 @@ GROUP = "logger-group1"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "half", choices=("producer", "consumer"), metavar="producer|consumer", help="which half"
-    )
+        "half", nargs="?", choices=("both", "producer", "consumer"), default="both",
+        help="one half, for a terminal of its own (default: %(default)s)",
+    )  # fmt: skip
     parser.add_argument("--topic", "-topic", default=TOPIC, help="(default: %(default)s)")
     parser.add_argument("--group", "-group", default=GROUP, help="(default: %(default)s)")
     parser.add_argument("--partitions", type=int, default=1, help="of a topic not there yet")
@@ -49,15 +51,37 @@ def run(args: argparse.Namespace, settings: Settings) -> int:
     _say(f"Topic:  {args.topic}")
     with Stop() as stop:
         if args.half == "producer":
-            create_topic(settings, args.topic, args.partitions)
-            _say("Start producing ... !!")
-            return produce(
-                settings, args.topic, args.messages, args.rate, stop, _say,
-                is_valid_json=args.valid_json,
-            )  # fmt: skip
-        _say(f"Group:  {args.group}")
-        _say("start consuming ... !!")
-        consume(settings, args.topic, args.group, args.messages, stop, _say)
+            return _run_producer(args, settings, stop)
+        if args.half == "consumer":
+            return _run_consumer(args, settings, stop)
+        consumer = threading.Thread(target=_run_consumer, args=(args, settings, stop))
+        consumer.start()
+        try:
+            return _run_producer(args, settings, stop)
+        finally:
+            if args.messages is None:
+                stop.set()
+            while consumer.is_alive():  # a join would let no signal through
+                consumer.join(0.1)
+
+
+def _run_producer(args: argparse.Namespace, settings: Settings, stop: Stop) -> int:
+    try:
+        create_topic(settings, args.topic, args.partitions)
+        _say("Start producing ... !!")
+        return produce(
+            settings, args.topic, args.messages, args.rate, stop, _say,
+            is_valid_json=args.valid_json,
+        )  # fmt: skip
+    except DemoError:
+        stop.set()  # the other half would wait for ever
+        raise
+
+
+def _run_consumer(args: argparse.Namespace, settings: Settings, stop: Stop) -> int:
+    _say(f"Group:  {args.group}")
+    _say("start consuming ... !!")
+    consume(settings, args.topic, args.group, args.messages, stop, _say)
     return 0
 
 

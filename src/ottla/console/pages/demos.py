@@ -8,7 +8,7 @@ from functools import partial
 from nicegui import ui
 
 from ottla.console import actions, formatting
-from ottla.console.cluster import ClusterView
+from ottla.console.cluster import ClusterError, ClusterView
 from ottla.console.clusters import Clusters
 from ottla.console.demo_runner import DEMOS, Demo, DemoRunner
 from ottla.console.layout import admin_button, frame, heading, path, raw_html, update_html
@@ -57,15 +57,19 @@ class DemoSwitch:
         return run is not None and run.is_running
 
     async def toggle(self) -> None:
-        word = "stop" if self.is_running else "start"
-        act = self.runner.stop if self.is_running else self.runner.start
+        cluster, runner, demo = self.cluster, self.runner, self.demo
         self.button.disable()
-        await actions.perform(
-            self.cluster,
-            f"{word} demo",
-            {"demo": self.demo.name},
-            lambda: act(self.demo, self.cluster.bootstrap_servers),
-        )
+        try:
+            await actions.perform(
+                cluster,
+                "stop demo" if self.is_running else "start demo",
+                {"demo": demo.name},
+                partial(runner.stop, demo, cluster.bootstrap_servers)
+                if self.is_running
+                else partial(runner.start, demo, cluster.client_config),
+            )
+        except ClusterError as error:
+            ui.notify(str(error), type="negative")
         self.button.enable()
         self.refresh()
 
