@@ -295,7 +295,7 @@ def test_the_verifiable_clients_tell_every_event(shell: Shell, unique: str) -> N
 
 
 def test_partitions_are_reassigned(shell: Shell, unique: str, tmp_path: Path) -> None:
-    shell(f"kafka-topics --create --topic {unique} --partitions 1")
+    shell(f"kafka-topics --create --topic {unique} --partitions 1 --replication-factor 1")
     (tmp_path / "topics.json").write_text(f'{{"version": 1, "topics": [{{"topic": "{unique}"}}]}}')
     tool = "kafka-reassign-partitions"
     proposed = shell(

@@ -110,6 +110,8 @@ def speed(bench: Bench) -> None:
         rates[acks] = round(count / (time.monotonic() - start))
         screen.draw([_speed_line(screen, s, rates) for s in senders.values()])
     bench.count(records_per_s=rates)
+    for sender in senders.values():
+        bench.wait_until_shown(sender.topic)
     there = {acks: len(bench.read(sender.topic)) for acks, sender in senders.items()}
     bench.check(
         "on a good day all records are there, whatever the acks",
@@ -142,6 +144,7 @@ def refusals(bench: Bench) -> None:
         for number in range(large):
             sender.send(f"large {number}".ljust(2_000))
             sender.finish()
+        bench.wait_until_shown(topic)
         there = {(row.value or "").rstrip() for row in bench.read(topic)}
         lost[acks] = len(sender.acknowledged - there)
         told[acks] = sender.refused

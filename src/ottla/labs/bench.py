@@ -12,6 +12,7 @@ from uuid import uuid4
 from ottla.labs.screen import Screen
 
 if TYPE_CHECKING:
+    from ottla.client import Cluster
     from ottla.embedded import Broker
 
 ANSWER_TIMEOUT_S = 20.0
@@ -113,9 +114,34 @@ class Bench:
                 f"{error.args[0].str()}"
             ) from None
         self.wait(
-            lambda: len(self._partitions(topic)) == partitions, f"the topic {topic} does not appear"
+            lambda: self._is_everywhere(topic, partitions), f"the topic {topic} does not appear"
         )
         return topic
+
+    def _is_everywhere(self, topic: str, partitions: int) -> bool:
+        """Whether each broker shows the topic, and each leader knows that it leads: the
+        controller answers before they have heard of it."""
+        from ottla.client import ClientError
+        from ottla.moving.partitions import LATEST, Where, list_offsets
+        from ottla.wire.messages.metadata import MetadataRequest, MetadataRequestTopic
+
+        asked = MetadataRequest([MetadataRequestTopic(name=topic)], False)
+        places = [Where(topic, number) for number in range(partitions)]
+        try:
+            with self._cluster() as cluster:
+                for broker in cluster.brokers():
+                    (shown,) = cluster.broker(broker.node_id).request(asked).topics
+                    if shown.error_code or len(shown.partitions) != partitions:
+                        return False
+                return len(list_offsets(cluster, places, LATEST)) == partitions
+        except ClientError:
+            return False
+
+    def _cluster(self) -> Cluster:
+        from ottla.client import Cluster, Settings
+        from ottla.client.security import secured
+
+        return Cluster(self.bootstrap_servers, secured(Settings("ottla-lab"), self.settings))
 
     def _partitions(self, topic: str) -> Sequence[int]:
         from confluent_kafka.admin import AdminClient
@@ -189,6 +215,23 @@ class Bench:
         finally:
             consumer.close()
         return sorted(found)
+
+    def wait_until_shown(self, topic: str) -> None:
+        """Consumers are shown all that the leaders have. A record that is acknowledged with
+        acks=1 is hidden until the followers have it. Errors: LabError."""
+        from ottla.client import ClientError
+        from ottla.moving.partitions import LATEST, Where, list_offsets, uncommitted_end
+
+        def is_shown() -> bool:
+            places = [Where(topic, number) for number in self._partitions(topic)]
+            try:
+                with self._cluster() as cluster:
+                    shown = list_offsets(cluster, places, LATEST)
+                    return all(shown[p] == uncommitted_end(cluster, p) for p in places)
+            except ClientError:
+                return False
+
+        self.wait(is_shown, f"{topic} does not show all that it has")
 
     def wait(
         self,

@@ -169,14 +169,21 @@ class TopicRoutes:
         raise unknown_topic_or_partition()
 
     async def _settled(self, name: str, partitions: int) -> Any:
-        """The topic once the brokers' metadata shows what the controller has agreed to."""
+        """The topic once the brokers show what the controller has agreed to, and once each
+        partition's leader knows that it leads, or after a while."""
         deadline = time.monotonic() + self.kafka.timeout_s
+        leads_by = time.monotonic() + SETTLE_S
         while True:
             is_last = time.monotonic() > deadline
             try:
                 topic = await self.kafka.topic(name)
-                if is_last or len(topic.partitions) >= partitions:
+                if is_last:
                     return topic
+                if len(topic.partitions) >= partitions:
+                    places = [(name, int(p.id)) for p in topic.partitions]
+                    found = await self.kafka.offsets(places, LATEST)
+                    if len(found) == len(places) or time.monotonic() > leads_by:
+                        return topic
             except RestError as error:
                 if is_last or error.error_code != 40401:
                     raise
