@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Final
 
 from ottla.storage.cleaner import Compaction
+from ottla.storage.compaction_plan import Cleanable
 from ottla.storage.errors import StorageError
 
 if TYPE_CHECKING:
@@ -26,9 +27,11 @@ STEP_PAUSE_MS: Final = 10
 CHECKPOINT_BYTES: Final = 512 * 1024 * 1024
 #: How often that is looked at.
 CHECKPOINT_LOOK_MS: Final = 1_000
-#: From the sealing of a coordinator's segment to its checkpoint, and from there to its
-#: compaction: time for the flushes between.
+#: From the request for a log's checkpoint to the directory's, and from there to compaction: time
+#: for the flushes between.
 SEALED_PAUSE_MS: Final = 200
+#: So often a log is looked at again whose flush took longer.
+CHECKPOINT_LOOKS: Final = 5
 
 
 class Maintenance:
@@ -41,8 +44,9 @@ class Maintenance:
         self._next_checkpoint_ms = 0
         #: Logs whose turn came while another was being compacted, in order.
         self._waiting: dict[Partition, None] = {}
-        #: Logs of coordinators that have sealed a segment just now.
-        self._sealed: dict[Partition, None] = {}
+        #: Logs with sealed segments to compact, and how often their checkpoint was looked for.
+        self._sealed: dict[Partition, int] = {}
+        self._is_checkpointing_sealed = False
 
     def start(self) -> None:
         config = self._broker.config
@@ -52,7 +56,7 @@ class Maintenance:
         self._start_checkpoints(config.number("log.flush.offset.checkpoint.interval.ms"))
         if config.flag("log.cleaner.enable"):
             self._repeat(
-                config.number("log.cleaner.backoff.ms"), self._compact, self._checkpoint_directory
+                config.number("log.cleaner.backoff.ms"), self._look_for_sealed, self._compact_all
             )
 
     def _start_checkpoints(self, interval_ms: int) -> None:
@@ -133,13 +137,26 @@ class Maintenance:
     def compact_soon(self, partition: Partition) -> None:
         """A coordinator's log has sealed a segment: have it compacted now rather than at the next
         round, for all that is left is read at a start."""
-        broker = self._broker
-        if not broker.config.flag("log.cleaner.enable"):
-            return
+        if self._broker.config.flag("log.cleaner.enable"):
+            self._note_sealed(partition)
+            self._compact_all()
+
+    def _look_for_sealed(self, partition: Partition) -> None:
+        if partition.log.config.is_compacted:
+            cleanable = self._cleanable(partition)
+            if cleanable is not None and (cleanable.dirty_bytes or not cleanable.is_whole):
+                self._note_sealed(partition)
+
+    def _note_sealed(self, partition: Partition, looks: int = 0) -> None:
+        """Only what recovery will not look at again may be compacted."""
         self._request_checkpoint(partition)
-        if not self._sealed:
+        self._sealed.setdefault(partition, looks)
+
+    def _compact_all(self) -> None:
+        """Compact what was noted: first the checkpoints of the logs, then the directory's."""
+        if self._sealed and not self._is_checkpointing_sealed:
+            self._is_checkpointing_sealed = True
             self._after_pause(self._checkpoint_sealed)
-        self._sealed[partition] = None
 
     def _checkpoint_sealed(self) -> None:
         """The sealed segments are flushed; compaction asks that the recovery point says so."""
@@ -147,9 +164,27 @@ class Maintenance:
         self._after_pause(self._compact_sealed)
 
     def _compact_sealed(self) -> None:
+        """A round over a part of what is sealed would leave a rest too small for a round of its
+        own (min.cleanable.dirty.ratio): so it waits for the rest, though not for ever."""
         sealed, self._sealed = self._sealed, {}
-        for partition in sealed:
-            self._compact(partition)
+        self._is_checkpointing_sealed = False
+        for partition, looks in sealed.items():
+            cleanable = self._cleanable(partition)
+            if cleanable is not None and not cleanable.is_whole and looks < CHECKPOINT_LOOKS:
+                self._note_sealed(partition, looks + 1)
+            else:
+                self._compact(partition)
+        self._compact_all()
+
+    def _cleanable(self, partition: Partition) -> Cleanable | None:
+        """None for a log that is offline or gone."""
+        if partition.offline_error:
+            return None
+        try:
+            return partition.log.cleanable(self._broker.wall_ms)
+        except (OSError, StorageError):
+            self._broker.check_log_directory()
+            return None
 
     def _after_pause(self, action: Callable[[], None]) -> None:
         broker = self._broker
@@ -159,8 +194,6 @@ class Maintenance:
         """Begin a round where one is due; only one round is under way at a time."""
         if partition.offline_error or not partition.log.config.is_compacted:
             return
-        # Only what recovery will not look at again may be compacted.
-        self._request_checkpoint(partition)
         if self._is_compacting:
             self._waiting[partition] = None
         else:

@@ -15,7 +15,7 @@ import time
 from collections import Counter
 from typing import Any, Final
 
-from ottla.labs.bench import Bench
+from ottla.labs.bench import PATIENCE_S, Bench, LabError
 from ottla.labs.screen import bar
 
 #: So that joining is not the whole show. Elsewhere the cluster's own values apply.
@@ -104,10 +104,12 @@ class Load:
                 return
 
     def stop(self) -> None:
-        """Everything sent is acknowledged."""
+        """Everything sent is acknowledged. Errors: LabError."""
         self._stop.set()
         self._thread.join()
-        self._producer.flush(20)
+        left = self._producer.flush(PATIENCE_S)
+        if left:
+            raise LabError(f"{left} records were not acknowledged within {PATIENCE_S:g} s")
 
 
 def run(bench: Bench) -> None:

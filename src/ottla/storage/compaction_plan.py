@@ -23,6 +23,8 @@ class Cleanable(NamedTuple):
     dirty_bytes: int
     #: Maximum timestamp of the first dirty segment; -1 without one.
     first_dirty_timestamp_ms: int
+    #: False: more segments are sealed and stable, but the recovery point is not past them yet.
+    is_whole: bool = True
 
     @property
     def dirty_ratio(self) -> float:
@@ -52,17 +54,20 @@ def find_cleanable(
     only those older than the minimum lag (KIP-58)."""
     clean = dirty = 0
     first_dirty_timestamp = -1
-    found = []
+    found: list[SourceSegment] = []
     for segment, following in pairwise(segments):
         end = following.base_offset
-        if end > stable_end_offset or not safety.may_compact_below(end, durable_recovery_point):
+        if end > stable_end_offset:
             break
-        if end <= first_dirty_offset:
-            clean += segment.size
-        else:
+        if end > first_dirty_offset:
             largest = segment.largest(files).timestamp_ms
             if 0 < config.min_compaction_lag_ms > wall_ms - largest:
                 break
+        if not safety.may_compact_below(end, durable_recovery_point):
+            return Cleanable(found, clean, dirty, first_dirty_timestamp, is_whole=False)
+        if end <= first_dirty_offset:
+            clean += segment.size
+        else:
             if not dirty:
                 first_dirty_timestamp = largest
             dirty += segment.size

@@ -153,3 +153,48 @@ def test_commits_without_end_leave_a_short_log(tmp_path: Path) -> None:
     found = core.client().call(ask, 8).groups[0].topics[0].partitions
     assert [p.committed_offset for p in found] == [600] * 10
     core.broker.close(core.wall_ms)
+
+
+def keyed(core: Core, client: Client, *keys: str) -> None:
+    """A record of each key, each in a segment of its own."""
+    for key in keys:
+        data = build_batch([Record(0, core.wall_ms, key.encode(), key.encode())])
+        result = client.call(produce("t", data), 9).responses[0].partition_responses[0]
+        assert result.error_code == 0
+
+
+def test_compaction_waits_for_no_second_round(tmp_path: Path) -> None:
+    core = Core(str(tmp_path / "d"), {"log.cleaner.backoff.ms": "15000"})
+    client = core.client()
+    client.call(create_topic("t", cleanup_policy="compact", segment_bytes="100"), 7)
+    keyed(core, client, "a", "b", "dup", "dup", "dup", "end")
+    core.advance(15_000)
+    core.advance(1_000)
+    assert everything(client) == ["a", "b", "dup", "end"]
+    core.broker.close(core.wall_ms)
+
+
+def test_what_is_sealed_while_a_checkpoint_is_under_way_is_compacted_too(tmp_path: Path) -> None:
+    # Alone it would be too little for a round: half of a log must be dirty.
+    core = Core(str(tmp_path / "d"), {"log.cleaner.backoff.ms": "15000"})
+    client = core.client()
+    client.call(create_topic("t", cleanup_policy="compact", segment_bytes="100"), 7)
+    unique = [f"k{n}" for n in range(20)]
+    keyed(core, client, *unique)
+    core.advance(15_000)
+    core.advance(maintenance.SEALED_PAUSE_MS)
+    keyed(core, client, "dup", "dup", "dup", "end")
+    core.advance(5_000)
+    assert everything(client) == [*unique, "dup", "end"]
+    core.broker.close(core.wall_ms)
+
+
+def test_a_log_that_never_stands_still_is_compacted_all_the_same(tmp_path: Path) -> None:
+    core = Core(str(tmp_path / "d"), {"log.cleaner.backoff.ms": "1000"})
+    client = core.client()
+    client.call(create_topic("t", cleanup_policy="compact", segment_bytes="100"), 7)
+    for number in range(100):
+        keyed(core, client, "dup", f"k{number}")
+        core.advance(100)
+    assert core.broker.metrics.compactions > 0
+    core.broker.close(core.wall_ms)
