@@ -127,6 +127,50 @@ def test_doors_over_tls(bootstrap_servers: str, tmp_path: Path) -> None:
         assert made.json()["base_uri"].startswith("https://")
 
 
+def test_a_burrow_toml_says_where_its_api_listens(bootstrap_servers: str, tmp_path: Path) -> None:
+    authority = Authority.create()
+    authority.save(tmp_path)
+    certificate = tmp_path / "door.pem"
+    certificate.write_bytes(authority.issue("door", ["127.0.0.1"], is_server=True))
+    config = tmp_path / "burrow.toml"
+    config.write_text(
+        f"""
+        [general]
+        access-control-allow-origin = "https://a.example"
+        [cluster.local]
+        class-name = "kafka"
+        servers = ["{bootstrap_servers}"]
+        [httpserver.default]
+        address = ":0"
+        [httpserver.safe]
+        address = "127.0.0.1:0"
+        tls = "door"
+        [tls.door]
+        certfile = "{certificate}"
+        keyfile = "{certificate}"
+        """
+    )
+    settings = replace(
+        any_ports(bootstrap_servers),
+        burrow_port=9,
+        burrow_port_is_default=True,
+        burrow_config_file=str(config),
+    )
+    trusting = ssl.create_default_context(cafile=str(tmp_path / "ca.pem"))
+    asking = {"origin": "https://a.example"}
+    with running_gateway(settings) as doors:
+        assert doors["Burrow 1"].startswith("http://127.0.0.1:")
+        assert doors["Burrow 2"].startswith("https://127.0.0.1:")
+        for door in ("Burrow 1", "Burrow 2"):
+            answer = httpx.get(f"{doors[door]}/burrow/admin", verify=trusting, headers=asking)
+            assert answer.text == "GOOD"
+            assert answer.headers["access-control-allow-origin"] == "https://a.example"
+        assert doors["REST Proxy"].startswith("http://")
+    settings = replace(settings, burrow_port=0, burrow_port_is_default=False)
+    with running_gateway(settings) as doors:
+        assert doors["Burrow"].startswith("http://127.0.0.1:")
+
+
 def test_other_origins_are_let_in_only_when_named(bootstrap_servers: str) -> None:
     asking = {"origin": "https://a.example", "access-control-request-method": "POST"}
     with running_gateway(any_ports(bootstrap_servers)) as doors:

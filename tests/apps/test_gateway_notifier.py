@@ -65,8 +65,8 @@ def test_an_incident_opens_and_closes(
     producer.flush(20)
     commit(bootstrap_servers, unique, 4)
     (tmp_path / "open.tmpl").write_text(
-        '{"id": {{ id|tojson }}, "text": "{{ group }} is {{ result.status }} by'
-        ' {{ result.totallag }} in {{ extras.where }}"}'
+        '{"id":"{{.ID}}","text":"{{.Group}} is {{.Result.Status}} by {{.Result.TotalLag}}'
+        ' in {{index .Extras "where"}}","partitions":{{.Result.Partitions | jsonencoder}}}'
     )
     config = tmp_path / "burrow.toml"
     config.write_text(
@@ -80,7 +80,7 @@ def test_an_incident_opens_and_closes(
         expire-cache = 0
         [notifier.web]
         class-name = "http"
-        url-open = "{address}/open"
+        url-open = "{address}/open/{{{{.Extras.where}}}}"
         url-close = "{address}/close"
         method-close = "PUT"
         template-open = "{tmp_path}/open.tmpl"
@@ -95,7 +95,8 @@ def test_an_incident_opens_and_closes(
     settings.burrow_config_file = str(config)
     with running_gateway(settings):
         method, path, opened = calls.get(timeout=60)
-        assert (method, path) == ("POST", "/open")
+        assert (method, path) == ("POST", "/open/Vienna")
+        assert [(p["topic"], p["status"]) for p in opened["partitions"]] == [(unique, "STOP")]
         assert opened["text"] == f"{unique} is ERR by 6 in Vienna"
         commit(bootstrap_servers, unique, 10)
         method, path, closed = calls.get(timeout=60)
@@ -111,8 +112,12 @@ def test_a_configuration_that_cannot_work_is_refused(tmp_path: Path) -> None:
     url = {"url-open": "http://localhost/"}
     with pytest.raises(BurrowConfigError, match="cannot be read"):
         HttpNotifier("n", {**url, "template-open": str(tmp_path / "none")})
-    (tmp_path / "bad").write_text("{% if %}")
-    with pytest.raises(BurrowConfigError, match="Jinja"):
+    (tmp_path / "bad").write_text("{{if}}")
+    with pytest.raises(BurrowConfigError, match="Go's language: line 1: a value is missing"):
         HttpNotifier("n", {**url, "template-open": str(tmp_path / "bad")})
+    with pytest.raises(BurrowConfigError, match="Go's language: line 1: the action"):
+        HttpNotifier("n", {"url-open": "http://localhost/{{.Group"})
+    with pytest.raises(BurrowConfigError, match="certificates"):
+        HttpNotifier("n", {**url, "extra-ca": str(tmp_path / "none")})
     with pytest.raises(BurrowConfigError, match="pattern"):
         HttpNotifier("n", {**url, "group-denylist": "("})

@@ -233,6 +233,11 @@ def test_records_in_a_batch(rest: httpx.Client, topic: str) -> None:
     assert (many.status_code, many.json()["error_code"]) == (422, 42208)
     same = rest.post(path, json={"entries": [{"id": "1", **text("")}] * 2})
     assert (same.status_code, same.json()["error_code"]) == (422, 42208)
+    for content in (b"", b'{"entries":[]}'):
+        empty = rest.post(path, content=content)
+        assert (empty.status_code, empty.json()["error_code"]) == (422, 42208)
+    nothing = rest.post("/topics", content=b"")
+    assert (nothing.status_code, nothing.json()["error_code"]) == (422, 42206)
 
 
 def test_a_partition_read_page_by_page(rest: httpx.Client, topic: str) -> None:

@@ -17,6 +17,7 @@ from ottla.engine.apache import ApacheKafka
 
 KAFKA_CLIENTS = "org.apache.kafka:kafka-clients:4.3.1"
 KAFKA_TOOLS = "org.apache.kafka:kafka-tools:4.3.1"
+GO_TEMPLATE_ANSWERS = Path(__file__).parents[1] / "unit/gateway/go_template_answers.json"
 
 
 @pytest.mark.slow
@@ -60,6 +61,17 @@ def test_javas_producer_consumers_and_share_consumer(bootstrap_servers: str, uni
 @pytest.mark.timeout(600)
 def test_todays_go_clients(bootstrap_servers: str, unique: str) -> None:
     assert toolchains.run_go("go_today", bootstrap_servers, unique).splitlines()[-1] == "ok"
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_go_fills_in_burrows_templates_as_it_was_written_down(tmp_path: Path) -> None:
+    """The unit test of our templates holds them to these answers."""
+    answers = json.loads(GO_TEMPLATE_ANSWERS.read_text())
+    templates = tmp_path / "templates.json"
+    templates.write_text(json.dumps([template for template, _ in answers]))
+    said = toolchains.run_go("go_templates", str(templates), TZ="UTC")
+    assert json.loads(said) == [answer for _, answer in answers]
 
 
 @pytest.mark.slow

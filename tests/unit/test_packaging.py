@@ -30,9 +30,9 @@ ROOMS = {
     "services": ("demos/services/", "demos/http_services.py", "demos/instigator/"),
     "sql": ("cli/",),
 }
-#: Imported where they happen to be: pytest brings the first, the tests' users the second, the
-#: console the third, and each place that imports it says what to do without it.
-BROUGHT_ALONG = {"pytest", "aiokafka", "jinja2", "rich", "pydantic"}
+#: Imported where they happen to be: pytest brings the first, the tests' users the second, and
+#: each place that imports it says what to do without it.
+BROUGHT_ALONG = {"pytest", "aiokafka", "rich", "pydantic"}
 
 
 def names(requirements: list[str]) -> set[str]:

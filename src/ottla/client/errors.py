@@ -13,6 +13,10 @@ class CannotConnectError(ClientError):
     """No connection could be made, or it was refused."""
 
 
+class LoginRefusedError(CannotConnectError):
+    """The broker does not know the user, or not with this password."""
+
+
 class ConnectionLostError(ClientError):
     """The connection ended, or what came over it was not Kafka's protocol."""
 

@@ -9,7 +9,7 @@ import ssl
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Final
 
-from ottla.client.errors import CannotConnectError, SettingsError
+from ottla.client.errors import CannotConnectError, LoginRefusedError, SettingsError
 from ottla.client.settings import Settings
 from ottla.wire.errors import ErrorCode
 from ottla.wire.messages.sasl_authenticate import SaslAuthenticateRequest
@@ -122,5 +122,5 @@ def _step(connection: Connection, token: bytes) -> bytes:
     answer = connection.request(SaslAuthenticateRequest(token))
     if answer.error_code:
         text = answer.error_message or ErrorCode(answer.error_code).name
-        raise CannotConnectError(f"{connection.address} refuses the login: {text}")
+        raise LoginRefusedError(f"{connection.address} refuses the login: {text}")
     return bytes(answer.auth_bytes)

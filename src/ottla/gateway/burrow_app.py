@@ -27,4 +27,4 @@ def load_monitor(kafka: KafkaAccess) -> LagMonitor:
 def burrow_application(kafka: KafkaAccess, monitor: LagMonitor) -> Starlette:
     """Burrow's API, and its metrics beside it, over a running monitor."""
     routes = [*MetricsRoutes(kafka, monitor).routes(), *BurrowRoutes(monitor).routes()]
-    return build_door(kafka, routes)
+    return build_door(kafka, routes, cors_origins=monitor.config.cors_origins)

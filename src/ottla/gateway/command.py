@@ -12,7 +12,7 @@ import sys
 from ottla.client.errors import SettingsError
 from ottla.client.librdkafka_settings import librdkafka_settings
 from ottla.client.properties_files import read_properties
-from ottla.gateway.settings import METRIC_NAMES, GatewaySettings
+from ottla.gateway.settings import BURROW_PORT, METRIC_NAMES, GatewaySettings
 from ottla.server.signals import call_when_asked_to_end
 
 DESCRIPTION = "Serve REST Proxy, Burrow, metrics and admin commands for a Kafka cluster."
@@ -43,13 +43,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--host", default="127.0.0.1", help="address to listen on (default: %(default)s)"
     )
-    for door, default in (("rest", "8082"), ("burrow", "8000"), ("metrics", "9308")):
+    for door, default, or_else in (
+        ("rest", 8082, ""),
+        ("burrow", BURROW_PORT, ", or what burrow.toml says"),
+        ("metrics", 9308, ""),
+    ):
         parser.add_argument(
             f"--{door}-port",
             type=port,
-            default=default,
+            default=argparse.SUPPRESS if or_else else default,
             metavar="PORT",
-            help=f"port of the {door} door, 0 for any, off for none (default: {default})",
+            help=f"port of the {door} door, 0 for any, off for none (default: {default}{or_else})",
         )
     parser.add_argument(
         "--admin-ports",
@@ -118,7 +122,8 @@ def settings_from(args: argparse.Namespace) -> GatewaySettings:
         client_config=client_config(args.client_config),
         host=args.host,
         rest_port=args.rest_port,
-        burrow_port=args.burrow_port,
+        burrow_port=getattr(args, "burrow_port", BURROW_PORT),
+        burrow_port_is_default=not hasattr(args, "burrow_port"),
         metrics_port=args.metrics_port,
         admin_ports=() if admin == "off" else tuple(int(p) for p in admin.split(",") if p),
         broker_metrics_url=args.broker_metrics,

@@ -183,9 +183,14 @@ def build_door(
     kafka: KafkaAccess,
     routes: Sequence[BaseRoute],
     lifespan: Callable[[Starlette], Any] | None = None,
+    cors_origins: Sequence[str] = (),
 ) -> Starlette:
-    """An application with the given routes and the manners every door has."""
+    """An application with the given routes and the manners every door has.
+
+    Pages of `cors_origins` may use it, beside those of the origins in the settings.
+    """
     settings = kafka.settings
+    origins = [*settings.cors_origins, *cors_origins]
 
     async def live(_: Request) -> Response:
         return JSONResponse({"status": "live"})
@@ -196,11 +201,11 @@ def build_door(
         return JSONResponse({"status": "ready", "cluster_id": cluster})
 
     middleware = [Middleware(AccessLog)]
-    if settings.cors_origins:
+    if origins:
         middleware.append(
             Middleware(
                 CORSMiddleware,
-                allow_origins=list(settings.cors_origins),
+                allow_origins=origins,
                 allow_methods=["*"],
                 allow_headers=["*"],
             )

@@ -83,12 +83,29 @@ def no_schema_registry() -> RestError:
     )
 
 
+def no_payload() -> RestError:
+    return RestError(422, 42206, "Payload error. Null input provided. Data is required.")
+
+
+def cannot_serialize() -> RestError:
+    return RestError(
+        422,
+        42207,
+        "Error serializing message. Schema Registry not defined, no Schema Registry client"
+        " available to serialize message.",
+    )
+
+
 def unprocessable(detail: str) -> RestError:
     return RestError(422, 422, detail)
 
 
 def bad_request(detail: str) -> RestError:
     return RestError(400, 400, detail)
+
+
+def login_refused(detail: str) -> RestError:
+    return RestError(401, 40101, f"Kafka refuses the gateway's login: {detail}")
 
 
 _BAD_REQUEST: Final = {

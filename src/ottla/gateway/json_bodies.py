@@ -12,7 +12,7 @@ from typing import Any, Final
 import orjson
 from starlette.requests import Request
 
-from ottla.gateway.errors import RestError, bad_request, unprocessable
+from ottla.gateway.errors import RestError, bad_request, no_payload, unprocessable
 
 MAX_INT32: Final = (1 << 31) - 1
 MAX_INT64: Final = (1 << 63) - 1
@@ -47,6 +47,8 @@ async def read_object(
     if not body.strip():
         if optional:
             return {}
+        if request.url.path.startswith("/v3/"):
+            raise no_payload()
         raise unprocessable("Null input provided. Data is required.")
     try:
         parsed = parse_json(body)

@@ -18,6 +18,7 @@ from typing import Any, TypeVar
 from confluent_kafka import (
     Consumer,
     IsolationLevel,
+    KafkaError,
     KafkaException,
     TopicCollection,
     TopicPartition,
@@ -29,7 +30,7 @@ from confluent_kafka.admin import (
     ResourceType,
 )
 
-from ottla.gateway.errors import RestError, from_kafka, topic_not_found
+from ottla.gateway.errors import RestError, from_kafka, login_refused, topic_not_found
 from ottla.gateway.raw_calls import RawCalls
 from ottla.gateway.settings import GatewaySettings
 
@@ -45,6 +46,8 @@ quiet_logger.addHandler(logging.NullHandler())
 quiet_logger.propagate = False
 
 WORKER_THREADS = 16
+#: Codes of failures behind which a refused login may hide.
+NO_ANSWER = (50003, 50302)
 
 
 class KafkaAccess:
@@ -60,6 +63,8 @@ class KafkaAccess:
         self._admin: AdminClient | None = None
         self._reader: Consumer | None = None
         self._cluster_id: str | None = None
+        #: What the brokers last said of a login that they refused.
+        self._refusal: str | None = None
 
     @property
     def is_stopping(self) -> bool:
@@ -72,8 +77,30 @@ class KafkaAccess:
     def admin(self) -> AdminClient:
         with self._lock:
             if self._admin is None:
-                self._admin = AdminClient(self.settings.client(), logger=quiet_logger)
+                config = {**self.settings.client(), "error_cb": self._hear}
+                self._admin = AdminClient(config, logger=quiet_logger)
             return self._admin
+
+    def _hear(self, error: KafkaError) -> None:
+        if error.code() == KafkaError._AUTHENTICATION:
+            self._refusal = error.str()
+
+    def _failure(self, error: KafkaException | None) -> RestError:
+        """What to answer for a call that failed (None: that had no answer in time).
+
+        The client library goes on trying when its login is refused, and the call
+        only knows that nobody answered: why, it tells aside.
+        """
+        failure = RestError(
+            503, 50302, f"No answer from Kafka at {self.settings.bootstrap_servers}."
+        )
+        if error is not None:
+            failure = from_kafka(error)
+        if failure.error_code in NO_ANSWER:
+            self.admin().poll(0)
+            if self._refusal is not None:
+                return login_refused(self._refusal)
+        return failure
 
     def reader(self) -> Consumer:
         """A consumer outside any group's protocol, for offsets and single reads."""
@@ -95,23 +122,25 @@ class KafkaAccess:
         try:
             return await loop.run_in_executor(self.pool, function, *args)
         except KafkaException as error:
-            raise from_kafka(error) from None
+            raise self._failure(error) from None
 
     async def wait(self, future: Future[T]) -> T:
         """Wait for one of the admin client's futures."""
         try:
-            return await asyncio.wait_for(asyncio.wrap_future(future), self.timeout_s + 5)
+            result = await asyncio.wait_for(asyncio.wrap_future(future), self.timeout_s + 5)
         except KafkaException as error:
-            raise from_kafka(error) from None
+            raise self._failure(error) from None
         except TimeoutError:
-            raise RestError(
-                503, 50302, f"No answer from Kafka at {self.settings.bootstrap_servers}."
-            ) from None
+            raise self._failure(None) from None
+        self._refusal = None
+        return result
 
     async def metadata(self) -> Any:
         """Metadata of all topics and brokers."""
         admin = self.admin()
-        return await self.call(lambda: admin.list_topics(timeout=self.timeout_s))
+        found = await self.call(lambda: admin.list_topics(timeout=self.timeout_s))
+        self._refusal = None
+        return found
 
     async def topic(self, name: str) -> Any:
         """Description of one topic. Errors: 40401 when there is none.

@@ -10,10 +10,10 @@ from typing import NamedTuple
 from confluent_kafka import KafkaError
 
 from ottla.client.cluster import Cluster
-from ottla.client.errors import ClientError, ResponseError
+from ottla.client.errors import ClientError, LoginRefusedError, ResponseError
 from ottla.client.security import secured
 from ottla.client.settings import Settings
-from ottla.gateway.errors import RestError, from_kafka
+from ottla.gateway.errors import RestError, from_kafka, login_refused
 from ottla.gateway.settings import GatewaySettings
 from ottla.wire.errors import ErrorCode
 from ottla.wire.messages.describe_acls import DescribeAclsRequest
@@ -93,7 +93,7 @@ class RawCalls:
 
     @contextmanager
     def _client(self) -> Iterator[Cluster]:
-        """Errors: `RestError`, for what Kafka refused or 50302 when no broker answers."""
+        """Errors: `RestError`, for what Kafka refused, or 40101 or 50302 when none answers."""
         with self._lock:
             try:
                 if self._cluster is None:
@@ -103,6 +103,8 @@ class RawCalls:
                 yield self._cluster
             except ResponseError as error:
                 raise _refusal(error.code, error.message) from None
+            except LoginRefusedError as error:
+                raise login_refused(str(error)) from None
             except ClientError as error:
                 raise RestError(503, 50302, f"Broker not available: {error}") from None
 

@@ -17,7 +17,7 @@ from starlette.applications import Starlette
 
 from ottla.gateway.admin_commands import AdminCommands
 from ottla.gateway.bounded_http import MAX_HEAD_BYTES, http_protocol
-from ottla.gateway.burrow.config import BurrowConfigError
+from ottla.gateway.burrow.config import BurrowConfigError, HttpAddress
 from ottla.gateway.burrow.monitor import LagMonitor
 from ottla.gateway.burrow.notifier import NotifierThread, notifiers_of
 from ottla.gateway.burrow_app import burrow_application, load_monitor
@@ -41,13 +41,14 @@ class Door:
     name: str
     application: Starlette
     socket: socket.socket
-    scheme: str
+    certificate: str | None
+    key: str | None
 
     @property
     def address(self) -> str:
         host, port = self.socket.getsockname()[:2]
         shown = f"[{host}]" if ":" in host else host
-        return f"{self.scheme}://{shown}:{port}"
+        return f"{'https' if self.certificate else 'http'}://{shown}:{port}"
 
 
 class DoorServer(uvicorn.Server):
@@ -97,23 +98,29 @@ def open_doors(
     monitor: LagMonitor,
     warn: Callable[[str], None],
 ) -> list[Door]:
-    """Bind every port in the settings. Errors: `DoorError`."""
-    scheme = "https" if settings.tls_certificate else "http"
+    """Bind every port in the settings. Errors: `DoorError`, `BurrowConfigError`."""
     doors: list[Door] = []
     commands = AdminCommands(kafka)
 
-    def add(name: str, application: Starlette, port: int) -> None:
-        doors.append(Door(name, application, bind(name, settings.host, port, warn), scheme))
+    def add(name: str, application: Starlette, at: HttpAddress) -> None:
+        sock = bind(name, at.host or settings.host, at.port, warn)
+        certificate = at.certificate or settings.tls_certificate
+        key = at.key if at.certificate else settings.tls_key
+        doors.append(Door(name, application, sock, certificate, key))
 
     if settings.rest_port is not None:
-        add("REST Proxy", rest_application(kafka, commands), settings.rest_port)
+        add("REST Proxy", rest_application(kafka, commands), HttpAddress("", settings.rest_port))
     if settings.burrow_port is not None:
-        add("Burrow", burrow_application(kafka, monitor), settings.burrow_port)
+        wanted = monitor.config.http_addresses() if settings.burrow_port_is_default else []
+        wanted = wanted or [HttpAddress("", settings.burrow_port)]
+        for number, address in enumerate(wanted, 1):
+            suffix = f" {number}" if len(wanted) > 1 else ""
+            add(f"Burrow{suffix}", burrow_application(kafka, monitor), address)
     if settings.metrics_port is not None:
-        add("Metrics", metrics_application(kafka, monitor), settings.metrics_port)
+        add("Metrics", metrics_application(kafka, monitor), HttpAddress("", settings.metrics_port))
     for number, port in enumerate(settings.admin_ports, 1):
         suffix = f" {number}" if len(settings.admin_ports) > 1 else ""
-        add(f"Admin commands{suffix}", build_door(kafka, commands.routes()), port)
+        add(f"Admin commands{suffix}", build_door(kafka, commands.routes()), HttpAddress("", port))
     return doors
 
 
@@ -134,7 +141,10 @@ async def serve(
         kafka.admin()
     except KafkaException as error:
         raise DoorError(f"the Kafka client cannot be set up: {error.args[0].str()}") from None
-    doors = open_doors(settings, kafka, monitor, warn)
+    try:
+        doors = open_doors(settings, kafka, monitor, warn)
+    except BurrowConfigError as error:
+        raise DoorError(str(error)) from None
     if settings.burrow_port is not None or settings.metrics_port is not None:
         monitor.start()
         notifier.start()
@@ -147,8 +157,8 @@ async def serve(
                 server_header=False,
                 lifespan="on",
                 timeout_graceful_shutdown=SHUTDOWN_GRACE_S,
-                ssl_certfile=settings.tls_certificate,
-                ssl_keyfile=settings.tls_key,
+                ssl_certfile=door.certificate,
+                ssl_keyfile=door.key,
                 http=http_protocol(),
                 h11_max_incomplete_event_size=MAX_HEAD_BYTES,
             )

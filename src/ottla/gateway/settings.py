@@ -8,6 +8,7 @@ from typing import Any
 
 #: Further names for metrics, see `metrics/other_names`.
 METRIC_NAMES = ("kminion", "persec")
+BURROW_PORT = 8000
 
 
 @dataclass(slots=True)
@@ -22,7 +23,9 @@ class GatewaySettings:
     client_config: dict[str, str] = field(default_factory=dict)
     host: str = "127.0.0.1"
     rest_port: int | None = 8082
-    burrow_port: int | None = 8000
+    burrow_port: int | None = BURROW_PORT
+    #: The port above is only a default: an `[httpserver]` of burrow.toml goes before it.
+    burrow_port_is_default: bool = False
     metrics_port: int | None = 9308
     admin_ports: tuple[int, ...] = (8080, 8081)
     broker_metrics_url: str | None = None

@@ -86,9 +86,10 @@ def run_java_class(name: str, coordinates: str, *arguments: str, limit_s: int = 
     return run(command, cwd=CACHE, limit_s=limit_s)
 
 
-def run_go(folder: str, *arguments: str, limit_s: int = PREPARE_LIMIT_S) -> str:
+def run_go(folder: str, *arguments: str, limit_s: int = PREPARE_LIMIT_S, **variables: str) -> str:
     need("go")
-    return run(["go", "run", ".", *arguments], cwd=HERE / folder, limit_s=limit_s)
+    command = ["go", "run", ".", *arguments]
+    return run(command, cwd=HERE / folder, limit_s=limit_s, **variables)
 
 
 def run_node(folder: str, script: str, package: str, *arguments: str, limit_s: int = 60) -> str:

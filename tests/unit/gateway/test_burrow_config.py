@@ -7,10 +7,11 @@ import logging
 import os
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from ottla.gateway.burrow.config import BurrowConfig, BurrowConfigError
+from ottla.gateway.burrow.config import BurrowConfig, BurrowConfigError, HttpAddress
 from ottla.gateway.burrow.log_file import AgingFileHandler, log_file
 
 
@@ -62,3 +63,38 @@ def test_a_client_profile_carries_tls_and_sasl() -> None:
         "sasl.password": "lace",
     }
     assert config.client_settings("b") == {}
+
+
+def test_an_httpserver_says_where_to_listen() -> None:
+    config = BurrowConfig(
+        {
+            "general": {"access-control-allow-origin": "https://a.example"},
+            "httpserver": {
+                "default": {"address": ":8000"},
+                "safe": {"address": "[::1]:8443", "tls": "t", "timeout": 300},
+            },
+            "tls": {"t": {"certfile": "c.pem", "keyfile": "k.pem"}},
+        },
+        "local",
+        [],
+    )
+    assert config.http_addresses() == [
+        HttpAddress("", 8000),
+        HttpAddress("::1", 8443, "c.pem", "k.pem"),
+    ]
+    assert config.cors_origins == ("https://a.example",)
+    assert BurrowConfig({}, "local", []).http_addresses() == []
+
+
+@pytest.mark.parametrize(
+    ("tables", "why"),
+    [
+        ({"httpserver": {"a": {}}}, "not host:port"),
+        ({"httpserver": {"a": {"address": "localhost"}}}, "not host:port"),
+        ({"httpserver": {"a": {"address": ":99999"}}}, "not host:port"),
+        ({"httpserver": {"a": {"address": ":1", "tls": "x"}}}, "certfile and keyfile"),
+    ],
+)
+def test_an_httpserver_that_cannot_be_is_refused(tables: dict[str, Any], why: str) -> None:
+    with pytest.raises(BurrowConfigError, match=why):
+        BurrowConfig(tables, "local", []).http_addresses()

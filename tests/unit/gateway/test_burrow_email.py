@@ -63,7 +63,7 @@ def test_an_incident_is_mailed_and_closed(
 ) -> None:
     port, received = mails
     template = tmp_path / "open.tmpl"
-    template.write_text("Subject: {{ group }} is late\nX-Id: {{ id }}\n\n{{ result.totallag }}\n")
+    template.write_text("Subject: {{.Group}} is late\nX-Id: {{.ID}}\n\n{{.Result.TotalLag}}\n")
     table = {
         "class-name": "email",
         "server": "127.0.0.1",

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import tomllib
+from dataclasses import dataclass
 from typing import Any
 
 from ottla.gateway.burrow.log_file import log_file
@@ -24,8 +25,21 @@ LEVELS = {
 }
 
 
+MAX_PORT = 65_535
+
+
 class BurrowConfigError(Exception):
     """The file cannot be used; the text is one sentence for a person."""
+
+
+@dataclass(frozen=True, slots=True)
+class HttpAddress:
+    """One `[httpserver.NAME]`; without a host it listens where all doors do."""
+
+    host: str
+    port: int
+    certificate: str | None = None
+    key: str | None = None
 
 
 class BurrowConfig:
@@ -111,6 +125,31 @@ class BurrowConfig:
         if tls or sasl:
             found["security.protocol"] = ("SASL_" if sasl else "") + ("SSL" if tls else "PLAINTEXT")
         return found
+
+    def http_addresses(self) -> list[HttpAddress]:
+        """Where the file wants the API to listen. Errors: `BurrowConfigError`."""
+        found = []
+        for name, server in self.modules("httpserver").items():
+            address = str(server.get("address", ""))
+            host, colon, port = address.rpartition(":")
+            if not colon or not port.isdecimal() or int(port) > MAX_PORT:
+                raise BurrowConfigError(
+                    f'the address "{address}" of httpserver {name} is not host:port.'
+                )
+            tls = self._named("tls", server.get("tls"))
+            certificate, key = tls.get("certfile"), tls.get("keyfile")
+            if server.get("tls") and not (certificate and key):
+                raise BurrowConfigError(
+                    f"httpserver {name} needs certfile and keyfile in [tls.{server['tls']}]."
+                )
+            found.append(HttpAddress(host.strip("[]"), int(port), certificate, key))
+        return found
+
+    @property
+    def cors_origins(self) -> tuple[str, ...]:
+        """Whose pages may use the API, by `access-control-allow-origin`."""
+        origin = self.tables.get("general", {}).get("access-control-allow-origin")
+        return (str(origin),) if origin else ()
 
     def _named(self, kind: str, name: object) -> dict[str, Any]:
         table: dict[str, Any] = self.modules(kind).get(str(name), {})

@@ -1,10 +1,10 @@
 """Tells an HTTP address or a mailbox when a group falls behind, and when it has recovered.
 
 `[notifier.NAME]` of burrow.toml with `class-name = "http"` or `"email"`, under
-their own keys. An incident has an id from its opening to its closing. Templates are
-Jinja's (the original's are Go's) and see `cluster`, `group`, `id`, `start`,
-`extras` and `result`, the group as `/lag` answers it; without a template the
-same goes out as JSON.
+their own keys. An incident has an id from its opening to its closing. Templates
+are the original's, in Go's template language (`templates/`), and see what they
+see there; without a template the incident goes out as JSON, with the group as
+`/lag` answers it.
 """
 
 from __future__ import annotations
@@ -19,7 +19,6 @@ import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.message import EmailMessage
@@ -29,11 +28,13 @@ from uuid import uuid4
 
 from ottla.gateway.burrow.config import BurrowConfigError
 from ottla.gateway.burrow.monitor import LagMonitor, group_view
+from ottla.gateway.burrow.templates.data import incident_data
+from ottla.gateway.burrow.templates.parsing import TemplateError
+from ottla.gateway.burrow.templates.rendering import Template
 from ottla.lag.evaluation import Status
 from ottla.lag.store import GroupStatus
 
 log = logging.getLogger("ottla.burrow")
-Render = Callable[[dict[str, Any]], str]
 
 
 @dataclass(slots=True)
@@ -45,32 +46,56 @@ class Incident:
     told_at_s: float | None = None
 
 
-def renderer(path: str) -> Render:
-    """The template in a file, or JSON for "". Errors: `BurrowConfigError`."""
+@dataclass(frozen=True, slots=True)
+class Message:
+    """What there is to say of a group: its incident opens (again), or closes."""
+
+    cluster: str
+    status: GroupStatus
+    incident: Incident
+    extras: dict[str, Any]
+    is_closing: bool
+
+    @property
+    def event(self) -> str:
+        return "close" if self.is_closing else "open"
+
+    def as_json(self) -> str:
+        """Everything, when no template says how."""
+        return json.dumps(
+            {
+                "cluster": self.cluster,
+                "group": self.status.group,
+                "id": self.incident.id,
+                "start": self.incident.start.isoformat(timespec="seconds"),
+                "event": self.event,
+                "extras": self.extras,
+                "result": group_view(self.cluster, self.status, show_all=True),
+            }
+        )
+
+    def filled_into(self, template: Template | None) -> str:
+        """Errors: `TemplateError`."""
+        if template is None:
+            return self.as_json()
+        return template.render(
+            incident_data(
+                self.cluster, self.status, self.incident.id, self.incident.start, self.extras
+            )
+        )
+
+
+def template_in(path: str) -> Template | None:
+    """The template in a file, None for "". Errors: `BurrowConfigError`."""
     if not path:
-        return json.dumps
-    try:
-        from jinja2 import TemplateError
-        from jinja2.sandbox import SandboxedEnvironment
-    except ImportError:
-        raise BurrowConfigError(
-            f"the notifier template {path} needs Jinja: pip install jinja2."
-        ) from None
+        return None
     try:
         with open(path, encoding="utf-8") as file:
-            template = SandboxedEnvironment().from_string(file.read())
+            return Template(file.read())
     except OSError as error:
         raise BurrowConfigError(f"{path} cannot be read: {error.strerror}.") from None
-    except TemplateError as error:
-        raise BurrowConfigError(f"{path} is not a Jinja template: {error}.") from None
-
-    def render(view: dict[str, Any]) -> str:
-        try:
-            return template.render(view)
-        except TemplateError as error:
-            raise ValueError(str(error)) from None
-
-    return render
+    except (TemplateError, UnicodeDecodeError, RecursionError) as error:
+        raise BurrowConfigError(f"{path} is not a template in Go's language: {error}.") from None
 
 
 def pattern(text: object) -> re.Pattern[str] | None:
@@ -92,8 +117,11 @@ class Notifier:
         self.send_close = bool(table.get("send-close", False))
         self.send_once = bool(table.get("send-once", False))
         self.timeout_s = float(table.get("timeout", 5))
-        self.render_open = renderer(str(table.get("template-open", "")))
-        self.render_close = renderer(str(table.get("template-close", "")))
+        self.template_open = template_in(str(table.get("template-open", "")))
+        # As the original, which reads this file only when it will be used.
+        self.template_close = template_in(
+            str(table.get("template-close", "")) if self.send_close else ""
+        )
         self.extras: dict[str, Any] = table.get("extras", {})
         self.allow = pattern(table.get("group-allowlist"))
         self.deny = pattern(table.get("group-denylist"))
@@ -129,31 +157,38 @@ class Notifier:
 
     def _send(self, cluster: str, status: GroupStatus, incident: Incident, closing: bool) -> bool:
         """Whether it was delivered; what was not is tried again at the next look."""
-        view = {
-            "cluster": cluster,
-            "group": status.group,
-            "id": incident.id,
-            "start": incident.start.isoformat(timespec="seconds"),
-            "event": "close" if closing else "open",
-            "extras": self.extras,
-            "result": group_view(cluster, status, show_all=True),
-        }
+        message = Message(cluster, status, incident, self.extras, closing)
         try:
-            body = (self.render_close if closing else self.render_open)(view)
-        except (ValueError, TypeError, ArithmeticError, LookupError, RuntimeError) as error:
+            body = message.filled_into(self.template_close if closing else self.template_open)
+            self._deliver(body, message)
+        except TemplateError as error:
             log.error("notifier %s: its template fails: %s", self.name, error)
             return False
-        try:
-            self._deliver(body, view, closing)
         except (OSError, urllib.error.URLError, smtplib.SMTPException, ValueError) as error:
-            log.error("notifier %s: %s of %s: %s", self.name, view["event"], status.group, error)
+            log.error("notifier %s: %s of %s: %s", self.name, message.event, status.group, error)
             return False
-        log.info("notifier %s: %s of %s", self.name, view["event"], status.group)
+        log.info("notifier %s: %s of %s", self.name, message.event, status.group)
         return True
 
-    def _deliver(self, body: str, view: dict[str, Any], closing: bool) -> None:
-        """Errors: OSError, URLError, SMTPException or ValueError when it did not arrive."""
+    def _deliver(self, body: str, message: Message) -> None:
+        """Errors: TemplateError, OSError, URLError, SMTPException or ValueError when it did not
+        arrive."""
         raise NotImplementedError
+
+
+def trust(table: dict[str, Any]) -> ssl.SSLContext:
+    """Whom to trust by `extra-ca` and `noverify`. Errors: `BurrowConfigError`."""
+    context = ssl.create_default_context()
+    if table.get("noverify", False):
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    elif table.get("extra-ca"):
+        try:
+            context.load_verify_locations(str(table["extra-ca"]))
+        except OSError as error:
+            raise BurrowConfigError(
+                f"the certificates in {table['extra-ca']} cannot be read: {error.strerror}."
+            ) from None
+    return context
 
 
 class HttpNotifier(Notifier):
@@ -167,6 +202,16 @@ class HttpNotifier(Notifier):
         for url in (self.url_open, self.url_close):
             if not url.startswith(("http://", "https://")):
                 raise BurrowConfigError(f"notifier {name} needs an http address as url-open.")
+        try:
+            self.address_open, self.address_close = (
+                Template(self.url_open),
+                Template(self.url_close),
+            )
+        except TemplateError as error:
+            raise BurrowConfigError(
+                f"an address of notifier {name} is not a template in Go's language: {error}."
+            ) from None
+        self.trust = trust(table)
         self.method_open = str(table.get("method-open", "POST"))
         self.method_close = str(table.get("method-close", "POST"))
         self.headers = {"content-type": "application/json"}
@@ -175,14 +220,15 @@ class HttpNotifier(Notifier):
             user = f"{table['username']}:{table.get('password', '')}".encode()
             self.headers["authorization"] = f"Basic {base64.b64encode(user).decode()}"
 
-    def _deliver(self, body: str, view: dict[str, Any], closing: bool) -> None:
+    def _deliver(self, body: str, message: Message) -> None:
+        address = self.address_close if message.is_closing else self.address_open
         request = urllib.request.Request(  # noqa: S310 - checked at the start
-            self.url_close if closing else self.url_open,
+            message.filled_into(address),
             body.encode(),
             headers=self.headers,
-            method=self.method_close if closing else self.method_open,
+            method=self.method_close if message.is_closing else self.method_open,
         )
-        with urllib.request.urlopen(request, timeout=self.timeout_s):  # noqa: S310
+        with urllib.request.urlopen(request, timeout=self.timeout_s, context=self.trust):  # noqa: S310
             pass
 
 
@@ -203,9 +249,9 @@ class EmailNotifier(Notifier):
             str(table.get("username", "")),
             str(table.get("password", "")),
         )
-        self.is_verified = not table.get("noverify", False)
+        self.trust = trust(table)
 
-    def _deliver(self, body: str, view: dict[str, Any], closing: bool) -> None:
+    def _deliver(self, body: str, message: Message) -> None:
         """A template may begin with headers of its own, such as a subject, and an empty line."""
         mail = EmailMessage()
         mail["From"], mail["To"], mail["Date"] = self.sender, self.recipients, formatdate()
@@ -218,15 +264,13 @@ class EmailNotifier(Notifier):
                 mail[key] = value
             body = rest
         if "Subject" not in mail:
-            mail["Subject"] = f"[{view['event']}] {view['group']}: {view['result']['status']}"
+            status = message.status
+            mail["Subject"] = f"[{message.event}] {status.group}: {status.status.name}"
         mail.set_content(body)
-        context = ssl.create_default_context()
-        if not self.is_verified:
-            context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
         with smtplib.SMTP(self.server, self.port, timeout=self.timeout_s) as smtp:
             smtp.ehlo_or_helo_if_needed()
             if smtp.has_extn("starttls"):
-                smtp.starttls(context=context)
+                smtp.starttls(context=self.trust)
                 smtp.ehlo()
             if self.auth:
                 # "plain" or "crammd5", of which the server's best is taken.

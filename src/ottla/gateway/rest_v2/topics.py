@@ -22,9 +22,15 @@ from ottla.gateway.json_bodies import (
 )
 from ottla.gateway.kafka_access import EARLIEST, LATEST, KafkaAccess
 from ottla.gateway.producing import OutgoingRecord, RecordProducer, describe_failure
-from ottla.gateway.rest_v2.formats import check_plain_accept, encode_embedded, produce_format
+from ottla.gateway.rest_v2.formats import (
+    SCHEMA_FIELDS,
+    check_plain_accept,
+    check_schemas,
+    encode_embedded,
+    produce_format,
+)
 
-PRODUCE_FIELDS = ("records", "key_schema", "key_schema_id", "value_schema", "value_schema_id")
+PRODUCE_FIELDS = ("records", *SCHEMA_FIELDS)
 
 
 def v2_json(content: Any, status: int = 200) -> Response:
@@ -141,6 +147,7 @@ class TopicRoutes:
             _, number, _ = await self._partition(request)
             fields = ("key", "value")
         body = await read_object(request, self.kafka.settings.max_request_bytes, PRODUCE_FIELDS)
+        check_schemas(format_, body)
         records = [
             outgoing(format_, record, number) for record in list_of_objects(body, "records", fields)
         ]

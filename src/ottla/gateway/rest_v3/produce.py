@@ -318,8 +318,10 @@ class ProduceRoutes:
     async def batch(self, request: Request) -> Response:
         place = await place_of(self.kafka, request)
         settings = self.kafka.settings
-        body = await read_object(request, settings.max_request_bytes, ("entries",))
-        entries = list_of_objects(body, "entries", ("id", *RECORD_FIELDS))
+        body = await read_object(request, settings.max_request_bytes, ("entries",), optional=True)
+        entries = list_of_objects(body, "entries", ("id", *RECORD_FIELDS), required=False)
+        if not entries:
+            raise RestError(422, 42208, "Empty batch. Data is required.")
         if len(entries) > settings.produce_batch_max_entries:
             raise RestError(
                 422,

@@ -1,0 +1,1 @@
+"""Templates as Burrow's notifiers use them: the language of Go's text/template."""
