@@ -17,7 +17,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from ottla.engine.apache import ApacheKafka, free_ports
+from ottla.engine.apache import ApacheKafka
+from ottla.engine.ports import free_ports
 from ottla.wire import frames
 from ottla.wire.messages import API_NAMES
 

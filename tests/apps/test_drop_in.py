@@ -9,15 +9,15 @@ from __future__ import annotations
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
+from ottla.engine.ports import free_ports
 from ottla.testing import KafkaForTests
 
 #: `A`, `B`, … stand for free ports; `broker` for this machine.
@@ -118,14 +118,6 @@ SETS: dict[str, tuple[dict[str, str], str]] = {
         "A",
     ),
 }
-
-
-def free_ports(count: int) -> list[int]:
-    with ExitStack() as stack:
-        probes = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for probe in probes:
-            probe.bind(("127.0.0.1", 0))
-        return [probe.getsockname()[1] for probe in probes]
 
 
 @contextmanager

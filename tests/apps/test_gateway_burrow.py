@@ -17,6 +17,7 @@ from confluent_kafka.admin import (
     ResourceType,
 )
 from confluent_kafka.cimpl import NewTopic
+from tests.apps.admin_commands import COMMANDS
 from tests.apps.gateway_process import any_ports, running_gateway
 
 
@@ -235,29 +236,10 @@ def test_metrics_have_the_names_that_dashboards_use(
 
 
 def test_admin_commands_answer_each_of_the_documented_names(doors: dict[str, str]) -> None:
-    names = [
-        "configuration",
-        "connection_stat_reset",
-        "connections",
-        "dirs",
-        "dump",
-        "environment",
-        "get_trace_mask",
-        "is_read_only",
-        "monitor",
-        "ruok",
-        "server_stats",
-        "set_trace_mask",
-        "stat_reset",
-        "stats",
-        "watch_summary",
-        "watches",
-        "watches_by_path",
-    ]
-    assert len(names) == 17
+    assert len(COMMANDS) == 17
     for address in (doors["Admin commands"], doors["REST Proxy"]):
         index = httpx.get(f"{address}/commands")
-        for name in names:
+        for name in COMMANDS:
             assert f"/commands/{name}" in index.text
             answer = httpx.get(f"{address}/commands/{name}", timeout=30)
             assert answer.status_code == 200, name

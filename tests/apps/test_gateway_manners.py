@@ -19,31 +19,13 @@ import pytest
 from confluent_kafka import Consumer, TopicPartition
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
+from tests.apps.admin_commands import COMMANDS
 from tests.apps.gateway_process import any_ports, running_gateway
 
 from ottla.cli.certificates import Authority
 
 OTTLA = "import sys; from ottla.cli.main import main; sys.exit(main())"
 JSON = {"content-type": "application/vnd.kafka.json.v2+json"}
-COMMANDS = (
-    "configuration",
-    "connection_stat_reset",
-    "connections",
-    "dirs",
-    "dump",
-    "environment",
-    "get_trace_mask",
-    "is_read_only",
-    "monitor",
-    "ruok",
-    "server_stats",
-    "set_trace_mask",
-    "stat_reset",
-    "stats",
-    "watch_summary",
-    "watches",
-    "watches_by_path",
-)
 
 
 def test_every_door_asks_for_credentials_and_tells_its_health(bootstrap_servers: str) -> None:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import signal
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ from ottla.moving.partitions import Where
 from ottla.moving.state import MoveState, PartitionState
 from ottla.moving.writer import RateLimit
 from ottla.testing import KafkaForTests, Record
+from ottla.testing.kafka import eventually
 
 
 @pytest.fixture(scope="module")
@@ -142,21 +143,30 @@ def test_log_append_time_and_gaps_of_compaction_are_kept(
     assert contents(target.records(unique)) == contents(source.records(unique))
 
 
+@contextlib.contextmanager
+def following(
+    source: KafkaForTests, target: KafkaForTests, state: Path, *more: str
+) -> Iterator[subprocess.Popen[str]]:
+    """`ottla move --follow`, which has made a topic; ended at the latest with the block."""
+    words = ["--from", source.bootstrap_servers, "--to", target.bootstrap_servers, *more]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "ottla.cli.main", "move", "--follow", "--state", str(state), *words],
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    with process:
+        try:
+            assert "1 topics created" in process.stdout.readline()
+            yield process
+        finally:
+            process.kill()
+
+
 def test_follow_goes_on_until_told_to_stop(
     source: KafkaForTests, target: KafkaForTests, unique: str, tmp_path: Path
 ) -> None:
     source.new_topic(2, name=unique)
-    process = subprocess.Popen(
-        [
-            sys.executable, "-m", "ottla.cli.main", "move", "--follow", "--topics", unique,
-            "--from", source.bootstrap_servers, "--to", target.bootstrap_servers,
-            "--state", str(tmp_path / "state"),
-        ],
-        stdout=subprocess.PIPE,
-        text=True,
-    )  # fmt: skip
-    assert process.stdout is not None
-    assert "1 topics created" in process.stdout.readline()
     stop = threading.Event()
 
     def write() -> None:
@@ -164,17 +174,15 @@ def test_follow_goes_on_until_told_to_stop(
             source.produce(unique, *map(str, range(20)))
 
     writer = threading.Thread(target=write)
-    writer.start()
-    try:
-        deadline = time.monotonic() + 30
-        while len(target.records(unique)) < 100:
-            assert time.monotonic() < deadline
-    finally:
-        stop.set()
-        writer.join()
-    process.send_signal(signal.SIGINT)
-    assert process.wait(60) == 0
-    process.stdout.close()
+    with following(source, target, tmp_path / "state", "--topics", unique) as process:
+        writer.start()
+        try:
+            eventually(lambda: len(target.records(unique)), lambda count: count >= 100)
+        finally:
+            stop.set()
+            writer.join()
+        process.send_signal(signal.SIGINT)
+        assert process.wait(60) == 0
     assert contents(target.records(unique)) == contents(source.records(unique))
 
 
@@ -185,26 +193,17 @@ def test_follow_takes_new_topics_and_partitions_along(
     source.new_topic(1, name=first)
     source.produce(first, "a", "b")
     report = tmp_path / "report.json"
-    process = subprocess.Popen(
-        [
-            sys.executable, "-m", "ottla.cli.main", "move", "--follow", "--topics", f"{unique}.*",
-            "--from", source.bootstrap_servers, "--to", target.bootstrap_servers,
-            "--state", str(tmp_path / "state"), "--report", str(report),
-        ],
-        stdout=subprocess.PIPE,
-        text=True,
-    )  # fmt: skip
-    assert process.stdout is not None
-    assert "1 topics created" in process.stdout.readline()
-    source.new_topic(2, {"retention.ms": "7200000"}, second)
-    source.produce(second, "c", "d")
-    assert "1 topics created" in process.stdout.readline()
-    source.admin.create_partitions([NewPartitions(first, 3)])[first].result(20)
-    for number in range(3):
-        source.produce(first, f"to {number}", partition=number)
-    process.send_signal(signal.SIGINT)
-    assert process.wait(60) == 0
-    process.stdout.close()
+    more = ("--topics", f"{unique}.*", "--report", str(report))
+    with following(source, target, tmp_path / "state", *more) as process:
+        assert process.stdout is not None
+        source.new_topic(2, {"retention.ms": "7200000"}, second)
+        source.produce(second, "c", "d")
+        assert "1 topics created" in process.stdout.readline()
+        source.admin.create_partitions([NewPartitions(first, 3)])[first].result(20)
+        for number in range(3):
+            source.produce(first, f"to {number}", partition=number)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(60) == 0
     for topic in (first, second):
         assert contents(target.records(topic)) == contents(source.records(topic))
     written = json.loads(report.read_text())

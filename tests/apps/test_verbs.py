@@ -12,7 +12,7 @@ import pytest
 from tests.apps.typed_lines import Shell, environment_for
 
 from ottla.embedded import Broker
-from ottla.engine.apache import free_ports
+from ottla.engine.ports import free_ports
 
 
 @pytest.fixture

@@ -8,12 +8,10 @@ from __future__ import annotations
 import json
 import re
 import shutil
-import socket
 import sys
 import tarfile
 import tomllib
 import venv
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +26,7 @@ from tests.conformance.comparison import REGISTER
 from tests.conformance.programs import toolchains
 
 import ottla
+from ottla.engine.ports import free_ports
 
 SUITES: dict[str, dict[str, Any]] = {
     suite["name"]: suite for suite in tomllib.loads(REGISTER.read_text())["suite"]
@@ -82,15 +81,6 @@ def fetch_suite() -> tuple[Path, Path]:
         toolchains.run([*install, *needs], cwd=place, limit_s=limit_s)
         (place / "complete").touch()
     return source, python
-
-
-def free_ports(count: int) -> list[int]:
-    """Ports that nobody listens on just now."""
-    with ExitStack() as stack:
-        sockets = [
-            stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(count)
-        ]
-        return [one.getsockname()[1] for one in sockets]
 
 
 def check(name: str, passed: set[str], said: str) -> None:

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 from confluent_kafka import Producer
 
-from ottla.engine.apache import free_ports
 from ottla.engine.errors import EngineError
+from ottla.engine.ports import free_ports
 from ottla.engine.standing import StandingCluster
 
 pytestmark = [

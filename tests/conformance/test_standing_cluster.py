@@ -17,8 +17,8 @@ from confluent_kafka.admin import AdminClient
 
 from ottla.cli import main
 from ottla.client import Cluster
-from ottla.engine.apache import free_ports
 from ottla.engine.errors import EngineError
+from ottla.engine.ports import free_ports
 from ottla.engine.standing import StandingCluster, java_options
 
 pytestmark = [

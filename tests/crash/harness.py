@@ -6,7 +6,6 @@ import os
 import random
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -24,6 +23,8 @@ from confluent_kafka import (
 )
 from confluent_kafka.admin import AdminClient, NewTopic
 from simulation.reverting import revert
+
+from ottla.engine.ports import free_ports
 
 ROOT = Path(__file__).parents[2]
 TOPIC = "crash"
@@ -58,9 +59,7 @@ class BrokerProcess:
         self._state = directory / "state"
         self._log = (directory / "broker.log").open("ab")
         self._errors = (directory / "errors.log").open("ab")
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
+        (self.port,) = free_ports(1)
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -156,7 +155,7 @@ class BrokerProcess:
         """Ctrl-C, and the exit status."""
         assert self._process is not None
         self._process.send_signal(signal.SIGINT)
-        status = self._process.wait(timeout=20)
+        status = self._process.wait(timeout=60)
         self._is_gone()
         return status
 

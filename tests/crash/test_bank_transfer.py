@@ -5,20 +5,10 @@ from __future__ import annotations
 import os
 import random
 import threading
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from tests.crash.bank import Bank, check_bank
 from tests.crash.harness import BrokerProcess, create_topic
-
-
-@pytest.fixture
-def broker(tmp_path: Path) -> Iterator[BrokerProcess]:
-    process = BrokerProcess(tmp_path)
-    process.start()
-    yield process
-    process.close()
 
 
 @pytest.mark.timeout(600)

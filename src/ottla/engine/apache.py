@@ -12,9 +12,7 @@ from __future__ import annotations
 
 import atexit
 import base64
-import contextlib
 import shutil
-import socket
 import tempfile
 import time
 import uuid
@@ -28,6 +26,7 @@ from ottla.client import ClientError, Cluster, Settings
 from ottla.engine.distribution import Distribution, Progress, find
 from ottla.engine.errors import EngineError
 from ottla.engine.node import HOST, POLL_S, Node
+from ottla.engine.ports import free_ports
 from ottla.wire.errors import ErrorCode
 
 #: Small machines: little memory, and half the time to start.
@@ -39,13 +38,6 @@ FIRST_CONTROLLER_ID: Final = 3_000
 PROBED_GROUPS: Final = 16
 #: Java processes that format data directories at the same time.
 MAX_FORMATTING: Final = 4
-
-
-def free_ports(count: int) -> list[int]:
-    """Ports that were free a moment ago."""
-    with contextlib.ExitStack() as stack:
-        sockets = [stack.enter_context(socket.create_server((HOST, 0))) for _ in range(count)]
-        return [int(s.getsockname()[1]) for s in sockets]
 
 
 def random_id() -> str:

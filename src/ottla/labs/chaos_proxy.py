@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
-import socket
 import threading
 from collections.abc import Callable, Coroutine, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -263,10 +262,9 @@ class ChaosProxy:
 def broker_behind(proxy: ChaosProxy, config: Mapping[str, str] | None = None) -> Iterator[Broker]:
     """A throw-away broker that advertises the listening proxy. Errors: StartError."""
     from ottla.embedded import Broker
+    from ottla.engine.ports import free_ports
 
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    (port,) = free_ports(1)
     advertised = {"advertised.listeners": f"PLAINTEXT://{proxy.address}"}
     with Broker(port=port, config={**(config or {}), **advertised}) as broker:
         proxy.target = ("127.0.0.1", port)

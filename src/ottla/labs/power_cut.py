@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import socket
 import subprocess
 import sys
 import threading
@@ -24,6 +23,7 @@ from types import TracebackType
 from typing import Final, Self
 
 import ottla.server.core
+from ottla.engine.ports import free_ports
 from ottla.labs.bench import LabError
 from ottla.seams.delegating import DelegatingFile
 from ottla.seams.filesystem import File
@@ -129,9 +129,7 @@ class BrokerProcess:
         self._log = directory / f"{durability}.log"
         self._durability = durability
         self._process: subprocess.Popen[bytes] | None = None
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self._port = free.getsockname()[1]
+        (self._port,) = free_ports(1)
 
     @property
     def bootstrap_servers(self) -> str:

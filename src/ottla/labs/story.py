@@ -24,8 +24,9 @@ from signal import SIGINT
 from typing import Any, Final
 
 from ottla.client import ClientError, Cluster, Settings
-from ottla.engine.apache import ApacheKafka, free_ports
+from ottla.engine.apache import ApacheKafka
 from ottla.engine.errors import EngineError
+from ottla.engine.ports import free_ports
 from ottla.labs.bench import Bench, LabError
 from ottla.labs.power_cut import BrokerProcess
 from ottla.labs.replication_watch import Lane

@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 
 from ottla.engine import EngineError, distribution, obtain
-from ottla.engine.apache import ApacheKafka, free_ports
+from ottla.engine.apache import ApacheKafka
 from ottla.engine.distribution import KAFKA_VERSION, SUMS, Distribution, find, find_java
 from ottla.engine.errors import MissingJavaError, MissingKafkaError
+from ottla.engine.ports import free_ports
 
 
 def quiet(_: str) -> None:

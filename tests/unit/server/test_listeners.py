@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import socket
 
 import pytest
+from tests.support.accepting import answers_leave_at_once
 
 from ottla.broker.config import BrokerConfig
 from ottla.broker.config_types import ConfigError
@@ -119,23 +119,7 @@ def test_containers_get_listeners_of_their_own(monkeypatch: pytest.MonkeyPatch) 
 
 async def test_an_accepted_connection_sends_its_answers_at_once() -> None:
     listeners = bound(listeners="PLAINTEXT://127.0.0.1:0")
-    (sock,) = listeners.bound[0].sockets
-    loop = asyncio.get_running_loop()
-    accepted: asyncio.Future[asyncio.BaseTransport] = loop.create_future()
-
-    class Accepting(asyncio.Protocol):
-        def connection_made(self, transport: asyncio.BaseTransport) -> None:
-            accepted.set_result(transport)
-
-    server = await loop.create_server(Accepting, sock=sock)
-    _, writer = await asyncio.open_connection(*sock.getsockname())
-    transport = await accepted
-    assert transport.get_extra_info("socket").getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
-    transport.close()
-    writer.close()
-    await writer.wait_closed()
-    server.close()
-    await server.wait_closed()
+    assert await answers_leave_at_once(*listeners.bound[0].sockets)
     listeners.close()
 
 
