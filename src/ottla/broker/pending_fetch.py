@@ -1,7 +1,10 @@
 """A fetch: what it reads, when it is answered, and where it waits meanwhile.
 
-A fetch is answered at once when it has `min_bytes`, when a partition has an
-error, when it names no partitions or when it does not want to wait. Otherwise
+A fetch is answered at once when `min_bytes` can be read, though fewer may fit
+into the answer, when it reads below the segment that holds the end (waiting
+would add nothing to a read, which never goes from one segment into the next),
+when a partition has an error, when it names no partitions or when it does not
+want to wait. Otherwise
 it watches its partitions and is looked at again when enough bytes became
 visible, when a partition failed, or at its deadline, which answers with
 whatever there is.
@@ -55,13 +58,15 @@ class _State(enum.Enum):
 class _Round:
     """One attempt: what was read of each partition, and whether that is an answer."""
 
-    __slots__ = ("cold", "is_final", "is_short_of_budget", "read", "size", "watched")
+    __slots__ = ("available", "cold", "is_final", "is_short_of_budget", "read", "size", "watched")
 
     def __init__(self) -> None:
         self.read: list[tuple[SessionPartition, PartitionData]] = []
         self.watched: list[Partition] = []
         self.cold: list[tuple[Partition, PartitionData, int, ColdRead]] = []
         self.size = 0
+        #: What counts for `min_bytes`: a batch that did not fit counts for the room it left.
+        self.available = 0
         #: An error, or something else that must not wait.
         self.is_final = False
         self.is_short_of_budget = False
@@ -143,7 +148,7 @@ class PendingFetch:
         if (
             is_last
             or round_.is_final
-            or round_.size >= self._min_bytes
+            or round_.available >= self._min_bytes
             or not self._context.partitions
         ):
             return self._respond(round_)
@@ -197,6 +202,10 @@ class PendingFetch:
                 taken = found.size
                 round_.is_short_of_budget |= is_first and is_tight and not taken
             round_.size += taken
+            round_.available += taken
+            if isinstance(found, ReadInfo) and found.size and found.upper_offset < end_offset:
+                round_.available += max(0, size - taken)
+                round_.is_final |= found.segment < partition.log.active_base_offset <= end_offset
             left -= taken
         return round_
 
@@ -359,7 +368,7 @@ class PendingFetch:
     def _watch(self, round_: _Round) -> None:
         self._state = _State.WATCHING
         # A small marker can make many bytes readable: with isolation, every change counts.
-        self._missing = 1 if self._isolation else max(1, self._min_bytes - round_.size)
+        self._missing = 1 if self._isolation else max(1, self._min_bytes - round_.available)
         self._watched = round_.watched
         for partition in round_.watched:
             partition.watchers[self] = None

@@ -162,3 +162,33 @@ def test_followers_that_have_diverged_are_told_where(tmp_path: Path) -> None:
     found = client.call(request, 12).responses[0].partitions[0]
     assert (found.diverging_epoch.epoch, found.diverging_epoch.end_offset) == (0, 2)
     core.broker.close(core.wall_ms)
+
+
+def test_a_fetch_below_the_last_segment_does_not_wait_for_more_bytes(tmp_path: Path) -> None:
+    # kafka-go gives up on an answer that takes all of max_wait_ms, and asks the same again.
+    core = Core(str(tmp_path / "d"))
+    client = core.client()
+    client.call(create_topic("t", segment_bytes="100"), 7)
+    for value in "abc":
+        client.call(produce("t", batch(value)), 9)
+    for version in (3, 12):
+        client.send(fetch("t", 1, max_wait_ms=60_000, min_bytes=1_000), version)
+        assert client.read().responses[0].partitions[0].records
+    client.send(fetch("t", 2, max_wait_ms=60_000, min_bytes=1_000), 12)
+    assert client.read() is None
+    core.advance(60_000)
+    assert values(client.read().responses[0].partitions[0].records) == ["c"]
+    core.broker.close(core.wall_ms)
+
+
+def test_a_batch_that_does_not_fit_counts_as_bytes_to_read(tmp_path: Path) -> None:
+    core = Core(str(tmp_path / "d"))
+    client = core.client()
+    client.call(create_topic("t"), 7)
+    for value in "abc":
+        client.call(produce("t", batch(value)), 9)
+    one = len(batch("a"))
+    narrow = fetch("t", max_wait_ms=60_000, min_bytes=one + 20, partition_max_bytes=one + 20)
+    client.send(narrow, 12)
+    assert values(client.read().responses[0].partitions[0].records) == ["a"]
+    core.broker.close(core.wall_ms)
