@@ -480,8 +480,10 @@ class Broker:
         """Leave everything durable and marked as cleanly shut down. Raises `OSError`."""
         for connection in list(self.connections.values()):
             connection.close("the broker stops")
-        self.journal.close()
-        self.log_directory.close(self._run_all)
+        try:
+            self.journal.close()
+        finally:
+            self.log_directory.close(self._run_all)
 
 
 def _check_directory_id(path: str, identity: Identity) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ottla.storage.errors import NoRoomError
 from ottla.storage.log_config import MAX_LONG
 from ottla.wire.errors import ErrorCode
 
@@ -94,9 +95,8 @@ class FlushRounds:
         if partition in self._dirty:
             broker.effects.flush_wanted()
         broker.metrics.flushes += 1
-        if error is not None and (
-            partition.offline_error is not ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
-        ):
+        is_failed = error is not None and not isinstance(error, NoRoomError)
+        if is_failed and (partition.offline_error is not ErrorCode.UNKNOWN_TOPIC_OR_PARTITION):
             broker.metrics.flush_failures += 1
             broker.log_directory_failed()
         elif not partition.offline_error:
@@ -135,7 +135,7 @@ class FlushRounds:
     def _finish_directory_flush(self, ticket: FlushTicket, error: OSError | None) -> None:
         self._directory_ticket = None
         self._broker.log_directory.finish_flush(ticket, error)
-        if error is not None:
+        if error is not None and not isinstance(error, NoRoomError):
             self._broker.metrics.flush_failures += 1
             self._broker.log_directory_failed()
         waiters, self._covered_waiters = self._covered_waiters, []

@@ -13,11 +13,14 @@ from typing import Final
 MAX_REQUEST_SIZE: Final = 8192
 REQUEST_TIMEOUT_S: Final = 5.0
 
-Page = Callable[[], tuple[str, str]]
+OK: Final = "200 OK"
+UNAVAILABLE: Final = "503 Service Unavailable"
+#: Returns status, content type and text.
+Page = Callable[[], tuple[str, str, str]]
 
 
 class MetricsEndpoint:
-    """Serves pages by path; each is a function returning (content type, text).
+    """Serves pages by path.
 
     A page that fails is answered with 500 and told to `on_error`; nobody who asks how a
     broker does may be the end of it.
@@ -76,12 +79,12 @@ class MetricsEndpoint:
             known = " ".join(sorted(self._pages))
             return _response("404 Not Found", "text/plain", f"not here; try {known}\n")
         try:
-            kind, text = page()
+            status, kind, text = page()
         except Exception as error:  # noqa: BLE001 - a boundary, as the one of a connection
             self._on_error(error)
             text = "this page failed; the broker has said why\n"
             return _response("500 Internal Server Error", "text/plain", text)
-        return _response("200 OK", kind, text)
+        return _response(status, kind, text)
 
 
 def _response(status: str, kind: str, text: str) -> bytes:

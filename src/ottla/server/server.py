@@ -24,7 +24,7 @@ from ottla.server.driver import Driver
 from ottla.server.errors import StartError
 from ottla.server.limits import resident_bytes
 from ottla.server.listeners import MIN_BACKLOG, Listeners, bind
-from ottla.server.metrics_http import MetricsEndpoint
+from ottla.server.metrics_http import OK, UNAVAILABLE, MetricsEndpoint
 from ottla.server.tls import HANDSHAKE_TIMEOUT_S
 
 #: How long an orderly stop waits for flushes, and then for clients to take their answers.
@@ -150,13 +150,18 @@ class Server:
             self.warnings.append(warning)
         self.metrics_port = self._endpoint.port
 
-    def _metrics_page(self) -> tuple[str, str]:
+    def _metrics_page(self) -> tuple[str, str, str]:
         from ottla.server.prometheus import CONTENT_TYPE, render
 
-        return CONTENT_TYPE, render(self._core, self.driver)
+        return OK, CONTENT_TYPE, render(self._core, self.driver)
 
-    def _health_page(self) -> tuple[str, str]:
-        return "text/plain", "failed\n" if self.failure else "ok\n"
+    def _health_page(self) -> tuple[str, str, str]:
+        """Whoever asks wants to know whether records are taken."""
+        if self.failure:
+            return UNAVAILABLE, "text/plain", "failed\n"
+        if self._core.is_log_directory_offline:
+            return UNAVAILABLE, "text/plain", "the log directory is offline\n"
+        return OK, "text/plain", "ok\n"
 
     def _on_internal_error(self, error: BaseException) -> None:
         """A bug. A broken invariant ends the broker: its state cannot be trusted any more."""
@@ -205,7 +210,14 @@ class Server:
             await self._endpoint.stop()
         if self.failure is None:
             # After an internal error the next start must not trust our last state.
-            self._core.close(driver.wall_ms())
+            try:
+                self._core.close(driver.wall_ms())
+            except OSError as error:
+                # What was acknowledged is durable; what is missing only makes starts faster.
+                self.fail(
+                    f"the data directory could not be left in order ({error.strerror}): what was "
+                    "acknowledged is there, but the next start has to look for it"
+                )
             driver.settle()
         for client in list(driver.connections):
             client.close("the broker stops")

@@ -12,6 +12,7 @@ from typing import Final, TypeAlias
 
 from ottla.seams.filesystem import Buffer, FileSystem
 from ottla.storage import safety
+from ottla.storage.errors import FULL, NoRoomError
 
 RECOVERY_POINTS: Final = "recovery-point-offset-checkpoint"
 LOG_STARTS: Final = "log-start-offset-checkpoint"
@@ -31,14 +32,36 @@ def write_atomically(filesystem: FileSystem, path: str, content: Buffer) -> None
 
 
 def write_replacement(filesystem: FileSystem, path: str, content: Buffer) -> None:
-    """The first half of `write_atomically`: when it raises, `path` is as it was."""
-    file = filesystem.open(path + TEMPORARY, create=True)
+    """The first half of `write_atomically`: when it raises, `path` is as it was.
+    `NoRoomError`: nothing but that the disk is full was wrong."""
     try:
-        file.truncate(0)
-        file.write_at([content], 0)
+        _write_temporary(filesystem, path + TEMPORARY, content)
+    except OSError as error:
+        if error.errno in FULL:
+            _take_no_room(filesystem, path + TEMPORARY)
+            raise NoRoomError(path) from error
+        raise
+    file = filesystem.open(path + TEMPORARY)
+    try:
         safety.sync_replacement(file)
     finally:
         file.close()
+
+
+def _write_temporary(filesystem: FileSystem, path: str, content: Buffer) -> None:
+    file = filesystem.open(path, create=True)
+    try:
+        file.truncate(0)
+        file.write_at([content], 0)
+    finally:
+        file.close()
+
+
+def _take_no_room(filesystem: FileSystem, path: str) -> None:
+    try:
+        filesystem.remove(path)
+    except OSError:
+        pass  # It was never there, or the next one overwrites it.
 
 
 def put_replacement(filesystem: FileSystem, path: str) -> None:

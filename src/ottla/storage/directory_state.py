@@ -11,7 +11,8 @@ from collections.abc import Callable
 from typing import Final
 
 from ottla.seams.filesystem import FileSystem
-from ottla.storage.errors import LogOfflineError
+from ottla.storage.errors import FULL, AppendError, LogOfflineError
+from ottla.wire.errors import ErrorCode
 
 SYNC_FAILED_MARK: Final = "ottla.sync-failed"
 
@@ -35,7 +36,8 @@ class DirectoryState:
         #: A sync failed before this start: what the page cache holds may not be on the disk,
         #: and no sync will bring it there. Whatever is not known to be durable is rewritten.
         self.is_cache_doubtful = filesystem.exists(f"{path}/{SYNC_FAILED_MARK}")
-        #: Tells the person who runs the broker what was found in a log opened only now.
+        #: Tells the person who runs the broker what was found in a log opened only now, and
+        #: that the disk is full.
         self.tell: Callable[[str], None] = lambda _sentence: None
         #: A log's start offset moved since it was last made durable.
         self.has_moved_log_starts = False
@@ -51,6 +53,22 @@ class DirectoryState:
         except OSError:
             # A disk that takes no file takes no restart either.
             pass
+
+    def refused(self, what: str, error: OSError) -> AppendError:
+        """A write that failed and changed nothing. That the disk is full is also told to the
+        person who runs the broker: clients only hear that they should come again."""
+        why = str(error)
+        if error.errno in FULL:
+            self.told_full()
+            why = f"the disk of {self._path} is full"
+        return AppendError(ErrorCode.KAFKA_STORAGE_ERROR, f"Cannot {what}: {why}")
+
+    def told_full(self) -> None:
+        """The person who runs the broker knows that the disk is full."""
+        self.tell(
+            f"the disk of {self._path} is full: new records are refused and nothing is lost; "
+            "make room, and it goes on by itself"
+        )
 
     def offline_error(self) -> LogOfflineError:
         return LogOfflineError(f"The log directory is offline: {self.reason}")

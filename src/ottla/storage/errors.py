@@ -2,9 +2,22 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+import errno
+from typing import Final, NamedTuple
 
 from ottla.wire.errors import ErrorCode
+
+#: The disk, or what its owner may use of it, is full: what was to be written was not.
+FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
+
+
+class NoRoomError(OSError):
+    """Small files could not be replaced, because the disk is full, and are as they were.
+    Everything else that was asked for is durable."""
+
+    def __init__(self, *paths: str) -> None:
+        super().__init__(errno.ENOSPC, "No space left on device", paths[0])
+        self.paths = paths
 
 
 class StorageError(Exception):

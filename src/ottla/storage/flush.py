@@ -13,6 +13,7 @@ from typing import NamedTuple, Protocol
 from ottla.seams.filesystem import FileSystem
 from ottla.storage import safety
 from ottla.storage.checkpoints import rename_replacement, write_replacement
+from ottla.storage.errors import NoRoomError
 from ottla.storage.open_files import Handle
 
 
@@ -71,26 +72,34 @@ class FlushTicket:
         self.missing: list[str] = []
 
     def run(self) -> None:
-        """Sync everything; called in a worker thread. Raises `OSError`."""
+        """Sync everything; called in a worker thread. Raises `OSError`: `NoRoomError` when
+        only small files were left out, because the disk is full."""
         durable = self.durable
         for path, handle in durable.files:
             if handle is not None:
                 safety.sync_appended_data(handle.file)
             else:
                 self._sync_by_path(path)
-        replaced = [self._replace(path, content) for path, content in durable.replacements]
+        left_out: list[str] = []
+        replaced = [
+            self._replace(path, content, left_out) for path, content in durable.replacements
+        ]
         for directory in durable.directories:
             self._sync_names(directory, safety.sync_new_names)
         for renamed_in in dict.fromkeys(replaced):
             if renamed_in is not None and renamed_in not in durable.directories:
                 self._sync_names(renamed_in, safety.sync_replaced_name)
+        if left_out:
+            raise NoRoomError(*left_out)
 
     def leave_out(self, directory: str) -> None:
         """Whoever runs it syncs this directory himself, once for many tickets."""
         rest = tuple(name for name in self.durable.directories if name != directory)
         self.durable = self.durable._replace(directories=rest)
 
-    def _replace(self, path: str, content: bytes | Callable[[], bytes]) -> str | None:
+    def _replace(
+        self, path: str, content: bytes | Callable[[], bytes], left_out: list[str]
+    ) -> str | None:
         """The directory whose name leads to other content now."""
         directory = path.rpartition("/")[0]
         try:
@@ -98,6 +107,9 @@ class FlushTicket:
             rename_replacement(self._filesystem, path)
         except FileNotFoundError:
             self.missing.append(path)
+            return None
+        except NoRoomError:
+            left_out.append(path)
             return None
         return directory
 

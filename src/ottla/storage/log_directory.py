@@ -29,7 +29,7 @@ from ottla.storage.directory_checkpoint import LogCheckpoint
 from ottla.storage.directory_checkpoint import decode as decode_checkpoint
 from ottla.storage.directory_checkpoint import encode as encode_checkpoint
 from ottla.storage.directory_state import DirectoryState
-from ottla.storage.errors import DirectoryRefusedError
+from ottla.storage.errors import DirectoryRefusedError, NoRoomError
 from ottla.storage.flush import Durable, FlushTicket, run_now
 from ottla.storage.identity import LOCK_FILE, Identity, read_identity, write_identity
 from ottla.storage.log_config import LogConfig
@@ -361,10 +361,15 @@ class LogDirectory:
         yield f"{self.path}/{HIGH_WATERMARKS}", lambda: encode_offsets(watermarks)
 
     def finish_flush(self, ticket: FlushTicket, error: OSError | None) -> None:
-        """The checkpoint is durable, or the directory goes offline."""
+        """The checkpoint is durable, or the directory goes offline. Where the disk was full
+        the old one stands: any mixture of old and new files is as good as the old."""
         if ticket is not self._ticket:
             return
         self._ticket = None
+        if isinstance(error, NoRoomError):
+            self._wants_checkpoint = True
+            self.state.told_full()
+            return
         if error is not None:
             self.state.fail(f"writing checkpoints in {self.path}", error)
             return

@@ -28,7 +28,6 @@ from ottla.storage.directory_state import DirectoryState
 from ottla.storage.errors import AppendError, CorruptLogError
 from ottla.storage.flush import Durable, FlushTicket
 from ottla.storage.open_files import Handle
-from ottla.wire.errors import ErrorCode
 
 FILE_NAME: Final = "ottla-metadata.journal"
 MAX_RECORD_BYTES: Final = 16_777_216
@@ -101,9 +100,7 @@ class MetadataJournal:
                 self._file.truncate(self.end_position)
             except OSError as second:
                 self._state.fail(f"writing {self._path}", second)
-            raise AppendError(
-                ErrorCode.KAFKA_STORAGE_ERROR, f"Cannot write {self._path}: {failure}"
-            ) from failure
+            raise self._state.refused(f"write {self._path}", failure) from failure
         self.end_position += len(frame)
         return self.end_position
 

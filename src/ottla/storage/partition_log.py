@@ -7,8 +7,8 @@ are opened when first needed: a log that nobody uses costs one small object.
 
 from __future__ import annotations
 
-from bisect import bisect_right, insort
-from typing import Final, NamedTuple
+from collections.abc import Sequence
+from typing import NamedTuple
 
 from ottla.batch.control import TransactionMarker
 from ottla.batch.record_batch import LOG_OVERHEAD, NO_TIMESTAMP, BatchHeader, assign
@@ -18,8 +18,9 @@ from ottla.storage.cleaner import Compaction
 from ottla.storage.compaction_plan import Cleanable, find_cleanable, plan_round
 from ottla.storage.directory_checkpoint import LogCheckpoint
 from ottla.storage.directory_state import DirectoryState
-from ottla.storage.errors import AppendError, LogOfflineError, OffsetOutOfRangeError
+from ottla.storage.errors import AppendError, LogOfflineError, NoRoomError, OffsetOutOfRangeError
 from ottla.storage.flush import FlushTicket, run_now
+from ottla.storage.kept_snapshots import KeptSnapshots
 from ottla.storage.leader_epochs import FILE_NAME as EPOCHS_FILE
 from ottla.storage.leader_epochs import LeaderEpochs
 from ottla.storage.log_config import LogConfig
@@ -32,18 +33,12 @@ from ottla.storage.producer_state import ProducerStates
 from ottla.storage.retention import DeleteJob, expired_segments
 from ottla.storage.segment import (
     DELETED,
-    SNAPSHOT,
     Segment,
-    file_stem,
 )
 from ottla.storage.timestamp_search import FoundRecord, TimestampSearch
 from ottla.storage.transaction_index import AbortedTransaction
 from ottla.storage.unflushed import Unflushed
 from ottla.storage.validator import Checked, Origin, check
-from ottla.wire.errors import ErrorCode
-
-#: Producer snapshots kept: the newest, and one more should it be unreadable.
-_SNAPSHOTS_KEPT: Final = 2
 
 
 class AppendInfo(NamedTuple):
@@ -133,7 +128,7 @@ class PartitionLog:
         self._producers = ProducerStates()
         self._epochs = LeaderEpochs()
         self._has_dirty_epochs = False
-        self._snapshots: list[int] = []
+        self._snapshots = KeptSnapshots(directory, ())
         self._unflushed = Unflushed(files)
 
     # Opening and closing
@@ -158,7 +153,7 @@ class PartitionLog:
         self._segments = LogSegments(self._files, loaded.segments)
         self._producers = loaded.producers
         self._epochs = loaded.epochs
-        self._snapshots = sorted(loaded.snapshots)
+        self._snapshots = KeptSnapshots(self.directory, loaded.snapshots)
         self.problems += loaded.problems
         self.log_start_offset = max(self.log_start_offset, self._segments.base_offset)
         self.log_end_offset = loaded.log_end_offset
@@ -353,9 +348,7 @@ class PartitionLog:
                 self._unflushed.note_written(segment.path)
             except OSError as second:
                 self._state.fail(f"writing {segment.path}", second)
-            raise AppendError(
-                ErrorCode.KAFKA_STORAGE_ERROR, f"Cannot write {segment.path}: {error}"
-            ) from error
+            raise self._state.refused(f"write {segment.path}", error) from error
 
     def _active(self, size: int, next_offset: int, first_ms: int, wall_ms: int) -> Segment:
         """The segment that takes the next append, rolled first where it is time."""
@@ -367,9 +360,7 @@ class PartitionLog:
         try:
             return self._roll()
         except OSError as error:
-            raise AppendError(
-                ErrorCode.KAFKA_STORAGE_ERROR, f"Cannot roll {segment.path}: {error}"
-            ) from error
+            raise self._state.refused(f"roll {segment.path}", error) from error
 
     def roll(self) -> None:
         """Seal the active segment, unless it is empty, and go on in a new one."""
@@ -401,10 +392,8 @@ class PartitionLog:
 
     def _add_snapshot(self) -> None:
         """Have the producers' state as of the log's end written by the next ticket."""
-        path = file_stem(self.directory, self.log_end_offset) + SNAPSHOT
+        path = self._snapshots.add(self.log_end_offset)
         self._unflushed.replace(path, producer_snapshot.encode(self._producers))
-        if self.log_end_offset not in self._snapshots:
-            insort(self._snapshots, self.log_end_offset)
 
     # Durability
 
@@ -456,6 +445,10 @@ class PartitionLog:
     def finish_flush(self, ticket: FlushTicket, error: OSError | None) -> None:
         """The ticket has run: what it covers is durable, or the directory goes offline."""
         still_counts = self._unflushed.take_back(ticket)
+        left_out = error.paths if isinstance(error, NoRoomError) else ()
+        if left_out:
+            self._write_later(left_out)
+            error = None
         if error is None and still_counts:
             error = self._segments.missing_file(self.directory, ticket.missing)
         if error is not None:
@@ -468,8 +461,15 @@ class PartitionLog:
             self.flushed_end_offset = ticket.end_offset
             self._segments.mark_steady(ticket.end_offset, ticket.segment, ticket.size)
             self._producers.forget_covered(ticket.end_offset)
-        if ticket.is_checkpoint:
+        if ticket.is_checkpoint and not left_out:
             self.recovery_point = ticket.end_offset
+
+    def _write_later(self, paths: Sequence[str]) -> None:
+        """A full disk left these out: what they would say is not on it, and the recovery
+        point stays behind it."""
+        self._state.told_full()
+        self._has_dirty_epochs |= f"{self.directory}/{EPOCHS_FILE}" in paths
+        self._snapshots.forget(paths)
 
     def checkpoint_entry(self, topic_id: bytes) -> LogCheckpoint:
         """What the directory's checkpoint may say about this log."""
@@ -481,13 +481,7 @@ class PartitionLog:
         """The directory's checkpoint durably holds `entry`: older snapshots may go."""
         self._durable_recovery_point = entry.recovery_point
         self.durable_log_start_offset = entry.log_start_offset
-        below = bisect_right(self._snapshots, entry.recovery_point)
-        for offset in self._snapshots[: max(0, below - _SNAPSHOTS_KEPT)]:
-            self._snapshots.remove(offset)
-            try:
-                self._files.filesystem.remove(file_stem(self.directory, offset) + SNAPSHOT)
-            except OSError:
-                pass  # It only takes room; the next start sees it again.
+        self._snapshots.remove_old(self._files.filesystem, entry.recovery_point)
 
     # Reading
 

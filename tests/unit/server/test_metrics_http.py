@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from ottla.broker.config import BrokerConfig
-from ottla.server.metrics_http import MetricsEndpoint
+from ottla.server.metrics_http import OK, MetricsEndpoint
 from ottla.server.server import Server
 
 
@@ -38,12 +38,12 @@ def test_a_page_that_fails_is_answered_and_told() -> None:
     told: list[Exception] = []
     failure = ZeroDivisionError("a rate of nothing")
 
-    def fail() -> tuple[str, str]:
+    def fail() -> tuple[str, str, str]:
         raise failure
 
     async def ask() -> list[bytes]:
         endpoint = MetricsEndpoint(
-            {"/bad": fail, "/good": lambda: ("text/plain", "fine")}, told.append
+            {"/bad": fail, "/good": lambda: (OK, "text/plain", "fine")}, told.append
         )
         await endpoint.start(0)
         answers = []

@@ -10,7 +10,8 @@ from simulation.disk import SimulatedDisk
 from tests.unit.storage.harness import NOW_MS, batch, flush, read_all
 
 from ottla.seams.filesystem import File
-from ottla.storage.errors import AppendError, LogOfflineError
+from ottla.storage.errors import AppendError, LogOfflineError, NoRoomError
+from ottla.storage.flush import run_now
 from ottla.storage.identity import Identity
 from ottla.storage.log_config import LogConfig
 from ottla.storage.log_directory import LogDirectory
@@ -106,6 +107,72 @@ def test_a_checkpoint_waits_for_room(machine: Machine) -> None:
     machine.disk.capacity_bytes = None
     log.checkpoint()
     assert log.recovery_point == 24
+
+
+def test_small_files_that_a_full_disk_leaves_out_are_written_when_there_is_room(
+    machine: Machine,
+) -> None:
+    log = machine.log
+    append(log)
+    flush(log)
+    append(log)
+    log.request_checkpoint()
+    ticket = log.begin_flush()
+    assert ticket is not None
+    assert ticket.is_checkpoint
+    machine.fill_disk()
+    with pytest.raises(NoRoomError) as error:
+        ticket.run()
+    log.finish_flush(ticket, error.value)
+    assert log.flushed_end_offset == 6, "the records themselves are durable"
+    assert log.recovery_point == 0
+    assert machine.directory.state.reason is None
+    log.advance_log_start_offset(2)
+    ticket = machine.directory.begin_flush()
+    assert ticket is not None
+    with pytest.raises(NoRoomError) as error:
+        ticket.run()
+    machine.directory.finish_flush(ticket, error.value)
+    assert log.durable_log_start_offset == 0
+    assert machine.directory.state.reason is None
+    with pytest.raises(OSError, match="No space left"):
+        machine.directory.close()
+    machine.disk.lose_everything_unsynced()
+    machine.restart()
+    assert not machine.report.is_clean
+    log = machine.log
+    assert read_all(log) == list(range(6))
+    log.advance_log_start_offset(2)
+    log.checkpoint()
+    ticket = machine.directory.begin_flush()
+    assert ticket is not None
+    run_now(ticket)
+    assert log.recovery_point == 6
+    assert log.durable_log_start_offset == 2
+
+
+def test_a_snapshot_that_was_left_out_counts_for_none(machine: Machine) -> None:
+    """Those that are really there are kept instead."""
+    log = machine.log
+    home = log.directory
+    for is_full in (False, True, False, False):
+        append(log)
+        log.request_checkpoint()
+        ticket = log.begin_flush()
+        assert ticket is not None
+        if is_full:
+            machine.fill_disk()
+            with pytest.raises(NoRoomError) as error:
+                ticket.run()
+            log.finish_flush(ticket, error.value)
+            machine.disk.capacity_bytes = None
+            continue
+        run_now(ticket)
+        log.checkpoint_written(log.checkpoint_entry(TOPIC_ID))
+    names = machine.disk.list_directory(home)
+    assert [n for n in names if n.endswith(".snapshot")] == [
+        f"{offset:020}.snapshot" for offset in (9, 12)
+    ]
 
 
 @pytest.mark.parametrize("kind", ["sync", "sync_directory"])
