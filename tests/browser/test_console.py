@@ -206,6 +206,23 @@ def test_a_zookeeper_address_gets_a_sentence(page: Page, console: str) -> None:
     expect(page.get_by_text("That is a ZooKeeper address")).to_be_visible()
 
 
+def test_a_cluster_with_settings_of_its_own_is_added(
+    page: Page, console: str, bootstrap_servers: str
+) -> None:
+    name = f"other-{time.time_ns()}"
+    page.goto(console)
+    page.get_by_label("Add a cluster").click()
+    page.get_by_label("Name").fill(name)
+    page.get_by_label("Bootstrap servers").fill(bootstrap_servers)
+    page.get_by_label("Client properties").fill("sasl.mechanism=NONE-SUCH\nno.such.setting=1")
+    page.get_by_role("button", name="Add", exact=True).click()
+    expect(page.get_by_text('No such configuration property: "no.such.setting"')).to_be_visible()
+    page.get_by_label("Client properties").fill("client.id=me\nsocket.timeout.ms=9000")
+    page.get_by_role("button", name="Add", exact=True).click()
+    expect(page.get_by_role("combobox", name="Cluster")).to_have_value(name)
+    expect(page.locator(".tile", has_text="Brokers")).to_contain_text("1")
+
+
 def test_unknown_topic_is_said(page: Page, console: str) -> None:
     page.goto(f"{console}/topics/none-such")
     expect(page.get_by_text("There is no topic none-such")).to_be_visible()
@@ -268,6 +285,19 @@ def test_reset_a_groups_offsets_after_a_look(
     dialog = page.get_by_role("dialog")
     dialog.get_by_role("button", name="Reset", exact=True).click()
     expect(dialog.get_by_text("Look at the preview first.")).to_be_visible()
+    dialog.get_by_role("button", name="Preview").click()
+    expect(dialog.get_by_text(f"{topic}-0: 7 → 0")).to_be_visible()
+    # What was looked at is no longer what was chosen.
+    dialog.get_by_role("combobox", name="Where").click()
+    page.get_by_role("option", name="to a time").click()
+    expect(dialog.get_by_text("7 → 0")).to_have_count(0)
+    dialog.get_by_role("button", name="Reset", exact=True).click()
+    expect(dialog.get_by_text("Look at the preview first.")).to_be_visible()
+    dialog.get_by_role("button", name="Preview").click()
+    expect(dialog.get_by_text("Give the time as 2026-01-31 12:00.")).to_be_visible()
+    dialog.get_by_role("combobox", name="Where").click()
+    page.get_by_role("option", name="by so many records").click()
+    dialog.get_by_label("Records, such as -100 for a hundred back").fill("-100")
     dialog.get_by_role("button", name="Preview").click()
     expect(dialog.get_by_text(f"{topic}-0: 7 → 0")).to_be_visible()
     dialog.get_by_role("button", name="Reset", exact=True).click()

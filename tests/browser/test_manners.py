@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
+import threading
+import time
+from collections.abc import Iterator
+
 import pytest
+from confluent_kafka import Consumer, Producer
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.cimpl import NewTopic
 from playwright.sync_api import Page, expect
 
 pytestmark = pytest.mark.browser
@@ -83,3 +90,64 @@ def test_other_sites_are_refused(page: Page, console: str) -> None:
     answer = page.request.get(console)
     assert answer.status == 200
     assert "frame-ancestors 'none'" in answer.headers["content-security-policy"]
+
+
+@pytest.fixture(scope="module")
+def busy(bootstrap_servers: str) -> Iterator[str]:
+    """A topic that is written to all the time, and a group of the same name that reads it."""
+    name = f"busy-{time.time_ns()}"
+    admin = AdminClient({"bootstrap.servers": bootstrap_servers})
+    admin.create_topics([NewTopic(name, 3)])[name].result(20)
+    ended = threading.Event()
+
+    def work() -> None:
+        producer = Producer({"bootstrap.servers": bootstrap_servers})
+        settings = {"group.id": name, "auto.offset.reset": "earliest"}
+        consumer = Consumer({"bootstrap.servers": bootstrap_servers, **settings})
+        consumer.subscribe([name])
+        while not ended.wait(0.05):
+            for n in range(20):
+                producer.produce(name, str(n))
+            producer.poll(0)
+            if consumer.poll(0) is not None:
+                consumer.commit(asynchronous=True)
+        producer.flush(20)
+        consumer.close()
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    yield name
+    ended.set()
+    thread.join()
+
+
+USABLE = "button, a[href], input, textarea, [tabindex='0']"
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/", "/topics", "/topics/{}", "/topics/{}?tab=partitions", "/topics/{}?tab=consumers",
+     "/topics/{}?tab=anatomy", "/groups", "/groups/{}"],
+)  # fmt: skip
+def test_a_refresh_takes_nothing_that_is_being_used(
+    page: Page, console: str, busy: str, path: str
+) -> None:
+    """What was there to click, to type in or to scroll is the same after the page has changed."""
+    with page.expect_websocket() as socket:
+        page.goto(console + path.format(busy))
+    expect(page.get_by_role("heading", level=1)).to_be_visible()
+    expect(page.get_by_text(busy).first).to_be_visible(timeout=40_000)
+    if path.endswith("/{}"):  # a topic's records, live
+        for live in page.get_by_role("switch", name="live").all():
+            live.click()
+    page.wait_for_load_state("networkidle")
+    page.evaluate(
+        "selector => { window.kept = [...document.querySelectorAll(selector)]"
+        ".filter(e => e.checkVisibility() && !e.closest('.messages')) }",
+        USABLE,
+    )
+    for _ in range(5):
+        socket.value.wait_for_event("framereceived", lambda frame: "update" in str(frame))
+    assert page.evaluate("window.kept.length") > 6
+    lost = "window.kept.filter(e => !e.isConnected).map(e => e.outerHTML.slice(0, 200))"
+    assert page.evaluate(lost) == []

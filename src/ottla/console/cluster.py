@@ -245,6 +245,11 @@ class ClusterView:
         """Groups that have committed offsets of a topic, as of the last sample."""
         return self._readers.get(topic, [])
 
+    def judged_consumers(self, topic: str) -> list[GroupStatus]:
+        """The same groups, as judged with that sample."""
+        judged = self._judged
+        return [judged[group] for group in self._readers.get(topic, ()) if group in judged]
+
     def commits_of(self, topic: str, partition: int) -> dict[str, int]:
         """The offset that each group has committed on a partition."""
         found = {}

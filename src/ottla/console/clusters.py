@@ -5,9 +5,13 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from confluent_kafka import KafkaException
+
 from ottla.client.errors import SettingsError
+from ottla.client.librdkafka_settings import librdkafka_settings
+from ottla.client.properties_files import parse_properties
 from ottla.client.settings import parse_bootstrap_servers
-from ottla.console.cluster import ClusterView
+from ottla.console.cluster import ClusterView, reason_of
 from ottla.console.vitals import Vitals
 
 ZOOKEEPER_PORTS = re.compile(r":(2181|2182|2183)\b")
@@ -20,6 +24,7 @@ class Clusters:
         self, bootstrap_servers: str, client_config: dict[str, Any], metrics_url: str | None
     ) -> None:
         self._client_config = client_config
+        self._client_id = {"client.id": client_config.get("client.id", "ottla-console")}
         self._by_name: dict[str, ClusterView] = {}
         self._vitals: dict[str, Vitals] = {}
         problem = self.add("local", bootstrap_servers, metrics_url or "")
@@ -34,8 +39,14 @@ class Clusters:
     def vitals_of(self, cluster: ClusterView) -> Vitals:
         return self._vitals[cluster.name]
 
-    def add(self, name: str, bootstrap_servers: str, metrics_url: str = "") -> str | None:
-        """Watch one more cluster; returns what is wrong with the wish, or None."""
+    def add(
+        self, name: str, bootstrap_servers: str, metrics_url: str = "", properties: str = ""
+    ) -> str | None:
+        """Watch one more cluster; returns what is wrong with the wish, or None.
+
+        `properties` are lines as Kafka's tools take them, such as its TLS and SASL settings;
+        without any the cluster is asked as the first one is.
+        """
         name, servers, url = name.strip(), bootstrap_servers.strip(), metrics_url.strip()
         if not name:
             return "Give the cluster a name."
@@ -54,7 +65,15 @@ class Clusters:
             return f"{error}."
         if url and not url.startswith(("http://", "https://")):
             return "Give the metrics endpoint as http://host:port/metrics, or leave it out."
-        view = ClusterView(name, {**self._client_config, "bootstrap.servers": servers})
+        try:
+            own = librdkafka_settings(parse_properties(properties))
+            config = {**self._client_id, **own} if own else self._client_config
+            view = ClusterView(name, {**config, "bootstrap.servers": servers})
+            assert view.admin is not None  # made now, which reads the settings
+        except SettingsError as error:
+            return str(error)
+        except KafkaException as error:
+            return f"{reason_of(error)}."
         self._by_name[name] = view
         view.start()
         vitals = self._vitals[name] = Vitals(view, url or None)

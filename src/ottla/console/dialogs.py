@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import inspect
 from collections.abc import Callable
-from datetime import UTC, datetime
 from typing import Any
 
 from nicegui import ui
@@ -13,7 +12,8 @@ from nicegui import ui
 from ottla.console import actions, administration
 from ottla.console.cluster import ClusterError, ClusterView
 from ottla.console.configuration import Setting
-from ottla.console.layout import path
+from ottla.console.formatting import moment_ms
+from ottla.console.layout import path, zone, zone_name
 
 Action = Callable[[], Any]
 
@@ -210,6 +210,8 @@ def produce(cluster: ClusterView, topic: str, refresh: Callable[[], Any]) -> Non
     with box.card:
         key = ui.input("Key (empty: none)").classes("w-full mono")
         value = ui.textarea("Value").classes("w-full mono")
+        is_null = ui.checkbox("no value: null, which deletes the key where a topic is compacted")
+        value.bind_enabled_from(is_null, "value", backward=lambda chosen: not chosen)
         headers = ui.textarea("Headers, name=value").classes("w-full mono")
         partition = ui.input("Partition (empty: chosen)").classes("w-full")
 
@@ -220,7 +222,7 @@ def produce(cluster: ClusterView, topic: str, refresh: Callable[[], Any]) -> Non
         return administration.produce(
             cluster,
             topic,
-            value.value or "",
+            None if is_null.value else value.value or "",
             key.value or None,
             list(config_of(headers.value or "").items()),
             int(number) if number else None,
@@ -236,56 +238,89 @@ def produce(cluster: ClusterView, topic: str, refresh: Callable[[], Any]) -> Non
 RESETS = {
     "earliest": "to the beginning",
     "latest": "to the end",
-    "time": "to a time (2026-01-31 12:00 UTC)",
+    "time": "to a time",
     "offset": "to an offset",
     "shift": "by so many records",
 }
+#: What is to be typed for each of them; the others need nothing.
+RESET_FIELDS = {
+    "time": "Time, such as 2026-01-31 12:00",
+    "offset": "Offset, the same for each partition",
+    "shift": "Records, such as -100 for a hundred back",
+}
+SHOWN_CHANGES = 20
 
 
-def reset_offsets(cluster: ClusterView, group: str) -> None:
-    """Choose, look at what would change, then do it."""
-    box = ActionDialog(
-        cluster,
-        f"Reset offsets of {group}",
-        "Reset",
-        "reset offsets",
-        group=group,
-        is_dangerous=True,
-    )
-    plan: list[tuple[str, int, int, int]] = []
-    with box.card:
-        where = ui.select(RESETS, value="earliest").classes("w-full").props('aria-label="Where"')
-        number = ui.input("Time, offset or shift").classes("w-full")
-        preview = ui.label().classes("mono")
+class ResetDialog:
+    """Choose, look at what would change, then do just that."""
 
-        async def look() -> None:
-            try:
-                plan[:] = await asyncio.to_thread(
-                    administration.planned_offsets, cluster, group, where.value, position()
-                )
-            except (ClusterError, ValueError) as error:
-                preview.set_text(str(error))
-                return
-            preview.set_text("\n".join(f"{t}-{p}: {a} → {b}" for t, p, a, b in plan[:20]))
+    def __init__(self, cluster: ClusterView, group: str) -> None:
+        self.cluster = cluster
+        self.group = group
+        self.plan: list[tuple[str, int, int, int]] = []
+        self.box = ActionDialog(
+            cluster,
+            f"Reset offsets of {group}",
+            "Reset",
+            "reset offsets",
+            group=group,
+            is_dangerous=True,
+        )
+        with self.box.card:
+            self.where = ui.select(RESETS, value="earliest", on_change=self._forget)
+            self.where.classes("w-full").props('aria-label="Where"')
+            self.number = ui.input(on_change=self._forget).classes("w-full")
+            self.preview = ui.label().classes("mono").props("role=status")
+            ui.button("Preview", on_click=self._look).props("flat no-caps")
+        self._forget()
 
-        def position() -> int:
-            text = (number.value or "").strip()
-            if where.value == "time":
-                moment = datetime.fromisoformat(text)
-                return int(
-                    (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1000
-                )
-            return int(text or 0)
+    def open(self) -> None:
+        self.box.show(self._act, lambda _: ui.notify("Offsets were reset"))
 
-        ui.button("Preview", on_click=look).props("flat no-caps")
+    def _forget(self) -> None:
+        """Something else was chosen: what was looked at is no longer what would be done."""
+        self.plan = []
+        self.preview.set_text("")
+        hint = RESET_FIELDS.get(self.where.value)
+        self.number.set_visibility(hint is not None)
+        if hint == RESET_FIELDS["time"]:
+            hint += f" ({zone_name()})"
+        self.number.props["label"] = hint or ""
 
-    def act() -> None:
-        if not plan:
+    async def _look(self) -> None:
+        try:
+            self.plan = await asyncio.to_thread(
+                administration.planned_offsets,
+                self.cluster,
+                self.group,
+                self.where.value,
+                self._position(),
+            )
+        except (ClusterError, ValueError) as error:
+            self.preview.set_text(str(error))
+            return
+        lines = [f"{t}-{p}: {now} → {then}" for t, p, now, then in self.plan[:SHOWN_CHANGES]]
+        if len(self.plan) > SHOWN_CHANGES:
+            lines.append(f"and {len(self.plan) - SHOWN_CHANGES} partitions more")
+        self.preview.set_text("\n".join(lines))
+
+    def _position(self) -> int:
+        """What was typed. Errors: `ValueError` with a sentence."""
+        text = (self.number.value or "").strip()
+        if self.where.value == "time":
+            return moment_ms(text, zone())
+        if self.where.value not in RESET_FIELDS:
+            return 0
+        try:
+            return int(text)
+        except ValueError:
+            raise ValueError(f"Give a number: {RESET_FIELDS[self.where.value].lower()}.") from None
+
+    def _act(self) -> None:
+        if not self.plan:
             raise ValueError("Look at the preview first.")
-        box.details["offsets"] = {f"{t}-{p}": then for t, p, _, then in plan}
-        administration.reset_offsets(cluster, group, plan)
-
-    box.show(act, lambda _: ui.notify("Offsets were reset"))
+        self.box.details["offsets"] = {f"{t}-{p}": then for t, p, _, then in self.plan}
+        administration.reset_offsets(self.cluster, self.group, self.plan)
 
 
 def delete_group(cluster: ClusterView, group: str) -> None:

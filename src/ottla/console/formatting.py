@@ -65,6 +65,16 @@ def moment(timestamp_ms: int | None, zone: tzinfo | None = UTC) -> str:
     return when.strftime("%Y-%m-%d %H:%M:%S.") + f"{timestamp_ms % 1000:03d}"
 
 
+def moment_ms(text: str, zone: tzinfo) -> int:
+    """Milliseconds since 1970 of a moment somebody typed. Errors: `ValueError`, a sentence."""
+    try:
+        moment = datetime.fromisoformat(text)
+        moment = moment if moment.tzinfo else moment.replace(tzinfo=zone)
+        return int(moment.timestamp() * 1000)
+    except (ValueError, OverflowError):
+        raise ValueError("Give the time as 2026-01-31 12:00.") from None
+
+
 def text_of(data: bytes | None) -> str:
     """Bytes as text; other bytes as hexadecimal; null as itself."""
     if data is None:

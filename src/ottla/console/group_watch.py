@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import struct
 import time
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 
 from ottla.client.cluster import Cluster
 from ottla.console.cluster import ClusterView
@@ -17,7 +18,7 @@ from ottla.wire.messages.describe_groups import DescribeGroupsRequest
 from ottla.wire.messages.list_groups import ListGroupsRequest
 from ottla.wire.messages.share_group_describe import Assignment as ShareAssignment
 from ottla.wire.messages.share_group_describe import ShareGroupDescribeRequest
-from ottla.wire.messages.streams_group_describe import StreamsGroupDescribeRequest
+from ottla.wire.messages.streams_group_describe import StreamsGroupDescribeRequest, TaskIds
 
 POLL_S = 0.7
 
@@ -34,6 +35,8 @@ class MemberView:
     epoch: int | None
     partitions: frozenset[Place]
     target: frozenset[Place] | None = None
+    #: Copies of other members' tasks that a member of a streams group keeps up to date.
+    standbys: int = 0
 
     @property
     def name(self) -> str:
@@ -42,13 +45,18 @@ class MemberView:
 
 @dataclass(frozen=True, slots=True)
 class GroupPicture:
-    """A group at one moment; `epoch` is the generation's or KIP-848's group epoch."""
+    """A group at one moment; `epoch` is the generation's or KIP-848's group epoch.
+
+    Members of a streams group have tasks: (number of the subtopology, partition).
+    """
 
     kind: str
     state: str
     assignor: str
     epoch: int | None
     members: tuple[MemberView, ...]
+    #: Of a streams group: which subtopologies read a topic.
+    readers: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 class GroupWatch(Watch):
@@ -177,14 +185,40 @@ def _places(assignment: consumer_group_describe.Assignment | ShareAssignment) ->
 
 
 def _describe_streams(client: Cluster, group: str) -> GroupPicture:
-    """Members without their tasks: those are not partitions."""
+    """A task is named as Kafka names it: the subtopology's number and the partition's."""
     found = client.request_coordinator(group, StreamsGroupDescribeRequest([group])).groups[0]
     check(found.error_code, found.error_message)
     members = tuple(
-        MemberView(m.member_id, m.client_id, m.client_host.lstrip("/"), m.member_epoch, frozenset())
-        for m in found.members
+        MemberView(
+            m.member_id,
+            m.client_id,
+            m.client_host.lstrip("/"),
+            m.member_epoch,
+            _tasks(m.assignment.active_tasks),
+            _tasks(m.target_assignment.active_tasks),
+            len(_tasks(m.assignment.standby_tasks)),
+        )
+        for m in sorted(found.members, key=lambda m: (m.client_id, m.member_id))
     )
-    return GroupPicture("streams", found.group_state, "", found.group_epoch, members)
+    readers: dict[str, tuple[str, ...]] = {}
+    for part in (found.topology.subtopologies or ()) if found.topology else ():
+        repartitioned = [topic.name for topic in part.repartition_source_topics]
+        for topic in (*part.source_topics, *repartitioned):
+            readers[topic] = (*readers.get(topic, ()), part.subtopology_id)
+    return GroupPicture("streams", found.group_state, "", found.group_epoch, members, readers)
+
+
+def _tasks(found: Iterable[TaskIds]) -> frozenset[Place]:
+    return frozenset((task.subtopology_id, number) for task in found for number in task.partitions)
+
+
+def lags_of_tasks(picture: GroupPicture, lags: Mapping[Place, int]) -> dict[Place, int]:
+    """The lag of each task: of the partitions that it reads, together."""
+    found: dict[Place, int] = {}
+    for (topic, number), lag in lags.items():
+        for subtopology in picture.readers.get(topic, ()):
+            found[subtopology, number] = found.get((subtopology, number), 0) + lag
+    return found
 
 
 def assigned(data: bytes) -> list[Place]:
@@ -210,6 +244,11 @@ def owners_of(picture: GroupPicture) -> dict[Place, str]:
     return {place: m.member_id for m in picture.members for place in m.partitions}
 
 
+def name_of(kind: str, place: Place) -> str:
+    """A partition, or a streams group's task, as Kafka writes it."""
+    return f"task {place[0]}_{place[1]}" if kind == "streams" else f"{place[0]}-{place[1]}"
+
+
 def changes(before: GroupPicture, now: GroupPicture) -> list[str]:
     """Sentences about what happened to the group between two looks."""
     found = []
@@ -232,7 +271,7 @@ def changes(before: GroupPicture, now: GroupPicture) -> list[str]:
                 names.get(was.get(place, ""), "nobody"),
                 names.get(is_.get(place, ""), "nobody"),
             )
-            moves.setdefault(end, []).append(f"{place[0]}-{place[1]}")
+            moves.setdefault(end, []).append(name_of(now.kind, place))
     for (giver, taker), places in moves.items():
         some = ", ".join(places[:4]) + (f" and {len(places) - 4} more" if len(places) > 4 else "")
         found.append(f"{some}: {giver} → {taker}")

@@ -28,6 +28,15 @@ THEMES = {"auto": "as the system", "light": "light", "dark": "dark"}
 BROWSER_ZONE = "return Intl.DateTimeFormat().resolvedOptions().timeZone"
 
 
+#: A page is built within a fraction of a second, unless Kafka or this machine is slow.
+PAGE_LIMIT_S = 30.0
+
+
+def page(route: str) -> ui.page:
+    """The decorator of every page."""
+    return ui.page(route, response_timeout=PAGE_LIMIT_S)
+
+
 def path(*parts: str) -> str:
     """A deep link; names may hold any character."""
     return "/" + "/".join(quote(part, safe="") for part in parts)
@@ -176,10 +185,16 @@ def _add_dialog(clusters: Clusters) -> None:
             "Metrics endpoint (may be empty)", placeholder="http://host:9644/metrics"
         )
         metrics.classes("w-full")
+        properties = ui.textarea(
+            "Client properties (may be empty)", placeholder="security.protocol=SASL_SSL"
+        )
+        properties.classes("w-full mono").props("autogrow")
         fault = ui.label().classes("text-negative").props("role=alert")
 
         def add() -> None:
-            problem = clusters.add(name.value, servers.value, metrics.value or "")
+            problem = clusters.add(
+                name.value, servers.value, metrics.value or "", properties.value or ""
+            )
             if problem:
                 fault.set_text(problem)
             else:

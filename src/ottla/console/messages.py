@@ -10,16 +10,20 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from ottla.console.cluster import ClusterError, ClusterView, reason_of
 from ottla.lag.feed import quiet_logger
 
 POLL_S = 0.5
 READ_TIMEOUT_POLLS = 12
+BATCH = 1000
+#: The newest records are looked for so many times further back, as far as this in a partition.
+LOOK_BACK_FACTOR = 10
+MAX_LOOKED_BACK = 50_000
 #: Keys of which the latest record is kept.
 MAX_KEYS = 100_000
 #: A record that a browser gets is cut to this many bytes; export keeps all.
@@ -145,7 +149,10 @@ class Reader:
                 "group.id": "ottla-console",
                 "enable.auto.commit": False,
                 "auto.offset.reset": "earliest",
-                "enable.partition.eof": False,
+                # The last offsets of a range may hold no record: markers of transactions, what
+                # was aborted, what compaction took. That all are passed is told as an end.
+                "enable.partition.eof": True,
+                "fetch.wait.max.ms": 50,
                 "allow.auto.create.topics": False,
             },
             logger=quiet_logger,
@@ -186,17 +193,28 @@ class Reader:
         return {n: max(low, high - wanted.limit) for n, (low, high) in found.items()}
 
     def read(self, bounds: dict[int, tuple[int, int]]) -> Iterator[list[RecordView]]:
-        """Records of the range in batches, until all partitions reached their end."""
+        """Records of the range in batches, until all partitions reached their end.
+
+        Errors: `ClusterError` when some of them give nothing any more before that.
+        """
         waiting = {n for n, (start, end) in bounds.items() if start < end}
         if not waiting:
             return
         self.consumer.assign([TopicPartition(self.topic, n, bounds[n][0]) for n in waiting])
         empty_polls = 0
         while waiting and empty_polls < READ_TIMEOUT_POLLS:
-            messages = self.consumer.consume(500, POLL_S)
+            # What is there already, or else the next to come: asking for many at once would
+            # wait for so many.
+            first = self.consumer.poll(POLL_S)
+            messages = [] if first is None else [first, *self.consumer.consume(BATCH, 0)]
             batch = []
             for message in messages:
-                if message.error() is not None:
+                error = message.error()
+                if error is not None:
+                    number = message.partition()
+                    if error.code() == KafkaError._PARTITION_EOF and number in waiting:
+                        waiting.discard(number)
+                        self.positions[number] = bounds[number][1]
                     continue
                 record = view_of(message)
                 end = bounds[record.partition][1]
@@ -206,32 +224,44 @@ class Reader:
                 if record.offset >= end - 1:
                     waiting.discard(record.partition)
             empty_polls = 0 if messages else empty_polls + 1
-            if not messages:
-                self._drop_finished(waiting, bounds)
             yield batch
-
-    def _drop_finished(self, waiting: set[int], bounds: dict[int, tuple[int, int]]) -> None:
-        """Partitions whose last offsets hold no record (compacted, markers) end, too."""
-        for position in self.consumer.position([TopicPartition(self.topic, n) for n in waiting]):
-            if position.offset >= bounds[position.partition][1]:
-                waiting.discard(position.partition)
+        if waiting:
+            some = ", ".join(map(str, sorted(waiting)[:5]))
+            raise ClusterError(
+                f"Not all could be read: no answer about {len(waiting)} of its partitions ({some})"
+                f" for {READ_TIMEOUT_POLLS * POLL_S:.0f} s."
+            )
 
 
 def read_slice(cluster: ClusterView, topic: str, wanted: Range) -> list[RecordView]:
     """At most `limit` records, newest first when reading from the end."""
     reader = Reader(cluster, topic)
     try:
+        if wanted.start == "end":
+            return _newest(reader, wanted)
         records: list[RecordView] = []
         for batch in reader.read(reader.bounds(wanted)):
             records += batch
-            if wanted.start != "end" and len(records) >= wanted.limit:
+            if len(records) >= wanted.limit:
                 break
     finally:
         reader.close()
-    if wanted.start == "end":
-        records.sort(key=lambda r: (r.timestamp_ms, r.partition, r.offset), reverse=True)
-    else:
-        records.sort(key=lambda r: (r.timestamp_ms, r.partition, r.offset))
+    records.sort(key=lambda r: (r.timestamp_ms, r.partition, r.offset))
+    return records[: wanted.limit]
+
+
+def _newest(reader: Reader, wanted: Range) -> list[RecordView]:
+    """Looks further back where the last offsets hold few records, or none."""
+    lows = {n: low for n, (low, _) in reader.bounds(replace(wanted, start="beginning")).items()}
+    back = wanted.limit
+    while True:
+        bounds = reader.bounds(replace(wanted, limit=back))
+        records = [record for batch in reader.read(bounds) for record in batch]
+        is_all = all(start <= lows[n] for n, (start, _) in bounds.items())
+        if len(records) >= wanted.limit or is_all or back >= MAX_LOOKED_BACK:
+            break
+        back *= LOOK_BACK_FACTOR
+    records.sort(key=lambda r: (r.timestamp_ms, r.partition, r.offset), reverse=True)
     return records[: wanted.limit]
 
 

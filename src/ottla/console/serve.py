@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import re
 import secrets
 import socket
 import sys
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 from nicegui import app, ui
@@ -26,6 +28,9 @@ from ottla.console.pages import (
     topic,
     topics,
 )
+
+#: Calls of all pages together that wait for Kafka.
+WAITING_THREADS = 64
 
 
 class ConsoleError(Exception):
@@ -70,6 +75,10 @@ class Options:
     client_config: Mapping[str, str] = field(default_factory=dict)
 
 
+def _user(credentials: str) -> str:
+    return credentials.partition(":")[0]
+
+
 def _guard(options: Options) -> None:
     """Logins and the rules about other sites are in force. Errors: `ConsoleError`."""
     for flag, credentials in (("--auth", options.admin), ("--auth-viewer", options.viewer)):
@@ -77,6 +86,8 @@ def _guard(options: Options) -> None:
             raise ConsoleError(f"{flag} takes USER:PASSWORD.")
     if options.viewer is not None and options.admin is None:
         raise ConsoleError("--auth-viewer needs --auth: somebody must be able to change things.")
+    if options.viewer is not None and _user(options.viewer) == _user(options.admin or ""):
+        raise ConsoleError(f"--auth and --auth-viewer cannot both be {_user(options.viewer)}.")
     if options.admin is None and not login.is_loopback(options.host):
         raise ConsoleError(
             f"{options.host} can be reached by others, so it needs a login: --auth USER:PASSWORD."
@@ -86,6 +97,12 @@ def _guard(options: Options) -> None:
         app.add_middleware(SameOrigin)
     else:
         app.add_middleware(SameOrigin, names=LOCAL_NAMES | {options.host})
+
+
+def _make_room_for_waiting() -> None:
+    """Whoever waits for Kafka waits in a thread: many at a time, or one search holds up a page."""
+    pool = ThreadPoolExecutor(WAITING_THREADS, thread_name_prefix="console-waiting")
+    asyncio.get_running_loop().set_default_executor(pool)
 
 
 def serve(options: Options) -> None:
@@ -102,6 +119,7 @@ def serve(options: Options) -> None:
     for page in (overview, topics, topic, groups, anatomy, administration, exporting):
         page.register(clusters)
     demos.register(clusters, runner)
+    app.on_startup(_make_room_for_waiting)
     app.on_shutdown(runner.close)
     app.on_shutdown(clusters.close)
     app.timer(watching.SWEEP_S, watching.sweep)

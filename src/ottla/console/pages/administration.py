@@ -12,8 +12,8 @@ from ottla.console import formatting
 from ottla.console.actions import AUDIT_TOPIC
 from ottla.console.cluster import ClusterView
 from ottla.console.clusters import Clusters
-from ottla.console.layout import admin_button, frame, heading, path, section
-from ottla.console.pages.columns import column
+from ottla.console.layout import admin_button, frame, heading, page, path, section
+from ottla.console.pages.columns import column, link_cells
 from ottla.console.pages.listing import Listing, Row
 
 #: Topics listed by size.
@@ -57,6 +57,7 @@ class LogDirectories(Listing):
     def __init__(self, cluster: ClusterView) -> None:
         super().__init__(cluster)
         self.largest: list[Row] = []
+        self.largest_table: ui.table | None = None
 
     def load(self) -> list[Row]:
         found = calls.disks(self.cluster)
@@ -77,16 +78,31 @@ class LogDirectories(Listing):
     async def build(self) -> None:
         await super().build()
         section("Largest topics").classes("q-mt-md")
-        table = ui.table(
+        self.largest_table = ui.table(
             columns=[
                 column("topic", "Topic"),
                 column("partitions", "Partitions", right=True),
                 column("bytes", "Size", right=True),
             ],
-            rows=[{**r, "bytes": formatting.size(r["bytes"])} for r in self.largest],
+            rows=[],
             row_key="topic",
         ).classes("w-full card clickable").props("flat dense")  # fmt: skip
-        table.on("rowClick", lambda e: ui.navigate.to(path("topics", e.args[1]["topic"])))
+        link_cells(self.largest_table, "topic", "topics")
+        self.largest_table.on(
+            "rowClick", lambda e: ui.navigate.to(path("topics", e.args[1]["topic"]))
+        )
+        self._list_largest()
+
+    async def refresh(self) -> None:
+        await super().refresh()
+        if self.largest_table is not None:
+            self._list_largest()
+
+    def _list_largest(self) -> None:
+        assert self.largest_table is not None
+        self.largest_table.rows = [
+            {**r, "bytes": formatting.size(r["bytes"])} for r in self.largest
+        ]
 
 
 class Quotas(Listing):
@@ -98,8 +114,7 @@ class Quotas(Listing):
         column("whose", "Whose"),
         column("key", "Quota"),
         column("value", "Value", right=True),
-        column("id", "", right=True),
-    ][:3]
+    ]
 
     def load(self) -> list[Row]:
         return calls.quotas(self.cluster)
@@ -109,10 +124,6 @@ class Quotas(Listing):
 
     def buttons(self) -> None:
         admin_button("Set a quota", self._add, icon="add")
-
-    def _row_of(self, shown: Row) -> Row:
-        wanted = f"{shown['whose']}/{shown['key']}"
-        return next(r for r in self.rows if r["id"] == wanted)
 
     def _add(self) -> None:
         box = self.dialog("Set a quota", "Set", "set quota")
@@ -167,7 +178,6 @@ class AccessLists(Listing):
         column("resource", "Resource"),
         column("pattern", "Pattern"),
         column("host", "From host"),
-        {**column("id", ""), "classes": "hidden", "headerClasses": "hidden"},
     ]
 
     def load(self) -> list[Row]:
@@ -371,11 +381,11 @@ LISTINGS: dict[str, type[Listing]] = {
 
 
 def register(clusters: Clusters) -> None:
-    @ui.page("/admin")
+    @page("/admin")
     async def administration() -> None:
         await show(clusters, "quorum")
 
-    @ui.page("/admin/{kind}")
+    @page("/admin/{kind}")
     async def one_kind(kind: str) -> None:
         await show(clusters, kind if kind in LISTINGS else "quorum")
 

@@ -16,6 +16,7 @@ from ottla.console.layout import (
     admin_button,
     frame,
     heading,
+    page,
     path,
     raw_html,
     section,
@@ -37,7 +38,7 @@ SHOWN_EVENTS = 12
 def register(clusters: Clusters) -> None:
     playgrounds: dict[str, Playground] = {}
 
-    @ui.page("/anatomy")
+    @page("/anatomy")
     def anatomy() -> None:
         with frame(clusters, "Anatomy", "/anatomy") as cluster:
             playground = playgrounds.setdefault(

@@ -11,7 +11,7 @@ from ottla.console import actions, formatting
 from ottla.console.cluster import ClusterError, ClusterView
 from ottla.console.clusters import Clusters
 from ottla.console.demo_runner import DEMOS, Demo, DemoRunner
-from ottla.console.layout import admin_button, frame, heading, path, raw_html, update_html
+from ottla.console.layout import admin_button, frame, heading, page, path, raw_html, update_html
 from ottla.console.markup import tag
 from ottla.console.pages import fraud, shop
 
@@ -20,7 +20,7 @@ SHOWN_LINES = 6
 
 
 def register(clusters: Clusters, runner: DemoRunner) -> None:
-    @ui.page("/demos")
+    @page("/demos")
     async def demos() -> None:
         with frame(clusters, "Demos", "/demos") as cluster:
             await asyncio.to_thread(cluster.wait_until_known, 2.0)

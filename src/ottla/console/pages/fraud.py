@@ -12,6 +12,7 @@ from ottla.console.fraud_feed import VERDICTS, Decision, FraudFeed
 from ottla.console.layout import (
     frame,
     heading,
+    page,
     path,
     raw_html,
     section,
@@ -32,7 +33,7 @@ CHIPS = {"authorized": "good", "unauthorized": "bad", "malformed": "warn"}
 def register(clusters: Clusters, runner: DemoRunner) -> None:
     from ottla.console.pages.demos import switch_of
 
-    @ui.page("/demos/fraud")
+    @page("/demos/fraud")
     def fraud(topic: str = "bankaccount") -> None:
         with frame(clusters, "Fraud detection", "/demos") as cluster:
             with ui.row().classes("items-center w-full"):

@@ -6,7 +6,7 @@ import time
 from collections.abc import Mapping
 
 from ottla.console import formatting
-from ottla.console.group_watch import GroupPicture, Place
+from ottla.console.group_watch import GroupPicture, Place, lags_of_tasks, name_of
 from ottla.console.markup import Markup, join, tag
 from ottla.console.style import SERIES
 
@@ -23,6 +23,9 @@ def group_svg(
     picture: GroupPicture, lags: Mapping[Place, int], moved_at: Mapping[Place, float]
 ) -> Markup:
     """The assignment; partitions that nobody has are drawn, too, when they have a lag."""
+    what = "task" if picture.kind == "streams" else "partition"
+    if picture.kind == "streams":
+        lags = lags_of_tasks(picture, lags)
     held = {place for m in picture.members for place in m.partitions}
     places = sorted(held | lags.keys())
     if not places and not picture.members:
@@ -43,20 +46,21 @@ def group_svg(
         ]
         count = len(member.partitions)
         coming = len((member.target or member.partitions) - member.partitions)
-        note = f"{count} partitions" if count != 1 else "1 partition"
-        note = "idle: no partition left" if not count and not coming else note
+        note = f"{count} {what}s" if count != 1 else f"1 {what}"
+        note = f"idle: no {what} left" if not count and not coming else note
+        note += f", {member.standbys} standby" if member.standbys else ""
         note += f", {coming} to come" if coming else ""
         parts.append(_member(member.name, f"{member.host} · {note}", y, color, is_idle=not count))
     owned = {p: n for n, m in enumerate(picture.members) for p in m.partitions}
     for place, y in rows.items():
         color = SERIES[owned[place] % len(SERIES)] if place in owned else "var(--dim)"
-        parts.append(_partition(place, lags.get(place), y, color))
+        parts.append(_partition(name_of(picture.kind, place), lags.get(place), y, color))
     svg = tag(
         "svg", *parts, viewBox=f"0 0 {WIDTH} {height}", xmlns="http://www.w3.org/2000/svg",
         role="img",
-        aria_label=f"{len(places)} partitions held by {len(picture.members)} members",
+        aria_label=f"{len(places)} {what}s held by {len(picture.members)} members",
     )  # fmt: skip
-    more = f"{len(left_out)} more partitions are in the table below." if left_out else None
+    more = f"{len(left_out)} more {what}s are not drawn." if left_out else None
     return join(
         tag("div", svg, class_="wide"), tag("div", more, class_="text-dim") if more else None
     )
@@ -82,8 +86,7 @@ def _hold(y1: float, y2: float, color: str, *, is_fresh: bool) -> Markup:
     )  # fmt: skip
 
 
-def _partition(place: Place, lag: int | None, y: float, color: str) -> Markup:
-    name = f"{place[0]}-{place[1]}"
+def _partition(name: str, lag: int | None, y: float, color: str) -> Markup:
     shown = name if len(name) < 34 else "…" + name[-33:]
     text = "" if lag is None else (f"{formatting.count(lag)} behind" if lag else "at the end")
     return join(

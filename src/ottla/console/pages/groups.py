@@ -10,7 +10,7 @@ from nicegui import ui
 from ottla.console import dialogs, formatting
 from ottla.console.cluster import ClusterView
 from ottla.console.clusters import Clusters
-from ottla.console.layout import admin_button, frame, heading, path, section, tile
+from ottla.console.layout import admin_button, frame, heading, page, path, section, tile
 from ottla.console.pages.anatomy import GroupPanel
 from ottla.console.pages.columns import column, link_cells
 from ottla.console.pages.drawing import line_chart
@@ -24,13 +24,13 @@ EMPTY_LIST = 'flat dense no-data-label="There is no group yet"'
 
 
 def register(clusters: Clusters) -> None:
-    @ui.page("/groups")
+    @page("/groups")
     async def groups() -> None:
         with frame(clusters, "Groups", "/groups") as cluster:
             await asyncio.to_thread(cluster.wait_until_known, 2.0)
             GroupList(cluster, clusters.vitals_of(cluster)).build()
 
-    @ui.page("/groups/{group}")
+    @page("/groups/{group}")
     async def group_page(group: str) -> None:
         with frame(clusters, group, "/groups") as cluster:
             await asyncio.to_thread(cluster.wait_until_known, 2.0)
@@ -130,7 +130,9 @@ class GroupDetail:
         with ui.row().classes("items-center w-full gap-2"):
             heading(self.group, ("Groups", "/groups"))
             ui.space()
-            admin_button("Reset offsets", lambda: dialogs.reset_offsets(self.cluster, self.group))
+            admin_button(
+                "Reset offsets", lambda: dialogs.ResetDialog(self.cluster, self.group).open()
+            )
             admin_button(
                 "Delete",
                 lambda: dialogs.delete_group(self.cluster, self.group),

@@ -60,7 +60,7 @@ class Listing:
             self.fault.set_text(str(error))
         else:
             self.fault.set_text("")
-        fields = [c["name"] for c in self.columns]
+        fields = {self.row_key, *(c["name"] for c in self.columns)}
         rows = [{name: row.get(name) for name in fields} for row in self.shown()]
         self.table.rows = rows
         if len(rows) > PAGE_ROWS:

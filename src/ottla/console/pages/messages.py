@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 from urllib.parse import urlencode
 
@@ -90,6 +89,7 @@ class MessagesPanel:
             self.start.set_value("offset")
             self.position.set_value(str(self.place.offset))
         self._show_inputs()
+        ui.context.client.on_delete(self._leave)
         await (self.search() if self.place.search else self.read())
         ui.timer(LIVE_S, self._tick)
 
@@ -167,11 +167,9 @@ class MessagesPanel:
             wanted.offset = int(text)
         elif wanted.start == "time":
             try:
-                moment = datetime.fromisoformat(text)
-            except ValueError:
-                raise ClusterError("Give the time as 2026-01-31 12:00.") from None
-            moment = moment if moment.tzinfo else moment.replace(tzinfo=self.zone)
-            wanted.time_ms = int(moment.timestamp() * 1000)
+                wanted.time_ms = formatting.moment_ms(text, self.zone)
+            except ValueError as error:
+                raise ClusterError(str(error)) from None
         return wanted
 
     async def read(self) -> None:
@@ -184,6 +182,10 @@ class MessagesPanel:
             return
         self.state.set_text(f"{len(self.records):,} records, {STARTS[wanted.start]}")
         self._fill()
+
+    def _leave(self) -> None:
+        """The page was closed: nobody waits for what it was looking for."""
+        self.stop_search = True
 
     def _soon(self) -> None:
         """Read again with the next tick."""
@@ -258,15 +260,19 @@ class MessagesPanel:
             ):
                 self.progress = progress
 
+        problem = ""
         try:
             await asyncio.to_thread(run)
         except ClusterError as error:
-            self.state.set_text(str(error))
+            problem = str(error)
         finally:
             self.is_searching = False
             button.set_text(name)
             self.bar.set_visibility(False)
         self._show_progress()
+        if problem:
+            covered = f" {self.state.text}" if self.progress is not None else ""
+            self.state.set_text(problem + covered)
 
     def _show_progress(self) -> None:
         progress = self.progress

@@ -10,7 +10,7 @@ from nicegui import ui
 from ottla.console import formatting
 from ottla.console.cluster import SAMPLE_S, ClusterView
 from ottla.console.clusters import Clusters
-from ottla.console.layout import frame, heading, path, section, tile
+from ottla.console.layout import frame, heading, page, path, section, tile
 from ottla.console.pages.columns import column, link_cells
 from ottla.console.pages.drawing import line_chart
 from ottla.console.vitals import APIS, Vitals
@@ -19,7 +19,7 @@ BUSIEST = 8
 
 
 def register(clusters: Clusters) -> None:
-    @ui.page("/")
+    @page("/")
     async def overview() -> None:
         with frame(clusters, "Overview", "/") as cluster:
             await asyncio.to_thread(cluster.wait_until_known, 2.0)
@@ -36,7 +36,9 @@ class Overview:
     def build(self) -> None:
         heading("Overview")
         self.problems = ui.column().classes("w-full gap-2").props("role=status")
-        self.shown_problems: list[str] | None = None
+        self.shown_problems: list[ui.label] = []
+        with self.problems, ui.card().classes("card fine w-full q-py-sm") as self.fine:
+            ui.label("No problems: all partitions have leaders, no group is in trouble.")
         with ui.element("div").classes("tiles"):
             self.tiles = {
                 name: tile(name, "–")
@@ -160,17 +162,17 @@ class Overview:
         ]
 
     def _show_problems(self, problems: list[str]) -> None:
-        if problems == self.shown_problems:
-            return
-        self.shown_problems = problems
-        self.problems.clear()
-        with self.problems:
-            for text in problems:
-                with ui.card().classes("card problem w-full q-py-sm"):
-                    ui.label(text)
-            if not problems:
-                with ui.card().classes("card fine w-full q-py-sm"):
-                    ui.label("No problems: all partitions have leaders, no group is in trouble.")
+        """Sentences change in place: what somebody selects or listens to stays."""
+        for gone in self.shown_problems[len(problems) :]:
+            assert gone.parent_slot is not None
+            gone.parent_slot.parent.delete()
+        del self.shown_problems[len(problems) :]
+        while len(self.shown_problems) < len(problems):
+            with self.problems, ui.card().classes("card problem w-full q-py-sm"):
+                self.shown_problems.append(ui.label())
+        for label, text in zip(self.shown_problems, problems, strict=True):
+            label.set_text(text)
+        self.fine.set_visibility(not problems)
 
 
 def _growth(growth: float | None) -> str:

@@ -10,7 +10,7 @@ from ottla.console import formatting
 from ottla.console.cluster import ClusterView
 from ottla.console.clusters import Clusters
 from ottla.console.demo_runner import DemoRunner
-from ottla.console.layout import frame, heading, raw_html, section, tile, update_html
+from ottla.console.layout import frame, heading, page, raw_html, section, tile, update_html
 from ottla.console.markup import Markup, join, tag
 from ottla.console.pages.drawing import bars, line_chart
 from ottla.console.watching import watch
@@ -32,7 +32,7 @@ TITLES = {**LISTS, "countries": "Users by country", "last_errors": "Last errors"
 def register(clusters: Clusters, runner: DemoRunner) -> None:
     from ottla.console.pages.demos import switch_of
 
-    @ui.page("/demos/analytics")
+    @page("/demos/analytics")
     def analytics(topic: str = "analytics") -> None:
         with frame(clusters, "Shop analytics", "/demos") as cluster:
             with ui.row().classes("items-center w-full"):

@@ -53,6 +53,7 @@ class StatisticsPanel:
             section("The shape of its JSON")
             self.schema = raw_html().classes("w-full")
         ui.timer(REFRESH_S, self._show)
+        ui.context.client.on_delete(self._leave)
         await self._guess()
 
     async def _guess(self) -> None:
@@ -64,6 +65,10 @@ class StatisticsPanel:
             update_html(self.schema, tag("div", str(error), class_="text-negative"))
             return
         update_html(self.schema, schema_table(guess(r.value for r in records)))
+
+    def _leave(self) -> None:
+        """The page was closed."""
+        self.stop = True
 
     async def count(self) -> None:
         """Read all of the topic; a second click stops."""

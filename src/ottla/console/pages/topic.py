@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 from nicegui import ui
 
 from ottla.console import dialogs, formatting
 from ottla.console.cluster import ClusterView
 from ottla.console.clusters import Clusters
-from ottla.console.layout import admin_button, frame, heading, path, tile
+from ottla.console.layout import admin_button, frame, heading, page, path, tile
 from ottla.console.pages.anatomy import log_tab
-from ottla.console.pages.columns import column
+from ottla.console.pages.columns import column, link_cells
 from ottla.console.pages.configuration import ConfigurationPanel
 from ottla.console.pages.messages import MessagesPanel, Place
 from ottla.console.pages.producers import Producers
 from ottla.console.pages.statistics import StatisticsPanel
 from ottla.console.vitals import Vitals
+from ottla.lag.store import GroupStatus
 
 NO_CONSUMERS = 'flat dense no-data-label="No group has committed offsets here"'
 
@@ -33,7 +35,7 @@ TABS = {
 
 
 def register(clusters: Clusters) -> None:
-    @ui.page("/topics/{topic}")
+    @page("/topics/{topic}")
     async def topic_page(
         topic: str, tab: str = "messages", partition: int = -1, offset: int = -1, search: str = ""
     ) -> None:
@@ -165,20 +167,6 @@ def partitions_table(cluster: ClusterView, vitals: Vitals, topic: str) -> None:
 
 def consumers_table(cluster: ClusterView, topic: str) -> None:
     """The groups that have committed offsets of this topic."""
-    rows = []
-    for group in cluster.consumers_of(topic):
-        judged = cluster.judged_group(group)
-        if judged is None:
-            continue
-        mine = [p for p in judged.partitions if p.topic == topic]
-        rows.append(
-            {
-                "group": group,
-                "status": judged.status.name,
-                "partitions": len(mine),
-                "lag": sum(p.current_lag for p in mine),
-            }
-        )
     table = ui.table(
         columns=[
             column("group", "Group"),
@@ -186,8 +174,25 @@ def consumers_table(cluster: ClusterView, topic: str) -> None:
             column("partitions", "Partitions", right=True),
             column("lag", "Lag", right=True),
         ],
-        rows=rows,
+        rows=[],
         row_key="group",
         pagination=50,
     ).classes("w-full card clickable").props(NO_CONSUMERS)  # fmt: skip
+    link_cells(table, "group", "groups")
     table.on("rowClick", lambda e: ui.navigate.to(path("groups", e.args[1]["group"])))
+
+    def refresh() -> None:
+        table.rows = [_consumer(s, topic) for s in cluster.judged_consumers(topic)]
+
+    refresh()
+    ui.timer(2.0, refresh)
+
+
+def _consumer(judged: GroupStatus, topic: str) -> dict[str, Any]:
+    mine = [p for p in judged.partitions if p.topic == topic]
+    return {
+        "group": judged.group,
+        "status": judged.status.name,
+        "partitions": len(mine),
+        "lag": sum(p.current_lag for p in mine),
+    }

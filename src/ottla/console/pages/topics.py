@@ -9,7 +9,7 @@ from nicegui import ui
 from ottla.console import dialogs, formatting
 from ottla.console.cluster import ClusterView, TopicRow
 from ottla.console.clusters import Clusters
-from ottla.console.layout import admin_button, frame, heading, path
+from ottla.console.layout import admin_button, frame, heading, page, path
 from ottla.console.pages.columns import column, link_cells
 from ottla.console.vitals import Vitals
 
@@ -23,7 +23,7 @@ ORDERS = {
 
 
 def register(clusters: Clusters) -> None:
-    @ui.page("/topics")
+    @page("/topics")
     async def topics() -> None:
         with frame(clusters, "Topics", "/topics") as cluster:
             await asyncio.to_thread(cluster.wait_until_known, 2.0)
