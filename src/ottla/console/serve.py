@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import os
 import re
 import secrets
 import socket
@@ -37,27 +38,25 @@ class ConsoleError(Exception):
     """The console cannot be started; the text is one sentence for a person."""
 
 
-def free_port(host: str, port: int, *, is_strict: bool) -> int:
-    """`port`, or another free one with a warning when it is taken and not insisted on.
+def listen(host: str, port: int, *, is_strict: bool) -> socket.socket:
+    """Listening on `port`, or with a warning on another when it is taken and not insisted on.
 
     Errors: `ConsoleError`.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family, socket.SOCK_STREAM) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except OSError as error:
-            if is_strict or error.errno != errno.EADDRINUSE:
-                raise ConsoleError(
-                    f"it cannot listen on {host}:{port}: {error.strerror}; choose another with"
-                    " --port."
-                ) from None
-            probe.bind((host, 0))
-            moved = int(probe.getsockname()[1])
-            print(f"console: port {port} is taken, so it moved to port {moved}", file=sys.stderr)
-            return moved
-        return int(probe.getsockname()[1])
+    try:
+        listening = socket.create_server((host, port), family=family)
+    except OSError as error:
+        if is_strict or error.errno != errno.EADDRINUSE:
+            raise ConsoleError(
+                f"it cannot listen on {host}:{port}: {error.strerror}; choose another with --port."
+            ) from None
+        listening = socket.create_server((host, 0), family=family)
+        moved = listening.getsockname()[1]
+        print(f"console: port {port} is taken, so it moved to port {moved}", file=sys.stderr)
+    # What accepts takes this over; without it small answers wait for acknowledgements.
+    listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return listening
 
 
 @dataclass(frozen=True)
@@ -109,7 +108,12 @@ def serve(options: Options) -> None:
     """Serve all pages until the process is told to stop. Errors: `ConsoleError`."""
     _guard(options)
     host = options.host
-    port = free_port(host, options.port, is_strict=options.is_port_strict)
+    listening = listen(host, options.port, is_strict=options.is_port_strict)
+    port = listening.getsockname()[1]
+    # It listens from now on, so the address holds as soon as it is told.
+    descriptor = listening.fileno() if os.name == "posix" else None
+    if descriptor is None:
+        listening.close()  # uvicorn takes over no socket on Windows; it opens its own
     clusters = Clusters(
         options.bootstrap_servers,
         {"client.id": "ottla-console", **options.client_config},
@@ -134,4 +138,5 @@ def serve(options: Options) -> None:
         show_welcome_message=False,
         storage_secret=secrets.token_hex(16),
         uvicorn_logging_level="warning",
+        fd=descriptor,
     )
