@@ -33,12 +33,12 @@ def running_gateway(settings: GatewaySettings) -> Iterator[dict[str, str]]:
     thread = threading.Thread(target=run, name="gateway")
     thread.start()
     try:
-        assert is_ready.wait(20)
+        assert is_ready.wait(90)
         assert addresses, "the gateway ended before it was ready"
         yield addresses
     finally:
         loop.call_soon_threadsafe(stop.set)
-        thread.join(20)
+        thread.join(90)
         loop.close()
         assert not thread.is_alive()
 

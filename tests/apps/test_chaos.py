@@ -50,7 +50,7 @@ def echo_server() -> Iterator[tuple[str, int]]:
 
 @contextlib.contextmanager
 def client_of(proxy: ChaosProxy) -> Iterator[socket.socket]:
-    with socket.create_connection((proxy.host, proxy.port), timeout=10) as client:
+    with socket.create_connection((proxy.host, proxy.port), timeout=90) as client:
         yield client
 
 
@@ -77,7 +77,7 @@ def test_bytes_pass_unchanged() -> None:
         reading = threading.Thread(target=read)
         reading.start()
         client.sendall(data)
-        reading.join(30)
+        reading.join(90)
         assert received == data
         assert proxy.seen.bytes_in == len(data)
         assert proxy.seen.connections == 1
@@ -136,7 +136,7 @@ def test_frozen_is_late_and_not_lost() -> None:
         client.settimeout(0.2)
         with pytest.raises(TimeoutError):
             client.recv(10)
-        client.settimeout(10)
+        client.settimeout(90)
         proxy.thaw()
         assert client.recv(10) == b"hello"
 
@@ -153,7 +153,7 @@ def test_kafka_clients_stay_behind_the_proxy() -> None:
         assert broker.bootstrap_servers == proxy.address
         producer = Producer({"bootstrap.servers": proxy.address})
         producer.produce("chaos", b"x" * 50_000)
-        assert producer.flush(20) == 0
+        assert producer.flush(90) == 0
         consumer = Consumer(
             {
                 "bootstrap.servers": proxy.address,
@@ -162,7 +162,7 @@ def test_kafka_clients_stay_behind_the_proxy() -> None:
             }
         )
         consumer.subscribe(["chaos"])
-        message = consumer.poll(20)
+        message = consumer.poll(90)
         consumer.close()
         assert message is not None
         assert message.value() == b"x" * 50_000
@@ -194,11 +194,11 @@ def test_the_command_starts_a_broker_and_ends_on_sigint() -> None:
             pass
         producer = Producer({"bootstrap.servers": found[1]})
         producer.produce("chaos", b"hello")
-        assert producer.flush(20) == 0
+        assert producer.flush(90) == 0
         del producer
         process.send_signal(signal.SIGINT)
         assert "bytes from clients" in output.read()
-        assert process.wait(20) == 0
+        assert process.wait(90) == 0
 
 
 def test_a_taken_port_is_told(capsys: pytest.CaptureFixture[str]) -> None:

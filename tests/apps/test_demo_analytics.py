@@ -54,7 +54,7 @@ def send_events(settings: dict[str, str], topic: str, count: int) -> Tally:
     return ShopProducer(settings, topic, shop, pace, Stop()).run(lambda _: None)
 
 
-def wait_until(condition: Callable[[], bool], seconds: float = 20.0) -> None:
+def wait_until(condition: Callable[[], bool], seconds: float = 90.0) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline
@@ -90,7 +90,7 @@ def test_the_dashboard_goes_on_live_and_finds_new_partitions(
     producer = Producer(settings)
     wait_until(lambda: len(producer.list_topics(unique).topics[unique].partitions) == 4)
     producer.produce(unique, json.dumps(event), partition=3)
-    assert producer.flush(10) == 0
+    assert producer.flush(90) == 0
     wait_until(lambda: reader.snapshot(1).events == 251)
 
 
@@ -101,7 +101,7 @@ def test_malformed_events_are_counted_and_stop_nothing(
     producer = Producer(settings)
     for value in (b'{"uuid":"x","msg":success"}', None, b"\xff"):
         producer.produce(unique, value, key="k", partition=0)
-    assert producer.flush(10) == 0
+    assert producer.flush(90) == 0
     send_events(settings, unique, 20)
     reader = open_reader()
     assert reader.wait_until_caught_up(20)
@@ -168,7 +168,7 @@ def test_a_signal_ends_the_demo_with_everything_acknowledged(
         while " events/s " not in process.stdout.readline():
             assert process.poll() is None
         process.send_signal(number)
-        rest, _ = process.communicate(timeout=30)
+        rest, _ = process.communicate(timeout=90)
     finally:
         process.kill()
         process.wait()

@@ -58,7 +58,7 @@ def test_events_survive_a_broker_that_is_killed(tmp_path: Path) -> None:
             tally = wait_for(
                 log, r"([\d,]+) events sent in .*: ([\d,]+) acknowledged, (\d+) failed"
             )
-            assert demo.wait(60) == 0
+            assert demo.wait(90) == 0
             sent, acknowledged, failed = (int(text.replace(",", "")) for text in tally.groups())
             assert (sent, failed) == (acknowledged, 0)
             consumer = Consumer({"bootstrap.servers": servers, "group.id": "count"})

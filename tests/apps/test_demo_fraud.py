@@ -48,7 +48,7 @@ class Detection:
             target=self.detector.run, args=(self.stop,), kwargs={"on_ready": self.ready.set}
         )
         self._thread.start()
-        assert self.ready.wait(20)
+        assert self.ready.wait(90)
 
     @property
     def tally(self) -> Tally:
@@ -73,7 +73,7 @@ def detect(settings: dict[str, str], unique: str) -> Iterator[Callable[..., Dete
         detection.end()
 
 
-def wait_until(condition: Callable[[], bool], seconds: float = 30.0) -> None:
+def wait_until(condition: Callable[[], bool], seconds: float = 90.0) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline
@@ -93,7 +93,7 @@ def read_committed(
         {**settings, "group.id": "reader", "isolation.level": "read_committed",
          "enable.auto.commit": False, "enable.partition.eof": True}
     )  # fmt: skip
-    metadata = consumer.list_topics(timeout=10).topics.get(topic)
+    metadata = consumer.list_topics(timeout=90).topics.get(topic)
     partitions = metadata.partitions if metadata else {}
     consumer.assign([TopicPartition(topic, number, 0) for number in partitions])
     found, ended = [], 0
@@ -148,7 +148,7 @@ def test_malformed_accounts_are_set_aside_with_the_reason(
     producer = Producer(settings)
     producer.produce(unique, b'{"FirstName":', key="k")
     producer.produce(unique, None)
-    assert producer.flush(10) == 0
+    assert producer.flush(90) == 0
     send(settings, unique, 4)
     wait_until(lambda: detection.tally.received == 6)
     detection.end()
@@ -242,7 +242,7 @@ def test_a_killed_consumer_loses_no_account_and_judges_none_twice(
 
 def topics(settings: dict[str, str]) -> set[str]:
     producer = Producer(settings)
-    return set(producer.list_topics(timeout=10).topics)
+    return set(producer.list_topics(timeout=90).topics)
 
 
 def test_sigint_ends_the_consumer_cleanly(settings: dict[str, str], unique: str) -> None:
@@ -259,7 +259,7 @@ def test_sigint_ends_the_consumer_cleanly(settings: dict[str, str], unique: str)
         while seen.count("AUTHORIZED--") < 10:
             seen += process.stdout.readline()
         process.send_signal(2)
-        rest, _ = process.communicate(timeout=30)
+        rest, _ = process.communicate(timeout=90)
     finally:
         process.kill()
     assert process.returncode == 0

@@ -166,7 +166,7 @@ def test_a_compose_files_environment_works(name: str, tmp_path: Path) -> None:
             assert [m.value() for m in kafka.consume_exactly(consumer, 1)] == [b"x"]
             consumer.close()
         if "KAFKA_CREATE_TOPICS" in written:
-            topics = kafka.admin.list_topics(timeout=20).topics
+            topics = kafka.admin.list_topics(timeout=90).topics
             assert len(topics["first"].partitions) == 2
             assert "second" in topics
 

@@ -19,11 +19,12 @@ from confluent_kafka.admin import (
 from confluent_kafka.cimpl import NewTopic
 from tests.apps.admin_commands import COMMANDS
 from tests.apps.gateway_process import any_ports, running_gateway
+from tests.support import asking
 
 
 def eventually(ask: Callable[[], Any], is_right: Callable[[Any], bool]) -> Any:
     """Ask until the answer is right; fails with the last answer after 30 seconds."""
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 90
     while True:
         answer = ask()
         if is_right(answer):
@@ -37,11 +38,11 @@ def lagging_group(bootstrap_servers: str) -> tuple[str, str]:
     """(topic, group): ten records in partition 1, of which four are committed."""
     name = f"burrow{time.time_ns()}"
     admin = AdminClient({"bootstrap.servers": bootstrap_servers})
-    admin.create_topics([NewTopic(name, num_partitions=2)])[name].result(20)
+    admin.create_topics([NewTopic(name, num_partitions=2)])[name].result(90)
     producer = Producer({"bootstrap.servers": bootstrap_servers})
     for n in range(10):
         producer.produce(name, str(n), partition=1)
-    producer.flush(20)
+    producer.flush(90)
     consumer = Consumer({"bootstrap.servers": bootstrap_servers, "group.id": name})
     consumer.commit(offsets=[TopicPartition(name, 1, 4)], asynchronous=False)
     consumer.close()
@@ -96,7 +97,7 @@ def doors(
 
 @pytest.fixture(scope="module")
 def burrow(doors: dict[str, str]) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=doors["Burrow"], timeout=30) as client:
+    with httpx.Client(base_url=doors["Burrow"], timeout=90) as client:
         eventually(lambda: client.get("/burrow/admin/ready").text, lambda text: text == "READY")
         yield client
 
@@ -149,11 +150,11 @@ def test_groups_of_every_kind_have_a_lag(
     burrow: httpx.Client, bootstrap_servers: str, unique: str
 ) -> None:
     admin = AdminClient({"bootstrap.servers": bootstrap_servers})
-    admin.create_topics([NewTopic(unique, num_partitions=1)])[unique].result(20)
+    admin.create_topics([NewTopic(unique, num_partitions=1)])[unique].result(90)
     producer = Producer({"bootstrap.servers": bootstrap_servers})
     for n in range(5):
         producer.produce(unique, str(n))
-    producer.flush(20)
+    producer.flush(90)
     kinds: dict[str, dict[str, str]] = {"classic": {}, "consumer": {"group.protocol": "consumer"}}
     for kind, settings in kinds.items():
         consumer = Consumer(
@@ -168,7 +169,7 @@ def test_groups_of_every_kind_have_a_lag(
         "share.auto.offset.reset", "earliest", incremental_operation=AlterConfigOpType.SET
     )
     resource = ConfigResource(ResourceType.GROUP, share, incremental_configs=[from_the_start])
-    admin.incremental_alter_configs([resource])[resource].result(20)
+    admin.incremental_alter_configs([resource])[resource].result(90)
     sharing = ShareConsumer(
         {"bootstrap.servers": bootstrap_servers, "group.id": share, "log_level": 0}
     )
@@ -177,7 +178,7 @@ def test_groups_of_every_kind_have_a_lag(
     sharing.commit_sync()
     sharing.close()
     producer.produce(unique, "one more")
-    producer.flush(20)
+    producer.flush(90)
 
     def lag(group: str) -> int | None:
         status = burrow.get(f"/v3/kafka/local/consumer/{group}/lag").json()["status"]
@@ -221,7 +222,7 @@ def test_metrics_have_the_names_that_dashboards_use(
     doors: dict[str, str], burrow: httpx.Client, lagging_group: tuple[str, str]
 ) -> None:
     topic, group = lagging_group
-    lines = httpx.get(f"{doors['Metrics']}/metrics").text.splitlines()
+    lines = asking.get(f"{doors['Metrics']}/metrics").text.splitlines()
     assert f'kafka_topic_partition_current_offset{{topic="{topic}",partition="1"}} 10' in lines
     assert (
         f'kafka_consumergroup_lag{{consumergroup="{group}",topic="{topic}",partition="1"}} 6'
@@ -238,14 +239,14 @@ def test_metrics_have_the_names_that_dashboards_use(
 def test_admin_commands_answer_each_of_the_documented_names(doors: dict[str, str]) -> None:
     assert len(COMMANDS) == 17
     for address in (doors["Admin commands"], doors["REST Proxy"]):
-        index = httpx.get(f"{address}/commands")
+        index = asking.get(f"{address}/commands")
         for name in COMMANDS:
             assert f"/commands/{name}" in index.text
-            answer = httpx.get(f"{address}/commands/{name}", timeout=30)
+            answer = asking.get(f"{address}/commands/{name}")
             assert answer.status_code == 200, name
             assert answer.json()["command"] == name
             assert "error" in answer.json()
-        assert httpx.get(f"{address}/commands/ruok").json() == {"command": "ruok", "error": None}
-        assert httpx.get(f"{address}/commands/dirs").json()["datadir_size"] > 0
-        assert httpx.get(f"{address}/commands/none").status_code == 404
-        assert "kafka-metadata-quorum" in httpx.get(f"{address}/zookeeper").text
+        assert asking.get(f"{address}/commands/ruok").json() == {"command": "ruok", "error": None}
+        assert asking.get(f"{address}/commands/dirs").json()["datadir_size"] > 0
+        assert asking.get(f"{address}/commands/none").status_code == 404
+        assert "kafka-metadata-quorum" in asking.get(f"{address}/zookeeper").text

@@ -21,6 +21,7 @@ from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 from tests.apps.admin_commands import COMMANDS
 from tests.apps.gateway_process import any_ports, running_gateway
+from tests.support import asking
 
 from ottla.cli.certificates import Authority
 
@@ -40,17 +41,17 @@ def test_every_door_asks_for_credentials_and_tells_its_health(bootstrap_servers:
         assert set(doors) == set(paths)
         for name, path in paths.items():
             url = doors[name] + path
-            refused = httpx.get(url)
+            refused = asking.get(url)
             assert refused.status_code == 401
             assert refused.json()["error_code"] == 40101
             assert refused.headers["www-authenticate"].startswith("Basic")
             for header in ("Bearer wrong", "Basic !!!", "Basic YTpi", "Digest x", "Bearer"):
-                assert httpx.get(url, headers={"authorization": header}).status_code == 401
-            assert httpx.get(url, auth=("ada", "lace"), timeout=30).status_code == 200
+                assert asking.get(url, headers={"authorization": header}).status_code == 401
+            assert asking.get(url, auth=("ada", "lace")).status_code == 200
             known = {"authorization": "Bearer t0ken"}
-            assert httpx.get(url, headers=known, timeout=30).status_code == 200
-            assert httpx.get(f"{doors[name]}/health/live").json() == {"status": "live"}
-            assert httpx.get(f"{doors[name]}/health/ready").json()["status"] == "ready"
+            assert asking.get(url, headers=known).status_code == 200
+            assert asking.get(f"{doors[name]}/health/live").json() == {"status": "live"}
+            assert asking.get(f"{doors[name]}/health/ready").json()["status"] == "ready"
 
 
 def test_every_door_says_when_kafka_does_not_answer() -> None:
@@ -60,12 +61,12 @@ def test_every_door_says_when_kafka_does_not_answer() -> None:
         settings = replace(any_ports(address), call_timeout_ms=300)
         with running_gateway(settings) as doors:
             for door in doors.values():
-                assert httpx.get(f"{door}/health/live").status_code == 200
-                ready = httpx.get(f"{door}/health/ready", timeout=30)
+                assert asking.get(f"{door}/health/live").status_code == 200
+                ready = asking.get(f"{door}/health/ready")
                 assert ready.status_code >= 500
                 assert set(ready.json()) == {"error_code", "message"}
                 assert "Traceback" not in ready.text
-            command = httpx.get(f"{doors['Admin commands']}/commands/stats", timeout=30).json()
+            command = asking.get(f"{doors['Admin commands']}/commands/stats").json()
             assert (command["command"], bool(command["error"])) == ("stats", True)
 
 
@@ -74,18 +75,18 @@ def test_every_command_is_answered_wherever_zookeeper_users_look(bootstrap_serve
     with running_gateway(settings) as doors:
         for name in ("Admin commands 1", "Admin commands 2", "REST Proxy"):
             door = doors[name]
-            index = httpx.get(f"{door}/commands")
+            index = asking.get(f"{door}/commands")
             for command in COMMANDS:
                 assert f"/commands/{command}" in index.text
-                answer = httpx.get(f"{door}/commands/{command}", timeout=30)
+                answer = asking.get(f"{door}/commands/{command}")
                 assert answer.status_code == 200
                 assert answer.json()["command"] == command
-            assert httpx.get(f"{door}/commands/ruok").json()["error"] is None
-            assert httpx.get(f"{door}/commands/isro").json()["read_only"] is False
-            assert "metadata.max.age.ms" in httpx.get(f"{door}/commands/watches").json()["error"]
-            unknown = httpx.get(f"{door}/commands/nonsense")
+            assert asking.get(f"{door}/commands/ruok").json()["error"] is None
+            assert asking.get(f"{door}/commands/isro").json()["read_only"] is False
+            assert "metadata.max.age.ms" in asking.get(f"{door}/commands/watches").json()["error"]
+            unknown = asking.get(f"{door}/commands/nonsense")
             assert (unknown.status_code, unknown.json()["command"]) == (404, "nonsense")
-            roles = httpx.get(f"{door}/zookeeper")
+            roles = asking.get(f"{door}/zookeeper")
             assert "Controller election" in roles.text
 
 
@@ -99,8 +100,8 @@ def test_doors_over_tls(bootstrap_servers: str, tmp_path: Path) -> None:
     with running_gateway(settings) as doors:
         for door in doors.values():
             assert door.startswith("https://")
-            assert httpx.get(f"{door}/health/live", verify=trusting).status_code == 200
-        made = httpx.post(
+            assert asking.get(f"{door}/health/live", verify=trusting).status_code == 200
+        made = asking.post(
             f"{doors['REST Proxy']}/consumers/g",
             content=b"{}",
             headers={"content-type": "application/vnd.kafka.v2+json"},
@@ -139,12 +140,12 @@ def test_a_burrow_toml_says_where_its_api_listens(bootstrap_servers: str, tmp_pa
         burrow_config_file=str(config),
     )
     trusting = ssl.create_default_context(cafile=str(tmp_path / "ca.pem"))
-    asking = {"origin": "https://a.example"}
+    asked = {"origin": "https://a.example"}
     with running_gateway(settings) as doors:
         assert doors["Burrow 1"].startswith("http://127.0.0.1:")
         assert doors["Burrow 2"].startswith("https://127.0.0.1:")
         for door in ("Burrow 1", "Burrow 2"):
-            answer = httpx.get(f"{doors[door]}/burrow/admin", verify=trusting, headers=asking)
+            answer = asking.get(f"{doors[door]}/burrow/admin", verify=trusting, headers=asked)
             assert answer.text == "GOOD"
             assert answer.headers["access-control-allow-origin"] == "https://a.example"
         assert doors["REST Proxy"].startswith("http://")
@@ -154,17 +155,17 @@ def test_a_burrow_toml_says_where_its_api_listens(bootstrap_servers: str, tmp_pa
 
 
 def test_other_origins_are_let_in_only_when_named(bootstrap_servers: str) -> None:
-    asking = {"origin": "https://a.example", "access-control-request-method": "POST"}
+    asked = {"origin": "https://a.example", "access-control-request-method": "POST"}
     with running_gateway(any_ports(bootstrap_servers)) as doors:
-        answer = httpx.get(f"{doors['REST Proxy']}/health/live", headers=asking)
+        answer = asking.get(f"{doors['REST Proxy']}/health/live", headers=asked)
         assert "access-control-allow-origin" not in answer.headers
     named = replace(any_ports(bootstrap_servers), cors_origins=("https://a.example",))
     with running_gateway(named) as doors:
         for door in doors.values():
-            answer = httpx.options(f"{door}/topics", headers=asking)
+            answer = httpx.options(f"{door}/topics", headers=asked, timeout=90)
             assert answer.headers["access-control-allow-origin"] == "https://a.example"
             other = httpx.options(
-                f"{door}/topics", headers={**asking, "origin": "https://b.example"}
+                f"{door}/topics", headers={**asked, "origin": "https://b.example"}
             )
             assert "access-control-allow-origin" not in other.headers
 
@@ -174,7 +175,7 @@ def test_requests_too_long_or_too_slow_are_refused(bootstrap_servers: str, uniqu
     with running_gateway(settings) as doors:
         door = doors["REST Proxy"]
         path = f"/topics/{unique}"
-        long = httpx.post(door + path, content=b" " * 1001, headers=JSON)
+        long = asking.post(door + path, content=b" " * 1001, headers=JSON)
         assert (long.status_code, long.json()["error_code"]) == (413, 413)
         address = urlsplit(door)
         where = (address.hostname, address.port)
@@ -192,7 +193,7 @@ def test_requests_too_long_or_too_slow_are_refused(bootstrap_servers: str, uniqu
             except ConnectionError:
                 answer = answer or b"HTTP/1.1 400"  # closed while we were still sending
             assert answer.startswith(b"HTTP/1.1 400")
-        deep = httpx.post(door + path, content=b"[" * 900, headers=JSON)
+        deep = asking.post(door + path, content=b"[" * 900, headers=JSON)
         assert deep.status_code == 400
         assert "Traceback" not in deep.text
 
@@ -225,8 +226,8 @@ class GatewayProcess:
 
 def test_the_access_log_has_one_json_line_a_request(bootstrap_servers: str) -> None:
     gateway = GatewayProcess(bootstrap_servers, "--access-log", "-")
-    httpx.get(f"{gateway.door}/topics", timeout=30)
-    httpx.get(f'{gateway.door}/no"where')
+    asking.get(f"{gateway.door}/topics")
+    asking.get(f'{gateway.door}/no"where')
     lines = [json.loads(line) for line in gateway.stop().splitlines()]
     assert [(x["method"], x["path"], x["status"]) for x in lines] == [
         ("GET", "/topics", 200),
@@ -240,7 +241,7 @@ def stored(bootstrap_servers: str, topic: str) -> set[str]:
     settings = {"bootstrap.servers": bootstrap_servers, "group.id": topic}
     reader = Consumer(settings)
     where = TopicPartition(topic, 0, 0)
-    _, end = reader.get_watermark_offsets(where, timeout=30)
+    _, end = reader.get_watermark_offsets(where, timeout=90)
     reader.assign([where])
     found: set[str] = set()
     while len(found) < end:
@@ -254,7 +255,7 @@ def stored(bootstrap_servers: str, topic: str) -> set[str]:
 @pytest.fixture
 def one_partition(bootstrap_servers: str, unique: str) -> str:
     admin = AdminClient({"bootstrap.servers": bootstrap_servers})
-    admin.create_topics([NewTopic(unique, 1)])[unique].result(20)
+    admin.create_topics([NewTopic(unique, 1)])[unique].result(90)
     return unique
 
 
@@ -290,7 +291,7 @@ def test_a_gateway_that_stops_under_load_keeps_what_it_acknowledged(
     workers = [threading.Thread(target=produce, args=(n,)) for n in range(4)]
     for worker in workers:
         worker.start()
-    assert under_way.wait(60)
+    assert under_way.wait(90)
     gateway.stop()
     for worker in workers:
         worker.join(60)
@@ -302,7 +303,7 @@ def test_a_stream_is_told_that_the_gateway_stops(
     bootstrap_servers: str, one_partition: str
 ) -> None:
     gateway = GatewayProcess(bootstrap_servers)
-    (cluster,) = httpx.get(f"{gateway.door}/v3/clusters", timeout=30).json()["data"]
+    (cluster,) = asking.get(f"{gateway.door}/v3/clusters").json()["data"]
     path = urlsplit(f"{cluster['metadata']['self']}/topics/{one_partition}/records").path
     address = urlsplit(gateway.door)
     with socket.create_connection((address.hostname, address.port), 60) as stream:

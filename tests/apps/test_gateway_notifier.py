@@ -58,11 +58,11 @@ def test_an_incident_opens_and_closes(
 ) -> None:
     address, calls = listener
     admin = AdminClient({"bootstrap.servers": bootstrap_servers})
-    admin.create_topics([NewTopic(unique, num_partitions=1)])[unique].result(20)
+    admin.create_topics([NewTopic(unique, num_partitions=1)])[unique].result(90)
     producer = Producer({"bootstrap.servers": bootstrap_servers})
     for n in range(10):
         producer.produce(unique, str(n))
-    producer.flush(20)
+    producer.flush(90)
     commit(bootstrap_servers, unique, 4)
     (tmp_path / "open.tmpl").write_text(
         '{"id":"{{.ID}}","text":"{{.Group}} is {{.Result.Status}} by {{.Result.TotalLag}}'

@@ -14,6 +14,7 @@ from confluent_kafka import Consumer, Producer
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 from tests.apps.gateway_process import any_ports, running_gateway
+from tests.support import asking
 
 from ottla.embedded import Broker
 
@@ -30,7 +31,7 @@ def rest_address(bootstrap_servers: str) -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def rest(rest_address: str) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=rest_address, timeout=30) as client:
+    with httpx.Client(base_url=rest_address, timeout=90) as client:
         yield client
 
 
@@ -38,7 +39,7 @@ def rest(rest_address: str) -> Iterator[httpx.Client]:
 def topic(bootstrap_servers: str, unique: str) -> str:
     """A topic with two partitions."""
     admin = AdminClient({"bootstrap.servers": bootstrap_servers})
-    admin.create_topics([NewTopic(unique, num_partitions=2)])[unique].result(20)
+    admin.create_topics([NewTopic(unique, num_partitions=2)])[unique].result(90)
     return unique
 
 
@@ -78,7 +79,7 @@ class Instance:
 
     def read(self, accept: str = JSON, **query: Any) -> Any:
         """Read until something comes: on a busy machine a first answer may be empty."""
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 90
         while not (records := self.read_once(accept, **query)):
             assert time.monotonic() < deadline, "no record came"
         return records
@@ -143,7 +144,7 @@ def test_the_write_ups_curl_lines(rest_address: str, unique: str) -> None:
             "--data", json.dumps({"topics": [topic]}), f"{base}/subscription",
         ]
     )  # fmt: skip
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 90
     while (read := curl(["-X", "GET", "-H", f"Accept: {JSON}", f"{base}/records"])) == "[]":
         assert time.monotonic() < deadline, "no record came"
     assert json.loads(read) == [
@@ -202,7 +203,7 @@ def test_invalid_json_is_reported_and_blocks_nobody(
     key = b"0b5f9c3e-uuid"
     for value in (b'{"n":1}', b'{"uuid":"x", "msg":success"}', b'{"n":3}'):
         producer.produce(topic, value, key, partition=0)
-    producer.flush(20)
+    producer.flush(90)
     reader = Instance(rest, unique)
     reader.subscribe(topic)
     records = reader.read()
@@ -220,7 +221,7 @@ def test_headers_and_timestamps_on_request(
     producer = Producer({"bootstrap.servers": bootstrap_servers})
     now_ms = int(time.time() * 1000)
     producer.produce(topic, b"1", headers=[("h", b"\x00v"), ("n", None)], timestamp=now_ms)
-    producer.flush(20)
+    producer.flush(90)
     reader = Instance(rest, unique)
     reader.subscribe(topic)
     (record,) = reader.read(metadata="true")
@@ -260,7 +261,7 @@ def test_the_first_read_of_a_new_kafka_returns_the_records(unique: str) -> None:
     with (
         Broker() as broker,
         running_gateway(any_ports(broker.bootstrap_servers)) as doors,
-        httpx.Client(base_url=doors["REST Proxy"], timeout=30) as rest,
+        httpx.Client(base_url=doors["REST Proxy"], timeout=90) as rest,
     ):
         produce(rest, unique, {"value": {"msg": "success 4"}})
         for group in ("first", "second", "third"):
@@ -288,7 +289,7 @@ def test_a_second_instance_gets_its_share_while_the_first_is_idle(
     idle.subscribe(topic)
     assert len(idle.read_until(2)) == 2
     busy.subscribe(topic)
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 90
     while not (theirs := busy.assignments()):
         busy.read_once()
         assert time.monotonic() < deadline, "the second instance was never given a partition"
@@ -317,7 +318,7 @@ def test_committing_all_that_was_read(
     check = Consumer({"bootstrap.servers": bootstrap_servers, "group.id": unique})
     from confluent_kafka import TopicPartition
 
-    assert check.committed([TopicPartition(topic, 1)], timeout=20)[0].offset == 3
+    assert check.committed([TopicPartition(topic, 1)], timeout=90)[0].offset == 3
     check.close()
 
 
@@ -472,9 +473,12 @@ def test_base_uri_uses_the_host_the_request_came_to(
 def test_idle_instances_expire(bootstrap_servers: str, unique: str) -> None:
     settings = any_ports(bootstrap_servers)
     settings.consumer_instance_timeout_ms = 400
-    with running_gateway(settings) as doors, httpx.Client(base_url=doors["REST Proxy"]) as rest:
+    with (
+        running_gateway(settings) as doors,
+        httpx.Client(base_url=doors["REST Proxy"], timeout=90) as rest,
+    ):
         reader = Instance(rest, unique)
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 90
         while True:
             # Asking for the subscription would keep it alive: create it again instead.
             answer = rest.post(
@@ -492,7 +496,7 @@ def test_credentials_are_asked_for(bootstrap_servers: str) -> None:
     settings.basic_auth = "admin:secret"
     with running_gateway(settings) as doors:
         address = doors["REST Proxy"]
-        assert httpx.get(f"{address}/topics").status_code == 401
-        assert httpx.get(f"{address}/topics", auth=("admin", "wrong")).status_code == 401
-        assert httpx.get(f"{address}/topics", auth=("admin", "secret")).status_code == 200
-        assert httpx.get(f"{address}/health/live").status_code == 200
+        assert asking.get(f"{address}/topics").status_code == 401
+        assert asking.get(f"{address}/topics", auth=("admin", "wrong")).status_code == 401
+        assert asking.get(f"{address}/topics", auth=("admin", "secret")).status_code == 200
+        assert asking.get(f"{address}/health/live").status_code == 200

@@ -13,6 +13,7 @@ import httpx
 import pytest
 from confluent_kafka import Consumer, Producer, TopicPartition
 from tests.apps.gateway_process import any_ports, running_gateway
+from tests.support import asking
 
 
 @pytest.fixture(scope="module")
@@ -23,7 +24,7 @@ def address(bootstrap_servers: str) -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def base(address: str) -> str:
-    clusters = httpx.get(f"{address}/v3/clusters", timeout=30).json()
+    clusters = asking.get(f"{address}/v3/clusters").json()
     assert clusters["kind"] == "KafkaClusterList"
     (cluster,) = clusters["data"]
     assert cluster["metadata"]["self"] == f"{address}/v3/clusters/{cluster['cluster_id']}"
@@ -32,7 +33,7 @@ def base(address: str) -> str:
 
 @pytest.fixture(scope="module")
 def rest(base: str) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=base, timeout=30) as client:
+    with httpx.Client(base_url=base, timeout=90) as client:
         yield client
 
 
@@ -138,7 +139,7 @@ def test_consumer_groups_and_their_lag(
     producer = Producer({"bootstrap.servers": bootstrap_servers})
     for n in range(10):
         producer.produce(topic, str(n), partition=n % 2)
-    producer.flush(20)
+    producer.flush(90)
     consumer = Consumer(
         {
             "bootstrap.servers": bootstrap_servers,
@@ -150,7 +151,7 @@ def test_consumer_groups_and_their_lag(
     )
     consumer.subscribe([topic])
     try:
-        assert consumer.consume(1, 30)
+        assert consumer.consume(1, 90)
         offsets = [TopicPartition(topic, 0, 1), TopicPartition(topic, 1, 5)]
         consumer.commit(offsets=offsets, asynchronous=False)
         group = rest.get(f"/consumer-groups/{topic}").json()
@@ -179,7 +180,7 @@ def test_consumer_groups_and_their_lag(
 
 def test_records_as_a_stream_answer_while_more_are_sent(base: str, topic: str) -> None:
     address, path = base.removeprefix("http://").split("/", 1)
-    connection = http.client.HTTPConnection(address, timeout=30)
+    connection = http.client.HTTPConnection(address, timeout=90)
     connection.putrequest("POST", f"/{path}/topics/{topic}/records")
     connection.putheader("transfer-encoding", "chunked")
     connection.putheader("content-type", "application/json")
@@ -308,7 +309,7 @@ def test_a_live_tail_continues_where_it_was_cut(rest: httpx.Client, topic: str) 
 
 
 def test_what_is_not_there(rest: httpx.Client, address: str) -> None:
-    assert httpx.get(f"{address}/v3/clusters/other/topics").json()["error_code"] == 404
+    assert asking.get(f"{address}/v3/clusters/other/topics").json()["error_code"] == 404
     assert rest.get("/topics/none").json()["error_code"] == 40403
     assert rest.get("/topics/none/configs").json()["error_code"] == 40403
     assert rest.post("/topics", content=b"{").status_code == 400

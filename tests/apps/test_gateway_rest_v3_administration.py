@@ -12,6 +12,7 @@ import pytest
 from confluent_kafka import Consumer, Producer, TopicPartition
 from tests.apps.gateway_process import any_ports, running_gateway
 from tests.conftest import ORACLE_PROPERTIES
+from tests.support import asking
 
 from ottla.embedded import Broker
 
@@ -32,8 +33,8 @@ def kafka() -> Iterator[str]:
 def rest(kafka: str) -> Iterator[httpx.Client]:
     with running_gateway(any_ports(kafka)) as doors:
         door = doors["REST Proxy"]
-        (cluster,) = httpx.get(f"{door}/v3/clusters", timeout=30).json()["data"]
-        with httpx.Client(base_url=cluster["metadata"]["self"], timeout=30) as client:
+        (cluster,) = asking.get(f"{door}/v3/clusters").json()["data"]
+        with httpx.Client(base_url=cluster["metadata"]["self"], timeout=90) as client:
             yield client
 
 
@@ -46,7 +47,7 @@ def topic(rest: httpx.Client, unique: str) -> str:
 
 def until(wanted: Callable[[], Any]) -> Any:
     """What `wanted` answers once it is true: brokers learn of changes a moment later."""
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 90
     while not (found := wanted()):
         assert time.monotonic() < deadline, "it did not become true"
     return found
@@ -92,7 +93,7 @@ def test_acls_are_created_found_and_removed(rest: httpx.Client, unique: str) -> 
     (entry,) = rest.get("/acls", params={"resource_name": unique, "operation": "WRITE"}).json()[
         "data"
     ]
-    itself = httpx.get(entry["metadata"]["self"]).json()["data"]
+    itself = asking.get(entry["metadata"]["self"]).json()["data"]
     assert [e["operation"] for e in itself] == ["WRITE"]
     everything = {
         "resource_type": "TOPIC",
@@ -146,10 +147,10 @@ def test_acls_that_make_no_sense(
 def test_without_an_authorizer_there_are_no_acls(unique: str) -> None:
     with Broker() as broker, running_gateway(any_ports(broker.bootstrap_servers)) as doors:
         door = doors["REST Proxy"]
-        (cluster,) = httpx.get(f"{door}/v3/clusters").json()["data"]
+        (cluster,) = asking.get(f"{door}/v3/clusters").json()["data"]
         path = f"{door}/v3/clusters/{cluster['cluster_id']}/acls"
-        assert refused(httpx.get(path)) == (400, 40002)
-        assert refused(httpx.post(path, json=acl(unique))) == (400, 40002)
+        assert refused(asking.get(path)) == (400, 40002)
+        assert refused(asking.post(path, json=acl(unique))) == (400, 40002)
 
 
 def test_what_the_brokers_refuse_has_a_code_of_its_own(unique: str) -> None:
@@ -162,7 +163,7 @@ def test_what_the_brokers_refuse_has_a_code_of_its_own(unique: str) -> None:
     with (
         Broker(config=config, topics={unique: 1, f"{unique}-closed": 1}) as broker,
         running_gateway(any_ports(broker.bootstrap_servers)) as doors,
-        httpx.Client(base_url=doors["REST Proxy"], timeout=30) as client,
+        httpx.Client(base_url=doors["REST Proxy"], timeout=90) as client,
     ):
         (cluster,) = client.get("/v3/clusters").json()["data"]
         deny = acl(f"{unique}-closed", principal="User:ANONYMOUS", permission="DENY")
@@ -201,7 +202,7 @@ def test_configurations_of_all_brokers_together(rest: httpx.Client) -> None:
     assert shown["kind"] == "KafkaClusterConfig"
     assert (shown["value"], shown["config_type"]) == ("2", "BROKER")
     assert (shown["source"], shown["is_default"]) == ("DYNAMIC_DEFAULT_BROKER_CONFIG", False)
-    assert httpx.get(shown["metadata"]["self"]).json() == shown
+    assert asking.get(shown["metadata"]["self"]).json() == shown
     listed = rest.get(path).json()
     assert listed["kind"] == "KafkaClusterConfigList"
     assert shown in listed["data"]
@@ -225,29 +226,29 @@ def test_configurations_of_one_broker(rest: httpx.Client) -> None:
     broker = rest.get("/brokers").json()["data"][0]
     path = broker["configs"]["related"]
     entry = f"{path}/log.cleaner.threads"
-    before = httpx.get(entry).json()
+    before = asking.get(entry).json()
     assert (before["kind"], before["broker_id"]) == ("KafkaBrokerConfig", broker["broker_id"])
-    assert httpx.put(entry, json={"value": "2"}).status_code == 204
-    after = httpx.get(entry).json()
+    assert asking.put(entry, json={"value": "2"}).status_code == 204
+    after = asking.get(entry).json()
     assert (after["value"], after["source"]) == ("2", "DYNAMIC_BROKER_CONFIG")
     assert after["synonyms"][0]["source"] == "DYNAMIC_BROKER_CONFIG"
     everywhere = rest.get("/brokers/-/configs").json()
     assert everywhere["kind"] == "KafkaBrokerConfigList"
     assert after in everywhere["data"]
-    assert httpx.delete(entry).status_code == 204
-    assert httpx.get(entry).json()["value"] == before["value"]
+    assert asking.delete(entry).status_code == 204
+    assert asking.get(entry).json()["value"] == before["value"]
     changes = [{"name": "log.cleaner.threads", "value": 2}]
-    assert httpx.post(f"{path}:alter", json={"data": changes}).status_code == 204
-    assert httpx.get(entry).json()["value"] == "2"
+    assert asking.post(f"{path}:alter", json={"data": changes}).status_code == 204
+    assert asking.get(entry).json()["value"] == "2"
     changes = [{"name": "log.cleaner.threads", "operation": "DELETE"}]
-    assert httpx.post(f"{path}:alter", json={"data": changes}).status_code == 204
-    assert httpx.get(entry).json()["value"] == before["value"]
-    fixed = httpx.put(f"{path}/broker.id", json={"value": "9"})
+    assert asking.post(f"{path}:alter", json={"data": changes}).status_code == 204
+    assert asking.get(entry).json()["value"] == before["value"]
+    fixed = asking.put(f"{path}/broker.id", json={"value": "9"})
     assert refused(fixed) == (400, 40002)
-    assert refused(httpx.get(f"{path}/no.such.key")) == (404, 404)
-    assert refused(httpx.put(f"{path}/no.such.key", json={"value": "1"})) == (404, 404)
+    assert refused(asking.get(f"{path}/no.such.key")) == (404, 404)
+    assert refused(asking.put(f"{path}/no.such.key", json={"value": "1"})) == (404, 404)
     unknown = [{"name": "no.such.key", "value": "1"}]
-    assert refused(httpx.post(f"{path}:alter", json={"data": unknown})) == (404, 404)
+    assert refused(asking.post(f"{path}:alter", json={"data": unknown})) == (404, 404)
     assert refused(rest.get("/brokers/77/configs")) == (404, 404)
     assert refused(rest.get("/brokers/one/configs")) == (404, 404)
 
@@ -259,7 +260,7 @@ def test_groups_of_both_protocols_and_groups_that_only_commit(
     producer = Producer({"bootstrap.servers": kafka})
     for n in range(7):
         producer.produce(topic, str(n), partition=n % 2)
-    producer.flush(20)
+    producer.flush(90)
     common = {"bootstrap.servers": kafka, "auto.offset.reset": "earliest"}
     kinds: dict[str, dict[str, str]] = {
         "CLASSIC": {"group.instance.id": "fixed", "client.id": "c"},
@@ -278,8 +279,8 @@ def test_groups_of_both_protocols_and_groups_that_only_commit(
         assert member["client_id"] == "c"
         assert member["instance_id"] == settings.get("group.instance.id")
         # Its id may have a slash, which only the link writes as a URL has to.
-        assert httpx.get(member["metadata"]["self"]).json() == member
-        one = httpx.get(member["assignments"]["related"]).json()["data"]
+        assert asking.get(member["metadata"]["self"]).json() == member
+        one = asking.get(member["assignments"]["related"]).json()["data"]
         assert [(a["topic_name"], a["partition_id"]) for a in one] == [(topic, 0), (topic, 1)]
         assert rest.get(one[0]["partition"]["related"]).json()["partition_id"] == 0
         assert refused(rest.get(one[0]["lag"]["related"])) == (404, 404)  # nothing committed there
@@ -312,8 +313,8 @@ def test_a_group_with_a_slash_in_its_name(rest: httpx.Client, kafka: str, topic:
     (group,) = [
         g for g in rest.get("/consumer-groups").json()["data"] if g["consumer_group_id"] == name
     ]
-    assert httpx.get(group["metadata"]["self"]).json() == group
-    assert httpx.get(group["lag_summary"]["related"]).json()["total_lag"] == 0
+    assert asking.get(group["metadata"]["self"]).json() == group
+    assert asking.get(group["lag_summary"]["related"]).json()["total_lag"] == 0
 
 
 def test_replicas_and_reassignments(rest: httpx.Client, topic: str) -> None:

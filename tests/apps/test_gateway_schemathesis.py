@@ -54,7 +54,7 @@ def door() -> Iterator[str]:
     config = {key: ORACLE_PROPERTIES[key] for key in ("authorizer.class.name", "super.users")}
     with Broker(config=config, topics={"orders": 2}) as broker:
         limits = replace(any_ports(broker.bootstrap_servers), consumer_request_timeout_ms=50)
-        with running_gateway(limits) as doors, httpx.Client(timeout=30) as client:
+        with running_gateway(limits) as doors, httpx.Client(timeout=90) as client:
             door = doors["REST Proxy"]
             (cluster,) = client.get(f"{door}/v3/clusters").json()["data"]
             KNOWN["cluster"][:] = [cluster["cluster_id"]]
@@ -101,5 +101,5 @@ def test_the_document_is_kept(case: schemathesis.Case, door: str) -> None:
         # A stream has begun with 200 when its first record is looked at, and a batch tells
         # with 207 what each of its entries came to.
         excluded_checks=[checks.negative_data_rejection] if answered_one_by_one else [],
-        timeout=30,
+        timeout=90,
     )

@@ -23,6 +23,7 @@ from confluent_kafka.admin import (
 )
 from confluent_kafka.cimpl import NewTopic
 from tests.apps.gateway_process import any_ports, running_gateway
+from tests.support import asking
 
 from ottla.cli import main
 from ottla.client.properties_files import read_properties
@@ -64,7 +65,7 @@ def allow_everything(admin: AdminClient, principal: str, topic: str) -> None:
     entry = AclBinding(
         ResourceType.TOPIC, topic, pattern, principal, "*", AclOperation.ALL, allowed
     )
-    admin.create_acls([entry])[entry].result(20)
+    admin.create_acls([entry])[entry].result(90)
 
 
 def test_every_door_logs_in(secured: tuple[str, Path], unique: str) -> None:
@@ -101,15 +102,15 @@ def test_every_door_logs_in(secured: tuple[str, Path], unique: str) -> None:
         # What goes through the raw client.
         acls = rest.get(f"/v3/clusters/{cluster}/acls")
         assert (acls.status_code, acls.json()["data"]) == (200, [])
-        assert httpx.get(f"{doors['Admin commands']}/commands/dirs").json()["error"] is None
-        assert httpx.get(f"{doors['REST Proxy']}/health/ready").status_code == 200
+        assert asking.get(f"{doors['Admin commands']}/commands/dirs").json()["error"] is None
+        assert asking.get(f"{doors['REST Proxy']}/health/ready").status_code == 200
 
         # What the lag feed reads.
         lag = f"{doors['Burrow']}/v3/kafka/local/consumer/{unique}/lag"
-        status = eventually(lambda: httpx.get(lag), lambda a: a.status_code == 200)
+        status = eventually(lambda: asking.get(lag), lambda a: a.status_code == 200)
         assert status.json()["status"]["totallag"] == 0
         line = f'kafka_topic_partition_current_offset{{topic="{unique}",partition="0"}} 3'
-        eventually(lambda: httpx.get(f"{doors['Metrics']}/metrics").text, lambda t: line in t)
+        eventually(lambda: asking.get(f"{doors['Metrics']}/metrics").text, lambda t: line in t)
 
 
 def test_a_user_without_rights_is_told_so(secured: tuple[str, Path], unique: str) -> None:
@@ -118,8 +119,8 @@ def test_a_user_without_rights_is_told_so(secured: tuple[str, Path], unique: str
     settings.client_config = librdkafka_client(folder / "ada.properties", address)
     with running_gateway(settings) as doors:
         rest = doors["REST Proxy"]
-        cluster = httpx.get(f"{rest}/v3/clusters", timeout=60).json()["data"][0]["cluster_id"]
-        made = httpx.post(
+        cluster = asking.get(f"{rest}/v3/clusters").json()["data"][0]["cluster_id"]
+        made = asking.post(
             f"{rest}/v3/clusters/{cluster}/topics", json={"topic_name": unique}, timeout=60
         )
         assert (made.status_code, made.json()["error_code"]) == (403, 40301)
@@ -132,7 +133,7 @@ def test_a_wrong_password_is_401(secured: tuple[str, Path], unique: str) -> None
     settings.client_config = {**ada, "sasl.password": "wrong"}
     settings.call_timeout_ms = 2000
     with running_gateway(settings) as doors:
-        answer = httpx.get(f"{doors['REST Proxy']}/topics", timeout=60)
+        answer = asking.get(f"{doors['REST Proxy']}/topics")
         assert (answer.status_code, answer.json()["error_code"]) == (401, 40101)
 
 
@@ -142,13 +143,13 @@ def test_what_a_user_may_not_write_is_refused_until_he_may(
     """A refusal is fatal to a producer's client: the next request must have a new one."""
     address, folder = secured
     admin = AdminClient(librdkafka_client(folder / "admin.properties", address))
-    admin.create_topics([NewTopic(unique, 1)])[unique].result(20)
+    admin.create_topics([NewTopic(unique, 1)])[unique].result(90)
     settings = any_ports(address)
     settings.client_config = librdkafka_client(folder / "ada.properties", address)
     with running_gateway(settings) as doors:
 
         def produce() -> Any:
-            answer = httpx.post(
+            answer = asking.post(
                 f"{doors['REST Proxy']}/topics/{unique}",
                 content=b'{"records":[{"value":1},{"value":2}]}',
                 headers=JSON,

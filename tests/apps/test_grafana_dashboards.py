@@ -8,10 +8,10 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-import httpx
 import pytest
 from confluent_kafka import Consumer, Producer, TopicPartition
 from tests.apps.gateway_process import any_ports, running_gateway
+from tests.support import asking
 
 from ottla.cli.main import main
 from ottla.embedded import Broker
@@ -45,17 +45,17 @@ def served() -> Iterator[Served]:
         servers = {"bootstrap.servers": broker.bootstrap_servers}
         producer = Producer(servers)
         producer.produce("orders", b"x")
-        producer.flush(20)
+        producer.flush(90)
         consumer = Consumer({**servers, "group.id": "billing", "auto.offset.reset": "earliest"})
         consumer.subscribe(["orders"])
-        assert consumer.consume(1, 30)
+        assert consumer.consume(1, 90)
         consumer.commit(offsets=[TopicPartition("orders", 0, 1)], asynchronous=False)
         settings = any_ports(broker.bootstrap_servers)
         settings.broker_metrics_url = f"http://127.0.0.1:{broker.metrics_port}/metrics"
         with running_gateway(settings) as doors:
-            deadline = time.monotonic() + 30
+            deadline = time.monotonic() + 90
             while True:
-                text = httpx.get(f"{doors['Metrics']}/metrics", timeout=30).text
+                text = asking.get(f"{doors['Metrics']}/metrics").text
                 found = samples(text)
                 missing = WANTED - found.keys()
                 if not missing:

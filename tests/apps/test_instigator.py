@@ -14,9 +14,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 import uvicorn
+from tests.support import asking
 
 from ottla.demos.http_services import QuietServer, listen
 from ottla.demos.instigator.consuming import MessageConsumer
@@ -28,7 +28,7 @@ from ottla.demos.kafka_clients import DemoError, create_topic
 
 
 def wait_for(ask: Any, is_right: Any) -> Any:
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 90
     while not is_right(answer := ask()):
         assert time.monotonic() < deadline, answer
         time.sleep(0.05)  # polling the condition
@@ -59,25 +59,25 @@ def services(bootstrap_servers: str, unique: str) -> Iterator[tuple[str, str]]:
     for server in servers:
         server.should_exit = True
     for thread in threads:
-        thread.join(20)
+        thread.join(90)
     for _, worker in workers:
         worker.stop()
 
 
 def test_messages_flow_only_between_start_and_stop(services: tuple[str, str]) -> None:
     producer, consumer = services
-    assert httpx.get(producer).json()["state"] == "stopped"
-    assert httpx.get(f"{consumer}/start_consumer").json()["message"] == "consumer started"
-    assert httpx.get(f"{producer}/start_producer").json()["message"] == "producer started"
-    again = httpx.get(f"{producer}/start_producer").json()
+    assert asking.get(producer).json()["state"] == "stopped"
+    assert asking.get(f"{consumer}/start_consumer").json()["message"] == "consumer started"
+    assert asking.get(f"{producer}/start_producer").json()["message"] == "producer started"
+    again = asking.get(f"{producer}/start_producer").json()
     assert again["message"] == "producer was running already"
-    wait_for(lambda: httpx.get(consumer).json()["consumed"], lambda n: n >= 20)
-    stopped = httpx.get(f"{producer}/stop_producer", timeout=20).json()
+    wait_for(lambda: asking.get(consumer).json()["consumed"], lambda n: n >= 20)
+    stopped = asking.get(f"{producer}/stop_producer").json()
     assert stopped["state"] == "stopped"
     assert stopped["acknowledged"] == stopped["sent"]
-    assert httpx.get(f"{producer}/stop_producer").json()["message"] == "producer was not running"
+    assert asking.get(f"{producer}/stop_producer").json()["message"] == "producer was not running"
     shown = wait_for(
-        lambda: httpx.get(consumer).json(), lambda s: s["consumed"] == stopped["acknowledged"]
+        lambda: asking.get(consumer).json(), lambda s: s["consumed"] == stopped["acknowledged"]
     )
     assert shown["partitions"] == [0]
     assert shown["last"][-1]["offset"] == stopped["acknowledged"] - 1
@@ -85,13 +85,13 @@ def test_messages_flow_only_between_start_and_stop(services: tuple[str, str]) ->
 
 def test_a_stopped_consumer_goes_on_where_it_was(services: tuple[str, str]) -> None:
     producer, consumer = services
-    httpx.get(f"{producer}/start_producer")
-    httpx.get(f"{consumer}/start_consumer")
-    wait_for(lambda: httpx.get(consumer).json()["consumed"], lambda n: n >= 5)
-    assert httpx.get(f"{consumer}/stop_consumer", timeout=20).json()["state"] == "stopped"
-    total = httpx.get(f"{producer}/stop_producer", timeout=20).json()["acknowledged"]
-    httpx.get(f"{consumer}/start_consumer")
-    wait_for(lambda: httpx.get(consumer).json()["consumed"], lambda n: n == total)
+    asking.get(f"{producer}/start_producer")
+    asking.get(f"{consumer}/start_consumer")
+    wait_for(lambda: asking.get(consumer).json()["consumed"], lambda n: n >= 5)
+    assert asking.get(f"{consumer}/stop_consumer").json()["state"] == "stopped"
+    total = asking.get(f"{producer}/stop_producer").json()["acknowledged"]
+    asking.get(f"{consumer}/start_consumer")
+    wait_for(lambda: asking.get(consumer).json()["consumed"], lambda n: n == total)
 
 
 def test_populate_makes_the_topics_once(bootstrap_servers: str) -> None:
@@ -118,12 +118,6 @@ def test_full_is_the_whole_quick_start(tmp_path: Path) -> None:
             "-m",
             "ottla.cli.main",
             *words,
-            "--console-port",
-            "0",
-            "--burrow-port",
-            "0",
-            "--interval",
-            "0.05",
         ],
         stdout=subprocess.PIPE,
         text=True,
@@ -141,13 +135,11 @@ def test_full_is_the_whole_quick_start(tmp_path: Path) -> None:
                 break
         assert doors.keys() >= {"Burrow", "Console"}, doors
         producer, consumer = (url for name, url in doors.items() if "nstigator" in name)
-        assert httpx.get(f"{doors['Burrow']}/v3/kafka").status_code == 200
-        assert httpx.get(doors["Console"], timeout=30).status_code == 200
-        httpx.get(f"{producer}/start_producer")
-        httpx.get(f"{consumer}/start_consumer")
-        deadline = time.monotonic() + 40
-        while not httpx.get(f"{consumer}/").json()["consumed"]:
-            assert time.monotonic() < deadline
+        assert asking.get(f"{doors['Burrow']}/v3/kafka").status_code == 200
+        assert asking.get(doors["Console"]).status_code == 200
+        asking.get(f"{producer}/start_producer")
+        asking.get(f"{consumer}/start_consumer")
+        wait_for(lambda: asking.get(f"{consumer}/").json()["consumed"], bool)
     finally:
         process.send_signal(signal.SIGINT)
         rest, _ = process.communicate(timeout=60)

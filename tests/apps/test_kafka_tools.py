@@ -151,7 +151,7 @@ def test_ctrl_c_ends_the_consumer_with_130(environment: dict[str, str], unique: 
     assert consumer.stdout is not None
     assert consumer.stdout.readline() == "one\n"
     consumer.send_signal(signal.SIGINT)
-    _, said = consumer.communicate(timeout=30)
+    _, said = consumer.communicate(timeout=90)
     assert consumer.returncode == 130
     assert "Processed a total of 1 messages" in said
     assert "Traceback" not in said
@@ -322,7 +322,7 @@ def test_a_transaction_is_ended_by_force(shell: Shell, unique: str, bootstrap_se
     producer.init_transactions(20)
     producer.begin_transaction()
     producer.produce(unique, "lost")
-    producer.flush(20)
+    producer.flush(90)
     shell(f"kafka-transactions forceTerminateTransaction --transactionalId {unique}")
     listed = shell("kafka-transactions list")
     assert re.search(rf"^{unique}\s.*\sEmpty\s", listed, re.MULTILINE), listed

@@ -60,7 +60,7 @@ def fill(source: KafkaForTests, topic: str) -> None:
             producer.produce(
                 topic, f"{codec}-{n}" * 5, key=f"k{n}", headers=[("h", codec.encode())]
             )
-        assert producer.flush(20) == 0
+        assert producer.flush(90) == 0
     transactional = source.producer(transactional_id=f"tx-{topic}")
     transactional.init_transactions()
     for number in range(4):
@@ -101,7 +101,7 @@ def test_records_configuration_and_offsets_arrive(
     from confluent_kafka.admin import ConfigResource, ResourceType
 
     resource = ConfigResource(ResourceType.TOPIC, unique)
-    configs = target.admin.describe_configs([resource])[resource].result(20)
+    configs = target.admin.describe_configs([resource])[resource].result(90)
     assert configs["retention.ms"].value == "7200000"
 
 
@@ -182,7 +182,7 @@ def test_follow_goes_on_until_told_to_stop(
             stop.set()
             writer.join()
         process.send_signal(signal.SIGINT)
-        assert process.wait(60) == 0
+        assert process.wait(90) == 0
     assert contents(target.records(unique)) == contents(source.records(unique))
 
 
@@ -199,11 +199,11 @@ def test_follow_takes_new_topics_and_partitions_along(
         source.new_topic(2, {"retention.ms": "7200000"}, second)
         source.produce(second, "c", "d")
         assert "1 topics created" in process.stdout.readline()
-        source.admin.create_partitions([NewPartitions(first, 3)])[first].result(20)
+        source.admin.create_partitions([NewPartitions(first, 3)])[first].result(90)
         for number in range(3):
             source.produce(first, f"to {number}", partition=number)
         process.send_signal(signal.SIGINT)
-        assert process.wait(60) == 0
+        assert process.wait(90) == 0
     for topic in (first, second):
         assert contents(target.records(topic)) == contents(source.records(topic))
     written = json.loads(report.read_text())
@@ -223,7 +223,7 @@ def test_lost_connections_neither_lose_nor_double_anything(
         for _ in range(30):
             for number in range(2_000):
                 producer.produce(unique, f"{number} " + "x" * 300)
-            assert producer.flush(30) == 0
+            assert producer.flush(90) == 0
             proxy.faults.cut = 0.02
             assert move(source, behind, tmp_path / "state", "--topics", unique) == 0
             proxy.faults.cut = 0.0

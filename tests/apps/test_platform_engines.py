@@ -19,7 +19,7 @@ from ottla.client.properties_files import read_properties
 
 __all__ = ["environment", "shell"]
 
-LIMIT_S = 40
+LIMIT_S = 90
 
 
 def wait_for(seen: Callable[[], bool], what: str) -> None:
@@ -61,12 +61,12 @@ def test_the_platform_stands_on_a_cluster_with_tls_and_sasl(
         admin = AdminClient({**settings, "bootstrap.servers": address})
 
         def topics_at_the_door() -> list[str]:
-            with urllib.request.urlopen(f"{doors['REST Proxy']}/topics", timeout=10) as answer:
+            with urllib.request.urlopen(f"{doors['REST Proxy']}/topics", timeout=90) as answer:
                 found: list[str] = json.load(answer)
                 return found
 
         wait_for(lambda: "analytics" in topics_at_the_door(), "the demo's topic at the REST door")
-        assert "analytics" in admin.list_topics(timeout=10).topics
+        assert "analytics" in admin.list_topics(timeout=90).topics
         assert f"cluster {address}" in shell.run("ps").stdout
         twice = shell.run("up", *words)
         assert twice.returncode == 1

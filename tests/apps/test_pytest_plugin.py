@@ -58,13 +58,13 @@ def test_records_shows_all_there_is(kafka: KafkaForTests) -> None:
 
 
 def test_topics_are_fresh(kafka_topic: str, kafka_admin: AdminClient) -> None:
-    assert kafka_topic in kafka_admin.list_topics(timeout=20).topics
+    assert kafka_topic in kafka_admin.list_topics(timeout=90).topics
 
 
 def test_a_broker_of_its_own(kafka_broker_factory: Callable[..., KafkaForTests]) -> None:
     own = kafka_broker_factory({"num.partitions": "7", "auto.create.topics.enable": "true"})
     own.produce("made-on-first-use", "x")
-    assert len(own.admin.list_topics(timeout=20).topics["made-on-first-use"].partitions) == 7
+    assert len(own.admin.list_topics(timeout=90).topics["made-on-first-use"].partitions) == 7
 
 
 def test_injected_errors_reach_the_client_and_end(
@@ -125,7 +125,7 @@ def test_time_moves_sessions_and_retention(
 
 
 def eventually_records(own: KafkaForTests, topic: str, expected: list[bytes]) -> None:
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 90
     while [r.value for r in own.records(topic)] != expected:
         assert time.monotonic() < deadline, own.records(topic)
 
@@ -143,7 +143,7 @@ def test_a_frozen_group_commits_nothing(
         done = threading.Thread(target=lambda: consumer.commit(asynchronous=False))
         done.start()
         assert own.lag("g") == 1
-    done.join(30)
+    done.join(90)
     assert not done.is_alive()
     assert own.lag("g") == 0
     consumer.close()
@@ -265,7 +265,7 @@ def test_a_group_that_has_committed_goes_on_there(kafka: KafkaForTests, kafka_to
     ):
         group = f"group-{uuid4().hex[:12]}"
         first = kafka.consumer(kafka_topic, group_id=group, enable_auto_commit=False, **config)
-        (message,) = first.consume(1, 30)
+        (message,) = first.consume(1, 90)
         first.commit(message, asynchronous=False)
         first.close()
         second = kafka.consumer(kafka_topic, group_id=group, **config)

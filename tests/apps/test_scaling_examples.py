@@ -190,9 +190,9 @@ def test_every_broker_setting_of_the_manifest_is_kafkas(
     manifest: list[NodePool | Kafka | Topic | User], bootstrap_servers: str
 ) -> None:
     admin = KafkaForTests(bootstrap_servers).admin
-    (broker,) = [str(b) for b in list(admin.list_topics(timeout=20).brokers)[:1]]
+    (broker,) = [str(b) for b in list(admin.list_topics(timeout=90).brokers)[:1]]
     resource = ConfigResource(ResourceType.BROKER, broker)
-    known = admin.describe_configs([resource])[resource].result(20)
+    known = admin.describe_configs([resource])[resource].result(90)
     (kafka,) = [d for d in manifest if isinstance(d, Kafka)]
     assert kafka.spec.kafka.config.keys() - known.keys() == set()
 
@@ -209,4 +209,4 @@ def test_the_managed_services_topics_can_be_made(bootstrap_servers: str, unique:
     (topic,) = json.loads((HERE / "managed-topics.json").read_text())["topics"]
     config = {k: v for k, v in topic["config"].items() if k != "min.insync.replicas"}
     kafka.new_topic(topic["partitions"], config, unique)
-    assert len(kafka.admin.list_topics(unique, timeout=20).topics[unique].partitions) == 12
+    assert len(kafka.admin.list_topics(unique, timeout=90).topics[unique].partitions) == 12

@@ -16,6 +16,7 @@ import pytest
 from argon2 import PasswordHasher
 from confluent_kafka import Consumer, Producer, TopicPartition
 from sqlalchemy import Engine
+from tests.support import asking
 
 from ottla.demos.http_services import HttpService, listen, serve
 from ottla.demos.kafka_clients import create_topic
@@ -37,7 +38,7 @@ FAST = RetryPolicy(tries=3, base_s=0.05, factor=2)
 
 
 def wait_for(ask: Callable[[], Any], is_right: Callable[[Any], bool]) -> Any:
-    deadline = time.monotonic() + 40
+    deadline = time.monotonic() + 90
     while not is_right(answer := ask()):
         assert time.monotonic() < deadline, answer
         time.sleep(0.05)  # polling the condition
@@ -93,13 +94,13 @@ class Running:
 
     def _is_live(self) -> bool:
         try:
-            return httpx.get(f"{self.consumer_url}/health/live").status_code == 200
+            return asking.get(f"{self.consumer_url}/health/live").status_code == 200
         except httpx.HTTPError:
             return False
 
     def close(self) -> None:
         self.loop.call_soon_threadsafe(self.stop.set)
-        self.thread.join(30)
+        self.thread.join(90)
         assert not self.thread.is_alive()
         self.loop.close()
 
@@ -112,7 +113,7 @@ def running(settings: dict[str, str], engine: Engine, unique: str) -> Iterator[R
 
 
 def register(running: Running, name: str) -> dict[str, Any]:
-    answer = httpx.post(
+    answer = asking.post(
         f"{running.producer_url}/users",
         json={"name": name, "email": f"{name}@example.org", "password": "correct horse"},
         headers={"x-correlation-id": f"test-{name}"},
@@ -125,12 +126,12 @@ def register(running: Running, name: str) -> dict[str, Any]:
 
 def test_from_registration_to_live_push(running: Running, unique: str) -> None:
     seen: list[dict[str, Any]] = []
-    with httpx.stream("GET", f"{running.consumer_url}/events", timeout=40) as stream:
+    with asking.stream("GET", f"{running.consumer_url}/events") as stream:
         lines = stream.iter_lines()
         assert next(lines) == ": subscribed"
         user = register(running, unique)
         login = {"email": f"{unique}@example.org", "password": "correct horse"}
-        tokens = httpx.post(f"{running.producer_url}/tokens", json=login).json()
+        tokens = asking.post(f"{running.producer_url}/tokens", json=login).json()
         assert tokens["token_type"] == "bearer"
         for line in lines:
             if line.startswith("data: "):
@@ -140,7 +141,7 @@ def test_from_registration_to_live_push(running: Running, unique: str) -> None:
             if len(seen) == 2:
                 break
     assert {e["topic"] for e in seen} == {"new-user-created", "issued-token"}
-    shown = httpx.get(f"{running.consumer_url}/users/{user['id']}").json()
+    shown = asking.get(f"{running.consumer_url}/users/{user['id']}").json()
     assert (shown["name"], shown["tokens_seen"]) == (unique, 1)
     assert "password_hash" not in shown
 
@@ -150,23 +151,23 @@ def test_wrong_credentials_and_used_refresh_tokens_are_refused(
 ) -> None:
     register(running, unique)
     url = f"{running.producer_url}/tokens"
-    wrong = httpx.post(url, json={"email": f"{unique}@example.org", "password": "wrong"})
-    nobody = httpx.post(url, json={"email": "nobody@example.org", "password": "wrong"})
+    wrong = asking.post(url, json={"email": f"{unique}@example.org", "password": "wrong"})
+    nobody = asking.post(url, json={"email": "nobody@example.org", "password": "wrong"})
     assert wrong.status_code == nobody.status_code == 401
     assert wrong.json() == nobody.json()
     right = {"email": f"{unique}@example.org", "password": "correct horse"}
-    tokens = httpx.post(url, json=right).json()
+    tokens = asking.post(url, json=right).json()
     refresh = {"refresh_token": tokens["refresh_token"]}
-    assert httpx.post(f"{url}/refresh", json=refresh).status_code == 200
-    assert httpx.post(f"{url}/refresh", json=refresh).status_code == 401
+    assert asking.post(f"{url}/refresh", json=refresh).status_code == 200
+    assert asking.post(f"{url}/refresh", json=refresh).status_code == 401
 
 
 def test_an_email_registers_once(running: Running, unique: str) -> None:
     register(running, unique)
     again = {"name": "x", "email": f"{unique}@example.org".upper(), "password": "correct horse"}
-    answer = httpx.post(f"{running.producer_url}/users", json=again)
+    answer = asking.post(f"{running.producer_url}/users", json=again)
     assert answer.status_code == 409
-    assert httpx.get(f"{running.consumer_url}/users/none").status_code == 404
+    assert asking.get(f"{running.consumer_url}/users/none").status_code == 404
 
 
 def test_tokens_expire_and_foreign_ones_are_refused() -> None:
@@ -200,10 +201,10 @@ def test_a_crash_between_publishing_and_marking_repeats_the_event_id(
 
 def read_all(settings: dict[str, str], topic: str, expected: int) -> list[Any]:
     consumer = Consumer({**settings, "group.id": "reader", "enable.auto.commit": "false"})
-    partitions = consumer.list_topics(topic, timeout=20).topics[topic].partitions
+    partitions = consumer.list_topics(topic, timeout=90).topics[topic].partitions
     consumer.assign([TopicPartition(topic, p, 0) for p in partitions])
     found: list[Any] = []
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 90
     while len(found) < expected and time.monotonic() < deadline:
         found += [m for m in consumer.consume(100, 0.5) if m.error() is None]
     consumer.close()
@@ -215,7 +216,7 @@ def send(settings: dict[str, str], topic: str, *payloads: Any, key: str | None =
     for n, payload in enumerate(payloads):
         value = payload if isinstance(payload, bytes) else json.dumps(payload).encode()
         producer.produce(topic, value, key, headers=[(EVENT_ID, f"{topic}-{n}".encode())])
-    assert producer.flush(20) == 0
+    assert producer.flush(90) == 0
 
 
 def test_failures_are_retried_with_growing_delays_and_then_dead(

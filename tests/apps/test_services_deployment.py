@@ -9,17 +9,15 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import random
 import re
 import signal
-import socket
 import subprocess
 import sys
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
@@ -28,6 +26,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field
 
 from ottla.demos.services import program
+from ottla.engine.ports import free_ports
 
 ROOT = Path(__file__).parents[2]
 HERE = ROOT / "examples" / "services-deployment"
@@ -323,7 +322,7 @@ def as_composed(name: str, ports: dict[str, int], variables: dict[str, str]) -> 
         yield
     finally:
         process.send_signal(signal.SIGTERM)
-        assert process.wait(30) == 0
+        assert process.wait(90) == 0
 
 
 def ask(url: str, body: Any = None, *, until: str = "") -> Any:
@@ -333,7 +332,7 @@ def ask(url: str, body: Any = None, *, until: str = "") -> Any:
     deadline = time.monotonic() + 60
     while True:
         try:
-            with urllib.request.urlopen(request, timeout=10) as answer:
+            with urllib.request.urlopen(request, timeout=90) as answer:
                 text = answer.read().decode()
             if until in text:
                 return json.loads(text)
@@ -346,19 +345,8 @@ def ask(url: str, body: Any = None, *, until: str = "") -> Any:
         time.sleep(0.05)  # polling the condition
 
 
-def port_nobody_is_given() -> int:
-    """A free port below those that the system hands to clients, who could take it meanwhile."""
-    while True:
-        port = random.randrange(20_000, 30_000)
-        with socket.socket() as free, suppress(OSError):
-            free.bind(("127.0.0.1", port))
-            return port
-
-
 def test_the_composed_commands_work_together(bootstrap_servers: str, tmp_path: Path) -> None:
-    ports = {}
-    for name in SERVICES:
-        ports[name] = port_nobody_is_given()
+    ports = dict(zip(SERVICES, free_ports(len(SERVICES)), strict=True))
     variables = {
         "KAFKA_BOOTSTRAP_SERVERS": bootstrap_servers,
         "DATABASE_URL": f"sqlite:///{tmp_path}/services.db",

@@ -81,7 +81,7 @@ def running_console(bootstrap_servers: str, log: Path, *more: str) -> Iterator[s
         yield line.split()[1]
     finally:
         process.terminate()
-        process.wait(20)
+        process.wait(90)
         process.stdout.close()
 
 

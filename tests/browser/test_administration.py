@@ -78,7 +78,7 @@ def test_a_user_gets_a_password(page: Page, console: str, bootstrap_servers: str
     row = page.get_by_role("row", name=user)
     expect(row).to_contain_text("SCRAM-SHA-512")
     admin = AdminClient({"bootstrap.servers": bootstrap_servers})
-    assert user in admin.describe_user_scram_credentials().result(20)  # type: ignore[operator]
+    assert user in admin.describe_user_scram_credentials().result(90)  # type: ignore[operator]
     row.click()
     page.get_by_role("dialog").get_by_role("button", name="Remove").click()
     expect(row).to_have_count(0)
@@ -92,7 +92,7 @@ def test_an_open_transaction_is_seen_and_ended(
     producer.init_transactions(20)
     producer.begin_transaction()
     producer.produce(name, "open")
-    producer.flush(20)
+    producer.flush(90)
     page.goto(f"{console}/topics/{name}?tab=producers")
     expect(page.get_by_role("row").nth(1)).to_be_visible()
     page.goto(f"{console}/admin/transactions")

@@ -32,11 +32,11 @@ def test_a_rebalance_and_a_growing_log(page: Page, console: str) -> None:
 def test_a_topics_log_is_drawn(page: Page, console: str, bootstrap_servers: str) -> None:
     name = f"drawn-{time.time_ns()}"
     admin = AdminClient({"bootstrap.servers": bootstrap_servers})
-    admin.create_topics([NewTopic(name, 1)])[name].result(20)
+    admin.create_topics([NewTopic(name, 1)])[name].result(90)
     producer = Producer({"bootstrap.servers": bootstrap_servers})
     for n in range(40):
         producer.produce(name, str(n))
-    producer.flush(20)
+    producer.flush(90)
     page.goto(f"{console}/topics/{name}?tab=anatomy")
     expect(page.get_by_text("high watermark 40")).to_be_visible()
     if not os.environ.get("OTTLA_TEST_BOOTSTRAP_SERVERS"):  # else its files may be elsewhere

@@ -25,14 +25,14 @@ def topic(bootstrap_servers: str) -> str:
     """A topic with two hundred records, some of them unpleasant."""
     name = f"orders-{time.time_ns()}"
     admin = AdminClient({"bootstrap.servers": bootstrap_servers})
-    admin.create_topics([NewTopic(name, num_partitions=3)])[name].result(20)
+    admin.create_topics([NewTopic(name, num_partitions=3)])[name].result(90)
     producer = Producer({"bootstrap.servers": bootstrap_servers})
     for n in range(200):
         value = json.dumps({"n": n, "user": {"id": f"u{n % 7}"}})
         producer.produce(name, value, key=f"key-{n}", headers=[("trace", f"t{n}".encode())])
     producer.produce(name, HOSTILE, key=HOSTILE, headers=[("h", HOSTILE.encode())])
     producer.produce(name, bytes(range(256)), key=b"\xff\x00")
-    producer.flush(20)
+    producer.flush(90)
     return name
 
 
@@ -129,14 +129,14 @@ def test_a_refresh_takes_no_focus_from_a_link(
     name = f"growing-{time.time_ns()}"
     producer = Producer({"bootstrap.servers": bootstrap_servers})
     admin = AdminClient({"bootstrap.servers": bootstrap_servers})
-    admin.create_topics([NewTopic(name, 1)])[name].result(20)
+    admin.create_topics([NewTopic(name, 1)])[name].result(90)
     page.goto(f"{console}/topics")
     page.get_by_label("Search topics").fill(name)
     expect(page.get_by_text("1 topic", exact=True)).to_be_visible()
     link = page.get_by_role("link", name=name, exact=True)
     link.focus()
     producer.produce(name, b"one more")
-    producer.flush(20)
+    producer.flush(90)
     row = page.get_by_role("row").filter(has=link)
     expect(row.get_by_role("cell").nth(3)).to_have_text("1")
     expect(link).to_be_focused()
@@ -302,7 +302,7 @@ def test_reset_a_groups_offsets_after_a_look(
     expect(dialog.get_by_text(f"{topic}-0: 7 → 0")).to_be_visible()
     dialog.get_by_role("button", name="Reset", exact=True).click()
     expect(page.get_by_text("Offsets were reset")).to_be_visible()
-    assert consumer.committed([TopicPartition(topic, 0)], timeout=20)[0].offset == 0
+    assert consumer.committed([TopicPartition(topic, 0)], timeout=90)[0].offset == 0
     consumer.close()
 
 

@@ -35,7 +35,7 @@ def test_fraud_decisions_stream_by(page: Page, console: str, bootstrap_servers: 
     value = json.dumps({**account, "Amount": 12.5})
     producer.produce(f"{topic}-unauthorized", value, headers={"source": f"{topic}[0]@7"})
     producer.produce(f"{topic}-malformed", b"\xff", headers={"source": HOSTILE})
-    producer.flush(20)
+    producer.flush(90)
     page.goto(f"{console}/demos/fraud?topic={topic}")
     row = page.locator("tr", has_text="UNAUTHORIZED")
     expect(row).to_contain_text("•••• 1234")
@@ -43,7 +43,7 @@ def test_fraud_decisions_stream_by(page: Page, console: str, bootstrap_servers: 
     expect(page.locator("tr", has_text="MALFORMED")).to_contain_text("cannot be read")
     assert page.locator("img[src=x]").count() == 0
     producer.produce(f"{topic}-authorized", json.dumps({**account, "Amount": 1}))
-    producer.flush(20)
+    producer.flush(90)
     expect(page.locator("tr", has_text="AUTHORIZED").first).to_be_visible()
 
 

@@ -21,13 +21,13 @@ def table(bootstrap_servers: str) -> str:
     name = f"table-{time.time_ns()}"
     admin = AdminClient({"bootstrap.servers": bootstrap_servers})
     wanted = NewTopic(name, 2, config={"retention.ms": "7300000"})
-    admin.create_topics([wanted])[name].result(20)
+    admin.create_topics([wanted])[name].result(90)
     producer = Producer({"bootstrap.servers": bootstrap_servers})
     for n in range(60):
         value = json.dumps({"n": n, "text": "it's"})
         producer.produce(name, value, key=f"user-{n % 3}")
     producer.produce(name, None, key="user-2")
-    producer.flush(20)
+    producer.flush(90)
     return name
 
 
@@ -44,7 +44,7 @@ def test_a_young_topics_partitions_can_be_chosen(
 ) -> None:
     name = f"young-{time.time_ns()}"
     admin = AdminClient({"bootstrap.servers": bootstrap_servers})
-    admin.create_topics([NewTopic(name, 2)])[name].result(20)
+    admin.create_topics([NewTopic(name, 2)])[name].result(90)
     page.goto(f"{console}/topics/{name}")
     page.locator('[aria-label="Partition"]').click()
     expect(page.get_by_role("option", name="partition 1")).to_be_visible()
@@ -93,7 +93,7 @@ def test_a_whole_topic_goes_out_and_into_its_clone(
     expect(page.get_by_text("61 records, newest")).to_be_visible()
     resource = ConfigResource(ResourceType.TOPIC, copy)
     admin = AdminClient({"bootstrap.servers": bootstrap_servers})
-    config = admin.describe_configs([resource])[resource].result(20)
+    config = admin.describe_configs([resource])[resource].result(90)
     assert config["retention.ms"].value == "7300000"
 
 

@@ -28,7 +28,7 @@ from ottla.wire.messages import API_NAMES, API_VERSIONS
 from ottla.wire.messages.fetch import FetchPartition, FetchRequest, FetchTopic
 from ottla.wire.messages.metadata import MetadataRequest
 
-LIMIT_S = 30
+LIMIT_S = 90
 MEMORY_LIMIT_MB = 256
 
 PROGRAM = """

@@ -172,7 +172,7 @@ def test_kafka_gos_own_tests_pass(tmp_path: Path) -> None:
             for name, (mechanism, password) in _GO_USERS.items()
         ]
         for future in admin.alter_user_scram_credentials(users).values():
-            future.result(30)
+            future.result(90)
         names = [name.split("/") for name in SUITES["kafka-go"]["left_out"]]
         skip = "|".join("/".join(f"^{re.escape(part)}$" for part in parts) for parts in names)
         command = ["go", "test", "-mod=mod", "-vet=off", "-count=1", "-timeout=500s", "-v"]

@@ -75,7 +75,7 @@ def test_what_one_writes_the_other_reads(name: str, bootstrap_servers: str, prog
                 if len(lines) == 3:
                     break
             os.killpg(reader.pid, signal.SIGINT)  # as a terminal does
-            assert reader.wait(30) == language.status
+            assert reader.wait(90) == language.status
         finally:
             if reader.poll() is None:
                 os.killpg(reader.pid, signal.SIGKILL)

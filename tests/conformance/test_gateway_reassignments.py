@@ -39,7 +39,7 @@ def test_a_reassignment_is_shown_while_it_lasts() -> None:
             producer = Producer({"bootstrap.servers": servers})
             for _ in range(40):
                 producer.produce("moving", os.urandom(100_000), partition=1)
-            producer.flush(30)
+            producer.flush(90)
             wanted = [ReassignableTopic("moving", [ReassignablePartition(1, [2])])]
             with Cluster(servers) as cluster:
                 answer = cluster.request(AlterPartitionReassignmentsRequest(topics=wanted))

@@ -117,7 +117,7 @@ def members(apache_kafka: ApacheKafka, prepared: Path) -> Iterator[None]:
             }
         )
         consumer.subscribe(["st-plain"])
-        message = consumer.poll(30)
+        message = consumer.poll(90)
         assert message is not None
         consumer.commit(message, asynchronous=False)
         consumers.append(consumer)

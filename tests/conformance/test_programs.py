@@ -129,7 +129,7 @@ def test_mirror_maker_2_copies_topics_and_offsets(
     producer = Producer({"bootstrap.servers": source})
     for number in range(500):
         producer.produce(unique, b"%d" % number, b"k%d" % number, headers={"n": b"x"})
-    assert producer.flush(30) == 0
+    assert producer.flush(90) == 0
     set_offset(admin, unique, TopicPartition(unique, 0, 7))
     copy = f"{source_name}.{unique}"
     classpath = toolchains.java_classpath("org.apache.kafka:connect-mirror:4.3.1")
@@ -144,16 +144,16 @@ def test_mirror_maker_2_copies_topics_and_offsets(
             assert read_all(target, copy, 500) == {b"%d" % n for n in range(500)}
             there = AdminClient({"bootstrap.servers": target})
             resource = ConfigResource(ResourceType.TOPIC, copy)
-            config = there.describe_configs([resource])[resource].result(30)
+            config = there.describe_configs([resource])[resource].result(90)
             assert config["retention.ms"].value == "123456789"
             # Only what is newer than the mirror's last note about a partition can be translated.
             partition = TopicPartition(unique, 0)
-            end = admin.list_offsets({partition: OffsetSpec.latest()})[partition].result(30).offset
+            end = admin.list_offsets({partition: OffsetSpec.latest()})[partition].result(90).offset
             set_offset(admin, unique, TopicPartition(unique, 0, end))
             wait_for_offset(there, unique, TopicPartition(copy, 0), end)
         finally:
             mirror.terminate()
-            mirror.wait(60)
+            mirror.wait(90)
 
 
 #: Copies a topic with its configuration, and translates a group's offsets, every second.
@@ -210,7 +210,7 @@ def read_all(address: str, topic: str, count: int) -> set[bytes]:
 
 def set_offset(admin: AdminClient, group: str, to: TopicPartition) -> None:
     request = ConsumerGroupTopicPartitions(group, [to])
-    admin.alter_consumer_group_offsets([request])[group].result(30)
+    admin.alter_consumer_group_offsets([request])[group].result(90)
 
 
 def wait_for_offset(admin: AdminClient, group: str, partition: TopicPartition, most: int) -> None:
@@ -218,7 +218,7 @@ def wait_for_offset(admin: AdminClient, group: str, partition: TopicPartition, m
     deadline = time.monotonic() + 90
     while True:
         request = [ConsumerGroupTopicPartitions(group, [partition])]
-        (found,) = admin.list_consumer_group_offsets(request)[group].result(30).topic_partitions
+        (found,) = admin.list_consumer_group_offsets(request)[group].result(90).topic_partitions
         if 0 < found.offset <= most:
             return
         assert time.monotonic() < deadline, f"the group stands at {found.offset}"

@@ -37,7 +37,7 @@ from confluent_kafka.admin import (
 
 import ottla
 
-LIMIT_S = 30
+LIMIT_S = 90
 
 
 def results(futures: dict[Any, Any]) -> list[Any]:

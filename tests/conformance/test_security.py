@@ -92,7 +92,7 @@ def add_scram_user(broker: Broker, keys: Path, user: str) -> None:
         info = ScramCredentialInfo(mechanism, 4096)
         change = UserScramCredentialUpsertion(user, info, PASSWORDS[user].encode())
         for future in admin.alter_user_scram_credentials([change]).values():
-            future.result(20)
+            future.result(90)
 
 
 def allow(broker: Broker, keys: Path, user: str, kind: str, name: str, *operations: str) -> None:
@@ -110,12 +110,12 @@ def allow(broker: Broker, keys: Path, user: str, kind: str, name: str, *operatio
         for operation in operations
     ]
     for future in admin.create_acls(acls).values():
-        future.result(20)
+        future.result(90)
 
 
 def make_topic(broker: Broker, keys: Path, name: str) -> None:
     admin = AdminClient(login(broker, keys, "root"))
-    admin.create_topics([NewTopic(name, 1)])[name].result(20)
+    admin.create_topics([NewTopic(name, 1)])[name].result(90)
 
 
 @pytest.mark.parametrize("mechanism", ["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"])
@@ -128,10 +128,10 @@ def test_produce_and_consume_as_an_allowed_user(broker: Broker, keys: Path, mech
     settings = login(broker, keys, "ada", mechanism)
     producer = Producer({**settings, "enable.idempotence": True})
     producer.produce(topic, b"hello")
-    assert producer.flush(20) == 0
+    assert producer.flush(90) == 0
     consumer = Consumer({**settings, "group.id": topic, "auto.offset.reset": "earliest"})
     consumer.subscribe([topic])
-    message = consumer.poll(20)
+    message = consumer.poll(90)
     assert message is not None
     assert message.value() == b"hello"
     consumer.close()
@@ -142,13 +142,13 @@ def test_others_may_not(broker: Broker, keys: Path) -> None:
     failures: list[str] = []
     producer = Producer(login(broker, keys, "bob"))
     producer.produce("secrets", b"x", on_delivery=lambda error, _: failures.append(error.name()))
-    producer.flush(20)
+    producer.flush(90)
     assert failures == ["TOPIC_AUTHORIZATION_FAILED"]
     admin = AdminClient(login(broker, keys, "bob"))
     with pytest.raises(KafkaException, match="AUTHORIZATION_FAILED"):
-        admin.delete_topics(["secrets"])["secrets"].result(20)
-    assert "secrets" not in admin.list_topics(timeout=20).topics
-    assert "secrets" in AdminClient(login(broker, keys, "root")).list_topics(timeout=20).topics
+        admin.delete_topics(["secrets"])["secrets"].result(90)
+    assert "secrets" not in admin.list_topics(timeout=90).topics
+    assert "secrets" in AdminClient(login(broker, keys, "root")).list_topics(timeout=90).topics
 
 
 def test_acls_are_described_and_deleted(broker: Broker, keys: Path) -> None:
@@ -163,10 +163,10 @@ def test_acls_are_described_and_deleted(broker: Broker, keys: Path) -> None:
         AclOperation.ANY,
         AclPermissionType.ANY,
     )
-    assert len(admin.describe_acls(listed).result(20)) == 2
-    deleted = admin.delete_acls([listed])[listed].result(20)
+    assert len(admin.describe_acls(listed).result(90)) == 2
+    deleted = admin.delete_acls([listed])[listed].result(90)
     assert {acl.operation for acl in deleted} == {AclOperation.READ, AclOperation.WRITE}
-    assert admin.describe_acls(listed).result(20) == []
+    assert admin.describe_acls(listed).result(90) == []
 
 
 def test_wrong_passwords_and_plain_sockets_are_refused(broker: Broker, keys: Path) -> None:
@@ -211,7 +211,7 @@ def test_sessions_end_and_clients_authenticate_again(broker: Broker, keys: Path)
     while time.monotonic() < deadline:
         producer.produce("long", b"x", on_delivery=lambda error, _: delivered.append(error))
         producer.poll(0.2)
-    assert producer.flush(20) == 0
+    assert producer.flush(90) == 0
     assert set(delivered) == {None}
     assert len(asked) >= 2
 
@@ -280,7 +280,7 @@ def test_client_certificates_become_principals(keys: Path) -> None:
             return AdminClient({**base, "ssl.certificate.location": path, "ssl.key.location": path})
 
         known = with_key("client.pem")
-        known.create_topics([NewTopic("t", 1)])["t"].result(20)
+        known.create_topics([NewTopic("t", 1)])["t"].result(90)
         for stranger in (with_key("stranger.pem"), AdminClient(base)):
             with pytest.raises(KafkaException):
                 stranger.list_topics(timeout=2)
@@ -310,7 +310,7 @@ def test_what_ottla_secure_makes_works_as_it_says(
                 "ssl.ca.location": str(folder / "ca.pem"),
             }
         )
-        admin.create_topics([NewTopic("t", 1)])["t"].result(20)
+        admin.create_topics([NewTopic("t", 1)])["t"].result(90)
         from ottla.client.cluster import Cluster
         from ottla.client.errors import CannotConnectError
         from ottla.client.security import secured

@@ -60,7 +60,7 @@ def test_a_cluster_survives_one_broker_and_goes_on_with_its_data(
     servers = shown.split("bootstrap servers")[1].split()[0]
     producer = Producer({"bootstrap.servers": servers, "acks": "all", "log_level": 0})
     producer.produce("t", b"1")
-    assert producer.flush(30) == 0
+    assert producer.flush(90) == 0
     ottla("kill", "2")
     assert "stopped" in ottla("status")
     producer.produce("t", b"2")
@@ -71,7 +71,7 @@ def test_a_cluster_survives_one_broker_and_goes_on_with_its_data(
     ottla("start", "3")
     ottla("stop")
     ottla("up", "--detach")
-    metadata = AdminClient({"bootstrap.servers": servers}).list_topics(timeout=30)
+    metadata = AdminClient({"bootstrap.servers": servers}).list_topics(timeout=90)
     assert "t" in metadata.topics
     assert len(metadata.brokers) == 3
     ottla("destroy", "--yes")
@@ -118,7 +118,7 @@ def test_other_nodes_go_with_whoever_started_them(tmp_path: Path) -> None:
         [sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, check=False
     )
     assert started.returncode == -signal.SIGKILL
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 90
     while True:
         try:
             socket.create_connection(("127.0.0.1", int(started.stdout)), timeout=1).close()
@@ -154,9 +154,9 @@ def test_up_puts_the_platform_on_apache_kafka_and_stops_it_in_order(tmp_path: Pa
         assert "REST Proxy" in shown
         assert "node 1" in ottla("ps")
         admin = AdminClient({"bootstrap.servers": f"127.0.0.1:{port}", "log_level": 0})
-        assert len(admin.list_topics(timeout=30).topics["made"].partitions) == 3
+        assert len(admin.list_topics(timeout=90).topics["made"].partitions) == 3
         deadline = time.monotonic() + 60
-        while "analytics" not in admin.list_topics(timeout=30).topics:
+        while "analytics" not in admin.list_topics(timeout=90).topics:
             assert time.monotonic() < deadline, "the demo has made no topic"
     finally:
         ottla("down", "big")

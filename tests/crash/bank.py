@@ -110,7 +110,7 @@ def read_committed(bootstrap_servers: str, topic: str = TOPIC) -> dict[int, list
     found: dict[int, list[int]] = {}
     ended: set[int] = set()
     while len(ended) < PARTITIONS:
-        message = consumer.poll(30)
+        message = consumer.poll(90)
         assert message is not None, "the end of a partition cannot be read"
         error = message.error()
         if error is not None:

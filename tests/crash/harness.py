@@ -233,7 +233,7 @@ class Load:
         for thread in self._threads:
             thread.join()
         self._producer.purge()
-        self._producer.flush(5)
+        self._producer.flush(90)
         self._consumer.close()
 
     def _produce(self) -> None:
@@ -284,7 +284,7 @@ def create_topic(bootstrap_servers: str, name: str = TOPIC, **config: str) -> No
     keys = {key.replace("_", "."): value for key, value in config.items()}
     wanted = NewTopic(name, num_partitions=PARTITIONS, replication_factor=1, config=keys)
     for future in admin.create_topics([wanted]).values():
-        future.result(20)
+        future.result(90)
 
 
 def read_everything(bootstrap_servers: str) -> dict[tuple[int, int], bytes]:
@@ -314,7 +314,7 @@ def read_commits(bootstrap_servers: str) -> dict[int, int]:
     consumer = Consumer(PATIENT | {"bootstrap.servers": bootstrap_servers, "group.id": GROUP})
     try:
         wanted = [TopicPartition(TOPIC, i) for i in range(PARTITIONS)]
-        return {one.partition: one.offset for one in consumer.committed(wanted, timeout=20)}
+        return {one.partition: one.offset for one in consumer.committed(wanted, timeout=90)}
     finally:
         consumer.close()
 

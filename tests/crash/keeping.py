@@ -27,7 +27,7 @@ from tests.crash.harness import PATIENT
 COMPACTED = "compacted"
 TRIMMED = "trimmed"
 KEYS = 20
-LIMIT_S = 20
+LIMIT_S = 90
 
 
 class Keeper:

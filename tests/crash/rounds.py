@@ -79,7 +79,7 @@ class Generation:
         """One round: the broker that is running dies somehow, and the next one at `failpoint`."""
         broker, rng = self.broker, self._rng
         self.load.has_new.clear()
-        assert self.load.has_new.wait(60), f"nothing is acknowledged: {broker.log_text()[-2000:]}"
+        assert self.load.has_new.wait(90), f"nothing is acknowledged: {broker.log_text()[-2000:]}"
         if rng.random() < 0.3:
             broker.pause(rng.uniform(0.1, 2))
         broker.kill()

@@ -21,7 +21,7 @@ def test_the_balance_never_changes(broker: BrokerProcess) -> None:
     bank.start()
     for _ in range(kills):
         bank.has_new.clear()
-        assert bank.has_new.wait(60), broker.log_text()[-2000:]
+        assert bank.has_new.wait(90), broker.log_text()[-2000:]
         threading.Event().wait(rng.uniform(0, 0.3))
         broker.kill()
         what = rng.choice(("page cache kept", "unsynced lost", "unsynced torn"))
@@ -29,6 +29,6 @@ def test_the_balance_never_changes(broker: BrokerProcess) -> None:
             broker.lose_power(rng if what == "unsynced torn" else None)
         broker.start()
     bank.has_new.clear()
-    assert bank.has_new.wait(60), broker.log_text()[-2000:]
+    assert bank.has_new.wait(90), broker.log_text()[-2000:]
     bank.stop()
     check_bank(bank, broker.bootstrap_servers)

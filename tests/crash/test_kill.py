@@ -43,7 +43,7 @@ def test_nothing_acknowledged_is_lost(broker: BrokerProcess) -> None:
 def work_and_die(broker: BrokerProcess, load: Load, rng: random.Random, what: str) -> None:
     # Some work must have been done since the last death; then any moment will do.
     load.has_new.clear()
-    assert load.has_new.wait(30), broker.log_text()[-2000:]
+    assert load.has_new.wait(90), broker.log_text()[-2000:]
     load.go_on(rng.uniform(0, 0.5))
     broker.kill()
     if what != "page cache kept":

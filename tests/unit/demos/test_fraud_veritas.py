@@ -29,7 +29,7 @@ def service(character: Character) -> Iterator[str]:
     thread = threading.Thread(target=server.run)
     thread.start()
     try:
-        yield addresses.get(timeout=10)
+        yield addresses.get(timeout=90)
     finally:
         server.should_exit = True
         thread.join()

@@ -78,14 +78,14 @@ def test_an_incident_is_mailed_and_closed(
     late = store.evaluate("billing", 10_000_000)
     assert late is not None
     notifier.look_at("local", late, 0)
-    opened = received.get(timeout=20)
+    opened = received.get(timeout=90)
     assert (opened["Subject"], opened["To"]) == ("billing is late", "team@example.org")
     assert opened.get_payload().strip() == "10"
     store.add_commit("billing", "orders", 0, 100, 10_000_000, 10_000_000)
     caught_up = store.evaluate("billing", 10_000_000)
     assert caught_up is not None
     notifier.look_at("local", caught_up, 60)
-    assert received.get(timeout=20)["Subject"] == "[close] billing: OK"
+    assert received.get(timeout=90)["Subject"] == "[close] billing: OK"
     assert not notifier.incidents
 
 

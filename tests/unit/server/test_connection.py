@@ -57,7 +57,7 @@ class World:
 
 
 async def until(condition: Callable[[], object]) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(90):
         while not condition():  # noqa: ASYNC110
             await asyncio.sleep(0.001)
 

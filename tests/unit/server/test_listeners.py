@@ -131,7 +131,7 @@ def test_sockets_count_connections_from_accept_to_close() -> None:
     address = listening.getsockname()
     first, second = socket.create_connection(address), socket.create_connection(address)
     accepted, _ = listening.accept()
-    second.settimeout(10)
+    second.settimeout(90)
     listening.setblocking(False)
     with pytest.raises(BlockingIOError):
         listening.accept()
