@@ -639,7 +639,7 @@ class PartitionLog:
             self._files,
             self.config,
             first_dirty_offset=self.first_dirty_offset,
-            stable_end_offset=self.flushed_end_offset if unstable is None else unstable,
+            stable_end_offset=self.log_end_offset if unstable is None else unstable,
             durable_recovery_point=self._durable_recovery_point,
             wall_ms=wall_ms,
         )

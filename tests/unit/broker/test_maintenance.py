@@ -163,8 +163,10 @@ def keyed(core: Core, client: Client, *keys: str) -> None:
         assert result.error_code == 0
 
 
-def test_compaction_waits_for_no_second_round(tmp_path: Path) -> None:
-    core = Core(str(tmp_path / "d"), {"log.cleaner.backoff.ms": "15000"})
+@pytest.mark.parametrize("durability", ["fsync", "page-cache"])
+def test_compaction_waits_for_no_second_round(tmp_path: Path, durability: str) -> None:
+    config = {"log.cleaner.backoff.ms": "15000", "ottla.durability": durability}
+    core = Core(str(tmp_path / "d"), config)
     client = core.client()
     client.call(create_topic("t", cleanup_policy="compact", segment_bytes="100"), 7)
     keyed(core, client, "a", "b", "dup", "dup", "dup", "end")
