@@ -15,7 +15,7 @@ import httpx
 import pytest
 from argon2 import PasswordHasher
 from confluent_kafka import Consumer, Producer, TopicPartition
-from sqlalchemy import Engine
+from sqlalchemy import Engine, text
 from tests.support import asking
 
 from ottla.demos.http_services import HttpService, listen, serve
@@ -32,6 +32,7 @@ from ottla.demos.services.retrying import (
     dead_letter_topic,
 )
 from ottla.demos.services.tokens import Passwords, Tokens
+from ottla.embedded import Broker
 
 QUICK_HASHER = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
 FAST = RetryPolicy(tries=3, base_s=0.05, factor=2)
@@ -321,6 +322,57 @@ def test_replayed_letters_go_back_to_their_topic_once(
     finally:
         member.stop()
     assert sorted(handled) == [f"{unique}-0", f"{unique}-1"]
+
+
+def test_a_member_goes_on_after_kafka_has_refused_it(unique: str) -> None:
+    """A message that can be put nowhere is not lost, and others are told that nothing moves."""
+
+    def handle(_: dict[str, Any], __: dict[str, str]) -> None:
+        raise HandlingError("broken")
+
+    config = {"auto.create.topics.enable": "false"}
+    with Broker(config=config, topics={unique: 1}) as broker:
+        settings = {
+            "bootstrap.servers": broker.bootstrap_servers,
+            "topic.metadata.propagation.max.ms": "100",
+        }
+        member = RetryingConsumer(settings, unique, "g", handle, RetryPolicy(tries=1))
+        assert not member.is_at_work
+        member.start()
+        try:
+            send(settings, unique, {"n": 1})
+            wait_for(lambda: member.trouble, bool)
+            assert not member.is_at_work
+            dead = dead_letter_topic(unique, "g")
+            create_topic(settings, dead, 1)
+            wait_for(lambda: member.is_at_work, bool)
+            assert len(list(dead_letters.letters(settings, dead))) == member.dead == 1
+        finally:
+            member.stop()
+
+
+def test_the_relay_goes_on_after_its_database_was_away(
+    settings: dict[str, str], tmp_path: Path, unique: str
+) -> None:
+    create_topic(settings, unique, 1)
+    engine = connect(f"sqlite:///{tmp_path}/outbox.db")
+    relay = OutboxRelay(settings, Outbox(engine))
+    with engine.begin() as transaction:
+        transaction.execute(text("ALTER TABLE outbox RENAME TO away"))
+    relay.start()
+    try:
+        wait_for(lambda: relay.failed, bool)
+        with engine.begin() as transaction:
+            transaction.execute(text("ALTER TABLE away RENAME TO outbox"))
+        event = outgoing(NewUserCreated(unique, "n", "e", 1), "c")
+        event.topic = unique
+        row = {"id": unique, "name": "n", "email": unique, "created_at_ms": 1}
+        assert Users(engine).register({**row, "password_hash": "h"}, event)
+        wait_for(lambda: relay.published, lambda n: n == 1)
+    finally:
+        relay.stop()
+        engine.dispose()
+    assert len(read_all(settings, unique, 1)) == 1
 
 
 def test_an_event_is_handled_once(engine: Engine, unique: str) -> None:

@@ -7,13 +7,16 @@ tried at the same time, and beside whatever else runs on the machine.
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import re
 import shlex
 import signal
+import socket
 import subprocess
 import sys
 import time
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -31,6 +34,14 @@ DOORS: Final = {
     "localhost:8000": "Burrow",
     "localhost:9308": "Metrics",
 }
+#: Programs with doors of their own: the flag for each port that their pages name.
+PROGRAMS: Final = {
+    "ottla demo fraud veritas": {"--port": 5050},
+    "ottla demo instigator": {"--producer-port": 5000, "--consumer-port": 5001},
+    "ottla demo services": {"--producer-port": 7000, "--consumer-port": 7001},
+}
+#: Below the ports that systems hand out, and apart for each process of the tests.
+FIRST_PORT: Final = 20_000 + os.getpid() % 1_000 * 10
 PYTEST_INI: Final = """\
 [pytest]
 asyncio_mode = auto
@@ -41,6 +52,13 @@ PRELUDE: Final = f"""
 set -eo pipefail
 make() {{ command make -n --no-print-directory -C {shlex.quote(str(ROOT))} "$@" >/dev/null; }}
 """
+
+
+def is_free(port: int) -> bool:
+    with socket.socket() as probe, contextlib.suppress(OSError):
+        probe.bind(("127.0.0.1", port))
+        return True
+    return False
 
 
 class Stage(contextlib.ExitStack):
@@ -58,6 +76,10 @@ class Stage(contextlib.ExitStack):
             doors = self.enter_context(running_gateway(any_ports(broker.bootstrap_servers)))
             for usual, name in DOORS.items():
                 self.addresses[usual] = re.sub(r"https?://|/metrics$", "", doors[name])
+        numbers = itertools.count(FIRST_PORT)
+        for program, flags in PROGRAMS.items():
+            if program in text:
+                self.addresses[program] = self._with_ports(program, flags, numbers)
         self.environment = {
             **os.environ,
             "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}",
@@ -71,6 +93,16 @@ class Stage(contextlib.ExitStack):
             "COLUMNS": "80",
         }
         self.callback(self._end_what_stayed)
+
+    def _with_ports(self, program: str, flags: Mapping[str, int], numbers: Iterator[int]) -> str:
+        """The program's command line with ports that are free."""
+        words = [program]
+        for flag, usual in flags.items():
+            port = next(number for number in numbers if is_free(number))
+            words += [flag, str(port)]
+            for host in ("localhost", "127.0.0.1"):
+                self.addresses[f"{host}:{usual}"] = f"127.0.0.1:{port}"
+        return " ".join(words)
 
     def _end_what_stayed(self) -> None:
         """A page that failed half-way may have left a broker in the background."""

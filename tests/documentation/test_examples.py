@@ -20,6 +20,7 @@ PAGES = [
     ROOT / "HACKING.md",
     *sorted(p for p in (ROOT / "docs").rglob("*.md") if p.parent.name != "reference"),
     *sorted((ROOT / "examples").glob("*/README.md")),
+    *sorted((ROOT / "src" / "ottla" / "demos").glob("*/README.md")),
 ]
 SHELL = {"sh", "bash", "console"}
 

@@ -18,6 +18,7 @@ PAGES = [
     ROOT / "README.md",
     *sorted(p for p in (ROOT / "docs").rglob("*.md") if p.parent.name != "reference"),
     *sorted((ROOT / "examples").glob("*/README.md")),
+    *sorted((ROOT / "src" / "ottla" / "demos").glob("*/README.md")),
 ]
 
 

@@ -12,6 +12,7 @@ from typing import Any
 import httpx
 from fastapi import FastAPI, HTTPException, Response
 from sqlalchemy import Engine
+from sqlalchemy.exc import OperationalError
 from starlette.responses import PlainTextResponse, StreamingResponse
 
 from ottla.demos.kafka_clients import Settings
@@ -91,7 +92,11 @@ class Reactions:
             event_id = headers.get(EVENT_ID)
             if not isinstance(user_id, str) or not event_id:
                 raise ValueError("user_id or event-id is missing")
-            if not self.events.handle_once(event_id, topic, user_id):
+            try:
+                is_new = self.events.handle_once(event_id, topic, user_id)
+            except OperationalError as error:
+                raise HandlingError(f"the database does not answer: {error.orig}") from None
+            if not is_new:
                 self.metrics.count("events_repeated_total", topic)
                 return
             self.metrics.count("events_handled_total", topic)
@@ -202,8 +207,12 @@ def application(
         return {"status": "live"}
 
     @app.get("/health/ready")
-    def ready() -> dict[str, str]:
-        return {"status": "ready"}
+    def ready(response: Response) -> dict[str, object]:
+        idle = {m.topic: m.trouble or "not started" for m in members if not m.is_at_work}
+        if not idle:
+            return {"status": "ready"}
+        response.status_code = 503
+        return {"status": "not ready", "not_consumed": idle}
 
     @app.get("/metrics")
     def metrics_text() -> Response:

@@ -8,15 +8,18 @@ from __future__ import annotations
 
 import threading
 
-from confluent_kafka import KafkaError, Message, Producer
+from confluent_kafka import KafkaError, KafkaException, Message, Producer
+from sqlalchemy.exc import OperationalError
 
 from ottla.demos.kafka_clients import Settings
 from ottla.demos.services.database import Outbox
 from ottla.demos.services.events import encode
+from ottla.demos.services.observing import log
 
 BATCH = 500
 IDLE_S = 0.05
 FLUSH_S = 10.0
+PAUSE_S = 1.0
 
 
 class OutboxRelay:
@@ -33,6 +36,8 @@ class OutboxRelay:
                 "acks": "all",
                 "enable.idempotence": "true",
                 "linger.ms": "2",
+                # Shorter than the wait for it: no event is in the producer's queue twice.
+                "message.timeout.ms": str(int(FLUSH_S * 800)),
             }
         )
         self._stop = threading.Event()
@@ -53,7 +58,14 @@ class OutboxRelay:
 
     def _run(self) -> None:
         while True:
-            moved = self.publish_pending()
+            try:
+                moved = self.publish_pending()
+            except (OperationalError, KafkaException, BufferError) as error:
+                # The events stay where they are, in the outbox.
+                log.warning("the outbox is tried again in a moment: %s", error)
+                self.failed += 1
+                moved = 0
+                self._stop.wait(PAUSE_S)
             if moved:
                 continue
             if self._stop.is_set():

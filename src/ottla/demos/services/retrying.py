@@ -8,7 +8,8 @@ goes to `<topic>.<group>.dlt` with its error and history.
 
 Nothing is lost on a crash: the offset of a message is committed only after it
 was handled, or after Kafka has acknowledged its copy in the next topic. A
-crash in between handles or copies it twice, with the same event id.
+crash in between handles or copies it twice, with the same event id. When Kafka
+does not answer, the member leaves and begins again at what is committed.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ ERROR = "dead-letter-error"
 RETRY_HEADERS = (ATTEMPT, DUE_AT, HISTORY, ORIGIN, ERROR)
 
 POLL_S = 0.2
+PAUSE_S = 1.0
 BATCH = 100
 DELIVERY_S = 30.0
 
@@ -95,6 +97,8 @@ class RetryingConsumer:
         self.handled = 0
         self.retried = 0
         self.dead = 0
+        #: Why nothing can be consumed now; empty when it can.
+        self.trouble = ""
         self._due: dict[tuple[str, int], int] = {}
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name=f"consume-{topic}")
@@ -116,7 +120,23 @@ class RetryingConsumer:
         self._stop.set()
         self._thread.join()
 
+    @property
+    def is_at_work(self) -> bool:
+        """It consumes, or tries to: between `start` and `stop`."""
+        return self._thread.is_alive() and not self.trouble
+
     def _run(self) -> None:
+        while not self._stop.is_set():
+            try:
+                self._consume()
+            except KafkaException as error:
+                self.trouble = error.args[0].str()
+                log.warning("%s is consumed again in a moment: %s", self.topic, self.trouble)
+                self._due.clear()
+                self._stop.wait(PAUSE_S)
+
+    def _consume(self) -> None:
+        """Until told to stop. Errors: `KafkaException`; what is not committed comes again."""
         consumer = Consumer(
             {
                 **self.settings,
@@ -137,6 +157,8 @@ class RetryingConsumer:
                 self._resume_due(consumer)
                 messages = consumer.consume(BATCH, self._wait_s())
                 self._take(consumer, producer, messages)
+                if any(message.error() is None for message in messages):
+                    self.trouble = ""
         finally:
             consumer.close()
 
@@ -217,13 +239,15 @@ class RetryingConsumer:
         if attempt >= tries:
             target = dead_letter_topic(self.topic, self.group)
             onward[ERROR] = reason
-            self.dead += 1
         else:
             target = retry_topic(self.topic, self.group, attempt)
             onward[ATTEMPT] = str(attempt + 1)
             onward[DUE_AT] = str(now_ms() + self.policy.delay_ms(attempt))
-            self.retried += 1
         send_and_wait(producer, target, message.key(), message.value(), onward)
+        if ERROR in onward:
+            self.dead += 1
+        else:
+            self.retried += 1
         log.info(
             "try %d of a message of %s failed (%s); it is in %s now",
             attempt,
