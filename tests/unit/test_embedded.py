@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import urllib.error
 import urllib.request
 from pathlib import Path
 
@@ -153,8 +154,6 @@ def test_importing_the_package_loads_nothing() -> None:
 
 
 def test_its_metrics_can_be_read() -> None:
-    import urllib.request
-
     with ottla.Broker(config={"ottla.metrics.port": "0"}) as broker:
         produce(broker, b"x")
         base = f"http://127.0.0.1:{broker.metrics_port}"
@@ -164,8 +163,9 @@ def test_its_metrics_can_be_read() -> None:
         assert 'ottla_request_seconds_count{api="Produce"} 1' in text
         with urllib.request.urlopen(f"{base}/health", timeout=LIMIT_S) as page:
             assert page.read() == b"ok\n"
-        with pytest.raises(OSError, match="404"):
+        with pytest.raises(urllib.error.HTTPError, match="404") as refused:
             urllib.request.urlopen(f"{base}/nothing", timeout=LIMIT_S)
+        refused.value.close()
 
 
 def test_each_metric_says_what_it_means() -> None:
