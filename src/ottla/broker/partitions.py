@@ -21,7 +21,7 @@ Acknowledge: TypeAlias = Callable[[ErrorCode], None]
 class Watcher(Protocol):
     """A parked fetch."""
 
-    def bytes_became_visible(self, size: int) -> None:
+    def bytes_became_visible(self, partition: Partition, size: int) -> None:
         """`size` more bytes can be read from a partition watched."""
 
     def partition_failed(self) -> None:
@@ -128,7 +128,7 @@ class Partition:
         if self._acknowledgements:
             self._acknowledge_visible()
         for watcher in tuple(self.watchers):
-            watcher.bytes_became_visible(info.size)
+            watcher.bytes_became_visible(self, info.size)
 
     def when_visible(self, end_offset: int, acknowledge: Acknowledge) -> None:
         """Call back once everything below `end_offset` is visible; now, if it is."""
@@ -150,7 +150,7 @@ class Partition:
             size += invisible.popleft()[1]
         self._acknowledge_visible()
         for watcher in tuple(self.watchers):
-            watcher.bytes_became_visible(size)
+            watcher.bytes_became_visible(self, size)
 
     def _acknowledge_visible(self) -> None:
         waiting = self._acknowledgements

@@ -18,6 +18,7 @@ waits until other responses have left.
 from __future__ import annotations
 
 import enum
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
 from ottla.batch.errors import CorruptBatchError
@@ -58,10 +59,26 @@ class _State(enum.Enum):
 class _Round:
     """One attempt: what was read of each partition, and whether that is an answer."""
 
-    __slots__ = ("available", "cold", "is_final", "is_short_of_budget", "read", "size", "watched")
+    __slots__ = (
+        "available",
+        "cold",
+        "is_final",
+        "is_short_of_budget",
+        "left",
+        "partitions",
+        "read",
+        "size",
+        "topic_asked",
+        "watched",
+    )
 
-    def __init__(self) -> None:
+    def __init__(self, max_bytes: int) -> None:
+        self.left = max_bytes
+        #: The topic of the partition looked at last, which is the next one's most of the time.
+        self.topic_asked: tuple[bytes, str] | None = None
+        self.partitions: Sequence[Partition] | ErrorCode = ()
         self.read: list[tuple[SessionPartition, PartitionData]] = []
+        #: As long as `read`, and in its order, unless the round is final.
         self.watched: list[Partition] = []
         self.cold: list[tuple[Partition, PartitionData, int, ColdRead]] = []
         self.size = 0
@@ -76,15 +93,16 @@ class PendingFetch:
     """One fetch request, from its first look until its answer."""
 
     __slots__ = (
+        "_changed",
         "_context",
         "_deadline_ms",
         "_isolation",
+        "_last_round",
         "_max_bytes",
         "_min_bytes",
         "_missing",
         "_state",
         "_timer",
-        "_watched",
         "request",
     )
 
@@ -103,7 +121,9 @@ class PendingFetch:
         self._missing = 0
         self._state = _State.NEW
         self._timer: Timer | None = None
-        self._watched: list[Partition] = []
+        #: What was found when the fetch was parked, and which of it is out of date.
+        self._last_round: _Round | None = None
+        self._changed: set[Partition] = set()
 
     # --- the four ways to be looked at ----------------------------------------
 
@@ -111,12 +131,15 @@ class PendingFetch:
         """Answer at once, or None: the answer follows through the request."""
         return self._look(is_last=self._deadline_ms <= self.request.mono_ms)
 
-    def bytes_became_visible(self, size: int) -> None:
+    def bytes_became_visible(self, partition: Partition, size: int) -> None:
+        self._changed.add(partition)
         self._missing -= size
         if self._missing <= 0:
             self.request.broker.wake(self)
 
     def partition_failed(self) -> None:
+        if self._last_round is not None:
+            self._changed.update(self._last_round.watched)
         self.request.broker.wake(self)
 
     def look_again(self) -> None:
@@ -131,7 +154,7 @@ class PendingFetch:
     # --- looking ---------------------------------------------------------------
 
     def _look(self, is_last: bool) -> FetchResponse | None:
-        self._stop_waiting()
+        last, changed = self._stop_waiting()
         broker = self.request.broker
         if self.request.is_gone:
             self._over()
@@ -141,7 +164,8 @@ class PendingFetch:
         if not allowance and not is_last:
             self._wait_for_budget()
             return None
-        round_ = self._read(min(self._max_bytes, allowance))
+        max_bytes = min(self._max_bytes, allowance)
+        round_ = self._read(max_bytes) if last is None else self._renew(last, changed, max_bytes)
         if round_.cold:
             self._read_cold(round_)
             return None
@@ -159,57 +183,97 @@ class PendingFetch:
         return None
 
     def _read(self, max_bytes: int) -> _Round:
-        round_ = _Round()
-        left = max_bytes
-        # A batch larger than what is left has to wait, even if it is the first.
-        is_tight = max_bytes == 0 or self.request.broker.budget.is_exhausted()
+        round_ = _Round(max_bytes)
+        is_tight = self._is_tight(max_bytes)
         for wanted in self._context.partitions:
-            data = PartitionData(wanted.partition)
-            round_.read.append((wanted, data))
-            partition = self._find(wanted, data)
-            if partition is None:
-                round_.is_final = True
-                continue
-            round_.watched.append(partition)
-            is_first = not round_.size
-            size = min(wanted.max_bytes, left)
-            try:
-                end_offset = self._check(partition, wanted, data, round_)
-                if wanted.fetch_offset >= end_offset or data.error_code:
-                    continue
-                if size <= 0 and not is_first:
-                    continue
-                found = partition.log.read(
-                    wanted.fetch_offset,
-                    max(size, 0),
-                    end_offset,
-                    minimum_one=is_first and not is_tight,
-                )
-            except StorageError as error:
-                self.request.broker.tell(error.message)
-                _refuse(data, error.code)
-                round_.is_final = True
-                continue
-            if self.request.version < FETCHES_BATCHES_FROM:
-                taken = self._fill_converted(
-                    partition, data, wanted.fetch_offset, end_offset, found
-                )
-            elif isinstance(found, ColdRead):
-                round_.cold.append((partition, data, wanted.fetch_offset, found))
-                taken = max(size, 1)
-            else:
-                self._fill(partition, data, wanted.fetch_offset, found)
-                taken = found.size
-                round_.is_short_of_budget |= is_first and is_tight and not taken
-            round_.size += taken
-            round_.available += taken
-            if isinstance(found, ReadInfo) and found.size and found.upper_offset < end_offset:
-                round_.available += max(0, size - taken)
-                round_.is_final |= found.segment < partition.log.active_base_offset <= end_offset
-            left -= taken
+            self._read_partition(round_, wanted, is_tight)
         return round_
 
-    def _find(self, wanted: SessionPartition, data: PartitionData) -> Partition | None:
+    def _renew(self, last: _Round, changed: set[Partition], max_bytes: int) -> _Round:
+        """As `_read`, but what had nothing when the fetch was parked, and has not changed since,
+        is not looked at again: of a thousand partitions a wake-up concerns a few."""
+        round_ = _Round(max_bytes)
+        is_tight = self._is_tight(max_bytes)
+        for pair, partition in zip(last.read, last.watched, strict=True):
+            wanted, data = pair
+            if partition in changed or wanted.fetch_offset < data.high_watermark:
+                self._read_partition(round_, wanted, is_tight)
+            else:
+                data.log_start_offset = partition.log.log_start_offset
+                round_.read.append(pair)
+                round_.watched.append(partition)
+        return round_
+
+    def _is_tight(self, max_bytes: int) -> bool:
+        """A batch larger than what is left has to wait, even if it is the first."""
+        return max_bytes == 0 or self.request.broker.budget.is_exhausted()
+
+    def _read_partition(self, round_: _Round, wanted: SessionPartition, is_tight: bool) -> None:
+        data = PartitionData(wanted.partition)
+        round_.read.append((wanted, data))
+        partition = self._find(round_, wanted, data)
+        if partition is None:
+            round_.is_final = True
+            return
+        round_.watched.append(partition)
+        is_first = not round_.size
+        size = min(wanted.max_bytes, round_.left)
+        try:
+            end_offset = self._check(partition, wanted, data, round_)
+            if wanted.fetch_offset >= end_offset or data.error_code:
+                return
+            if size <= 0 and not is_first:
+                return
+            found = partition.log.read(
+                wanted.fetch_offset,
+                max(size, 0),
+                end_offset,
+                minimum_one=is_first and not is_tight,
+            )
+        except StorageError as error:
+            self.request.broker.tell(error.message)
+            _refuse(data, error.code)
+            round_.is_final = True
+            return
+        if self.request.version < FETCHES_BATCHES_FROM:
+            taken = self._fill_converted(partition, data, wanted.fetch_offset, end_offset, found)
+        elif isinstance(found, ColdRead):
+            round_.cold.append((partition, data, wanted.fetch_offset, found))
+            taken = max(size, 1)
+        else:
+            self._fill(partition, data, wanted.fetch_offset, found)
+            taken = found.size
+            round_.is_short_of_budget |= is_first and is_tight and not taken
+        round_.size += taken
+        round_.available += taken
+        if isinstance(found, ReadInfo) and found.size and found.upper_offset < end_offset:
+            round_.available += max(0, size - taken)
+            round_.is_final |= found.segment < partition.log.active_base_offset <= end_offset
+        round_.left -= taken
+
+    def _find(
+        self, round_: _Round, wanted: SessionPartition, data: PartitionData
+    ) -> Partition | None:
+        asked = (wanted.topic_id, wanted.topic)
+        if asked != round_.topic_asked:
+            round_.topic_asked = asked
+            round_.partitions = self._partitions_of(wanted)
+        partitions = round_.partitions
+        if isinstance(partitions, ErrorCode):
+            error = partitions
+        elif not 0 <= wanted.partition < len(partitions):
+            error = ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
+        else:
+            partition = partitions[wanted.partition]
+            error = partition.offline_error
+            if not error:
+                return partition
+        _refuse(data, error)
+        data.aborted_transactions = []
+        return None
+
+    def _partitions_of(self, wanted: SessionPartition) -> Sequence[Partition] | ErrorCode:
+        """What the client may read of the topic, or why nothing."""
         broker = self.request.broker
         metadata = broker.metadata
         if wanted.topic_id != ZERO_UUID:
@@ -218,23 +282,13 @@ class PendingFetch:
         else:
             topic = metadata.topics.get(wanted.topic)
             missing = ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
-        error = ErrorCode.NONE
         if topic is None:
-            error = missing
-        elif not broker.authorizer.is_allowed(
+            return missing
+        if broker.authorizer.is_allowed(
             self.request.connection, Operation.READ, Resource.TOPIC, topic.name
         ):
-            error = ErrorCode.TOPIC_AUTHORIZATION_FAILED
-        elif not 0 <= wanted.partition < len(topic.partitions):
-            error = ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
-        else:
-            partition = topic.partitions[wanted.partition]
-            error = partition.offline_error
-            if not error:
-                return partition
-        _refuse(data, error)
-        data.aborted_transactions = []
-        return None
+            return topic.partitions
+        return ErrorCode.TOPIC_AUTHORIZATION_FAILED
 
     def _check(
         self,
@@ -342,21 +396,26 @@ class PendingFetch:
         response.throttle_time_ms = request.broker.quotas.use(
             CONSUMER_BYTE_RATE, request.connection, request.client_id, round_.size
         )
-        request.broker.metrics.bytes_out += sum(len(d.records or b"") for _, d in round_.read)
+        bytes_out = 0
         topics: dict[tuple[bytes, str], FetchableTopicResponse] = {}
+        topic = None
         for wanted, data in round_.read:
+            if data.records:
+                bytes_out += len(data.records)
             if context.session is not None:
                 if context.is_incremental and not wanted.is_news(data):
                     continue
                 wanted.told(data)
                 if data.records:
                     context.session.served(wanted.key)
-            key = (wanted.topic_id, wanted.topic)
-            topic = topics.get(key)
-            if topic is None:
-                topic = topics[key] = FetchableTopicResponse(*key)
-                response.responses.append(topic)
+            if topic is None or topic.topic_id != wanted.topic_id or topic.topic != wanted.topic:
+                key = (wanted.topic_id, wanted.topic)
+                topic = topics.get(key)
+                if topic is None:
+                    topic = topics[key] = FetchableTopicResponse(topic_id=key[0], topic=key[1])
+                    response.responses.append(topic)
             topic.partitions.append(data)
+        request.broker.metrics.bytes_out += bytes_out
         return response
 
     def _complete(self, response: FetchResponse | None) -> None:
@@ -369,7 +428,7 @@ class PendingFetch:
         self._state = _State.WATCHING
         # A small marker can make many bytes readable: with isolation, every change counts.
         self._missing = 1 if self._isolation else max(1, self._min_bytes - round_.available)
-        self._watched = round_.watched
+        self._last_round = round_
         for partition in round_.watched:
             partition.watchers[self] = None
         self._arm()
@@ -386,14 +445,17 @@ class PendingFetch:
             broker.metrics.fetches_parked += 1
             self._timer = broker.deadlines.at(self._deadline_ms, self._deadline)
 
-    def _stop_waiting(self) -> None:
+    def _stop_waiting(self) -> tuple[_Round | None, set[Partition]]:
+        """What was known when it was parked to watch, and what changed since."""
         self.request.connection.parked_fetches.pop(self, None)
-        if self._state is _State.WATCHING:
-            for partition in self._watched:
+        last, changed = self._last_round, self._changed
+        if last is not None:
+            for partition in last.watched:
                 partition.watchers.pop(self, None)
-            self._watched = []
+            self._last_round, self._changed = None, set()
         elif self._state is _State.WAITING_FOR_BUDGET:
             self.request.broker.fetches_waiting_for_budget.pop(self, None)
+        return last, changed
 
     def _over(self) -> None:
         self._state = _State.OVER

@@ -75,7 +75,7 @@ class PendingShareFetch:
 
     # --- being woken -------------------------------------------------------------
 
-    def bytes_became_visible(self, size: int) -> None:
+    def bytes_became_visible(self, partition: Partition, size: int) -> None:
         self._request.broker.wake(self)
 
     def partition_failed(self) -> None:

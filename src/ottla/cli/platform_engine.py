@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Final, Protocol
 
+from ottla.server.garbage import collect_seldom
 from ottla.server.limits import raise_file_limit
 from ottla.server.server import Server
 
@@ -97,6 +98,7 @@ class EmbeddedEngine:
     async def start(self) -> None:
         raise_file_limit()
         await self._server.start()
+        collect_seldom()
         self._last_asked = asyncio.get_running_loop().time()
 
     async def stop(self) -> None:

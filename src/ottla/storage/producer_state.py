@@ -250,6 +250,11 @@ class ProducerStates:
 
     # Unstable offsets
 
+    @property
+    def has_unstable(self) -> bool:
+        """Whether `first_unstable_offset` may have anything to say."""
+        return bool(self._open or self._completed)
+
     def first_unstable_offset(self, high_watermark: int) -> int | None:
         """The first offset that read_committed must not see yet, judged by what
         `high_watermark` covers; None when there is none. The watermark never falls."""

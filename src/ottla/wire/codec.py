@@ -153,8 +153,15 @@ def encode_spliced(
     return buffers, size
 
 
+_NO_RECORDS: Final = bytes(4)
+_NO_RECORDS_FLEXIBLE: Final = b"\x01"
+
+
 def put_records(records: Records, flexible: bool, out: bytearray, splices: Splices | None) -> None:
     """Write the length of `records` and then themselves, or where they belong."""
+    if not records:
+        out += _NO_RECORDS_FLEXIBLE if flexible else _NO_RECORDS
+        return
     parts = [records] if isinstance(records, bytes | bytearray | memoryview) else records
     size = sum(map(len, parts))
     if flexible:
