@@ -8,7 +8,7 @@ what a careful client does.
 from __future__ import annotations
 
 import random
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from typing import Any, Final, NamedTuple, TypeAlias
 
 from ottla.batch.control import transaction_marker
@@ -163,28 +163,38 @@ def idempotent_producer(name: str, rng: random.Random, history: History) -> Prog
         sequences[place] = sequence + len(values)
 
 
-def transactional_producer(name: str, rng: random.Random, history: History) -> Program:
+class Teller(NamedTuple):
+    """A transactional producer. Several may have the same transactional id: whoever introduces
+    himself ends what another has open, and shuts him out."""
+
+    transactional_id: str
+    #: Whose values are whose.
+    name: str
+    numbers: Iterator[int]
+    #: A short one passes now and then in the middle of a transaction.
+    timeout_ms: int = 60_000
+    #: Has others do their work between two transactions.
+    is_leisurely: bool = False
+
+    def rest(self, rng: random.Random) -> Program:
+        for _ in range(rng.randint(0, 8) if self.is_leisurely else 0):
+            yield Call(MetadataRequest(topics=[]), 9)
+
+
+def transactional_producer(teller: Teller, rng: random.Random, history: History) -> Program:
     """Transactions over several partitions, committed or aborted, each with a new epoch, which
     also aborts the one before it if that is still open."""
-    number = 0
+    name = teller.transactional_id
     while True:
-        producer_id, epoch = yield from begin_transactions(name)
+        yield from teller.rest(rng)
+        producer_id, epoch = yield from begin_transactions(name, teller.timeout_ms)
         transaction = Transaction()
         sequences = dict.fromkeys(PLACES, 0)
         is_known = True
         for _ in range(rng.randint(1, 4)):
             place = rng.choice(PLACES)
-            number += 1
-            value = f"{name}:{number}:".encode() + rng.randbytes(rng.choice((0, 100)))
-            history.attempt(place, [value], idempotent=True)
-            transaction.places[value] = place
-            history.transactions[value] = transaction
-            data = build_batch(
-                [Record(0, 1_700_000_000_000, None, value)],
-                producer_id=producer_id,
-                producer_epoch=epoch,
-                base_sequence=sequences[place],
-                transactional=True,
+            value, data = _one_more(
+                teller, place, (producer_id, epoch), sequences[place], transaction, rng, history
             )
             base_offset = yield from _add_and_produce(name, producer_id, epoch, place, data)
             if base_offset < 0:
@@ -200,30 +210,23 @@ def transactional_producer(name: str, rng: random.Random, history: History) -> P
                 transaction.outcome = "committed"
 
 
-def transactional_producer_v2(name: str, rng: random.Random, history: History) -> Program:
+def transactional_producer_v2(teller: Teller, rng: random.Random, history: History) -> Program:
     """As `transactional_producer` in the second version of transactions (KIP-890): partitions
     join by being produced to, each end brings a new epoch, and offsets of a group may be part
     of it."""
-    number = 0
+    name = teller.transactional_id
     while True:
-        producer: tuple[int, int] | None = yield from begin_transactions(name)
+        producer: tuple[int, int] | None
+        producer = yield from begin_transactions(name, teller.timeout_ms)
         while producer is not None:
+            yield from teller.rest(rng)
             transaction = Transaction()
             sequences = dict.fromkeys(PLACES, 0)
             is_known = True
             for _ in range(rng.randint(1, 4)):
                 place = rng.choice(PLACES)
-                number += 1
-                value = f"{name}:{number}:".encode() + rng.randbytes(rng.choice((0, 100)))
-                history.attempt(place, [value], idempotent=True)
-                transaction.places[value] = place
-                history.transactions[value] = transaction
-                data = build_batch(
-                    [Record(0, 1_700_000_000_000, None, value)],
-                    producer_id=producer[0],
-                    producer_epoch=producer[1],
-                    base_sequence=sequences[place],
-                    transactional=True,
+                value, data = _one_more(
+                    teller, place, producer, sequences[place], transaction, rng, history
                 )
                 call = produce_call(place, data, -1, transactional_id=name)._replace(version=12)
                 response = yield call
@@ -236,8 +239,8 @@ def transactional_producer_v2(name: str, rng: random.Random, history: History) -
                 sequences[place] += 1
                 history.acknowledge(place, answer.base_offset, [value])
             if is_known and rng.random() < 0.5:
-                number += 1
-                history.transactional_offsets[number] = transaction
+                number = next(teller.numbers)
+                history.transactional_offsets.setdefault(name, {})[number] = transaction
                 is_known = yield from _commit_offset_within(name, producer, number)
             is_commit = is_known and rng.random() < 0.6
             transaction.outcome = "committing" if is_commit else "aborted"
@@ -246,18 +249,39 @@ def transactional_producer_v2(name: str, rng: random.Random, history: History) -
                 transaction.outcome = "committed"
 
 
-#: Where the offsets go that are committed within transactions.
-GROUP_OF_TRANSACTIONS: Final = "group of transactions"
+def _one_more(
+    teller: Teller,
+    place: Place,
+    producer: tuple[int, int],
+    sequence: int,
+    transaction: Transaction,
+    rng: random.Random,
+    history: History,
+) -> tuple[bytes, bytearray]:
+    """A value that is about to become part of the transaction, and its batch."""
+    value = f"{teller.name}:{next(teller.numbers)}:".encode() + rng.randbytes(rng.choice((0, 100)))
+    history.attempt(place, [value], idempotent=True)
+    transaction.places[value] = place
+    history.transactions[value] = transaction
+    data = build_batch(
+        [Record(0, 1_700_000_000_000, None, value)],
+        producer_id=producer[0],
+        producer_epoch=producer[1],
+        base_sequence=sequence,
+        transactional=True,
+    )
+    return value, data
 
 
 def _commit_offset_within(
     name: str, producer: tuple[int, int], offset: int
 ) -> Generator[Call, Any, bool]:
+    """For the group that has the transactional id's name."""
     partition = TxnOffsetCommitRequestPartition(partition_index=0, committed_offset=offset)
     response = yield Call(
         TxnOffsetCommitRequest(
             transactional_id=name,
-            group_id=GROUP_OF_TRANSACTIONS,
+            group_id=name,
             producer_id=producer[0],
             producer_epoch=producer[1],
             topics=[TxnOffsetCommitRequestTopic(name=PLACES[0][0], partitions=[partition])],
@@ -295,14 +319,16 @@ def _end_v2(
         expect_patience(name, response.error_code)
 
 
-def reader_of_transactional_offsets(history: History, *, rounds: int | None = None) -> Program:
+def reader_of_transactional_offsets(
+    group: str, history: History, *, rounds: int | None = None
+) -> Program:
     """Looks up the offset that is committed within transactions."""
     done = 0
     while rounds is None or done < rounds:
-        promised = history.last_committed_within()
+        promised = history.last_committed_within(group)
         response = yield Call(
             OffsetFetchRequest(
-                group_id=GROUP_OF_TRANSACTIONS,
+                group_id=group,
                 topics=[OffsetFetchRequestTopic(name=PLACES[0][0], partition_indexes=[0])],
                 require_stable=True,
             ),
@@ -316,14 +342,16 @@ def reader_of_transactional_offsets(history: History, *, rounds: int | None = No
             if code != ErrorCode.UNSTABLE_OFFSET_COMMIT:
                 expect_patience("an OffsetFetch", code)
             continue
-        history.committed_within(found.committed_offset, promised)
+        history.committed_within(group, found.committed_offset, promised)
         done += 1
 
 
-def begin_transactions(name: str) -> Generator[Call, Any, tuple[int, int]]:
+def begin_transactions(
+    name: str, timeout_ms: int = 60_000
+) -> Generator[Call, Any, tuple[int, int]]:
     """A producer id and a new epoch; whatever was open is aborted, or its commit completed."""
     while True:
-        wanted = InitProducerIdRequest(transactional_id=name, transaction_timeout_ms=60_000)
+        wanted = InitProducerIdRequest(transactional_id=name, transaction_timeout_ms=timeout_ms)
         response = yield Call(wanted, 4)
         if response is None:
             continue

@@ -41,8 +41,8 @@ class History:
     transactions: dict[bytes, Transaction] = field(default_factory=dict)
     #: What a share group was told to be done with.
     finished: set[tuple[Place, int]] = field(default_factory=set)
-    #: Offsets committed within transactions; each is larger than those before.
-    transactional_offsets: dict[int, Transaction] = field(default_factory=dict)
+    #: By group, offsets committed within transactions; each is larger than those before.
+    transactional_offsets: dict[str, dict[int, Transaction]] = field(default_factory=dict)
     #: By group: the largest offset acknowledged, and the largest anybody tried to commit.
     committed_offsets: dict[tuple[str, Place], int] = field(default_factory=dict)
     attempted_offsets: dict[tuple[str, Place], int] = field(default_factory=dict)
@@ -131,16 +131,16 @@ class History:
                 f"{promised}, attempted up to {latest}"
             )
 
-    def last_committed_within(self) -> int:
+    def last_committed_within(self, group: str) -> int:
         """The last offset whose transaction is known to be committed; -1 before any."""
-        committed = (o for o, t in self.transactional_offsets.items() if t.outcome == "committed")
-        return max(committed, default=-1)
+        offsets = self.transactional_offsets.get(group, {})
+        return max((o for o, t in offsets.items() if t.outcome == "committed"), default=-1)
 
-    def committed_within(self, offset: int, promised: int) -> None:
+    def committed_within(self, group: str, offset: int, promised: int) -> None:
         """An OffsetFetch said `offset`; `promised` is what was committed when it was asked."""
         if offset < promised:
             raise Violation(f"transactional offset {offset}, committed was {promised}")
-        transaction = self.transactional_offsets.get(offset)
+        transaction = self.transactional_offsets.get(group, {}).get(offset)
         if offset >= 0 and (transaction is None or transaction.outcome in ("open", "aborted")):
             raise Violation(f"transactional offset {offset} of {transaction} was shown")
 

@@ -11,10 +11,13 @@ from collections.abc import Callable, Iterator
 from typing import Any, Final, NamedTuple
 
 from ottla.broker.partitions import Acknowledge, Partition
+from ottla.coordinator import transaction_coordinator
+from ottla.coordinator.transaction import Transaction, TransactionStatus
 from ottla.storage import safety
 from ottla.storage.partition_log import AppendInfo
 from ottla.storage.producer_state import ProducerStates
 from ottla.wire.errors import ErrorCode
+from ottla.wire.messages.end_txn import EndTxnRequest
 from simulation.log_world import LogWorld
 from simulation.rot import RotWorld
 from simulation.world import World
@@ -68,6 +71,12 @@ def _know_nobody(*_arguments: object, **_settings: object) -> None:
     """Instead of looking for a repeat: there is none."""
 
 
+def _let_anybody_end(
+    known: Transaction, _request: EndTxnRequest, _version: int
+) -> tuple[bool, ErrorCode]:
+    return known.status is TransactionStatus.ONGOING, ErrorCode.NONE
+
+
 MUTANTS: Final = (
     Mutant("no sync before the answer", safety, "sync_appended_data", _skip),
     Mutant("new names are not synced", safety, "sync_new_names", _skip),
@@ -92,6 +101,13 @@ MUTANTS: Final = (
         "answers before the flush", Partition, "when_visible", _answer_at_once, run_broker_world
     ),
     Mutant("repeats are not known", ProducerStates, "check", _know_nobody, run_broker_world),
+    Mutant(
+        "whoever was shut out ends a rival's transaction",
+        transaction_coordinator,
+        "check_end",
+        _let_anybody_end,
+        run_broker_world,
+    ),
 )
 
 

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import random
 from collections import Counter, deque
+from collections.abc import Iterator
+from itertools import count
 from typing import Any, ClassVar, Final
 
 from ottla.storage.errors import StorageError
@@ -16,6 +18,7 @@ from ottla.wire import frames
 from simulation.clients import (
     Call,
     Program,
+    Teller,
     begin_transactions,
     committer,
     consumer,
@@ -42,6 +45,10 @@ from simulation.trimming import grower, trimmer
 STEPS_PER_LIFE: Final = (200, 700, 2_500)
 AUDIT_STEPS: Final = 60_000
 TRACE_LINES: Final = 3_000
+
+
+#: Each kind's: of one producer alone, and of two rivals.
+TRANSACTIONAL_IDS: Final = {"transactions": ("txn", "txr"), "version 2": ("tv2", "tvr")}
 
 
 class Client:
@@ -117,9 +124,10 @@ class Client:
 
 def audit(rng: random.Random, history: History) -> Program:
     """End what transaction is open, then read everything at both isolation levels."""
-    yield from begin_transactions("txn")
-    yield from begin_transactions("tv2")
-    yield from reader_of_transactional_offsets(history, rounds=1)
+    for transactional_id in (one for ids in TRANSACTIONAL_IDS.values() for one in ids):
+        yield from begin_transactions(transactional_id)
+    for group in TRANSACTIONAL_IDS["version 2"]:
+        yield from reader_of_transactional_offsets(group, history, rounds=1)
     yield from consumer(rng, history, rounds=1)
     yield from consumer(rng, history, rounds=1, is_committed=True)
 
@@ -130,6 +138,8 @@ class World:
     #: What ends a life, and how often.
     ends: ClassVar[dict[str, int]] = {"power cuts": 70, "kills": 22, "clean stops": 8}
     durability: ClassVar[str] = "fsync"
+    #: Share of the lives in which the disk becomes full.
+    full_disks: ClassVar[float] = 0.1
 
     def __init__(self, seed: int) -> None:
         self.rng = random.Random(f"world {seed}")
@@ -148,10 +158,12 @@ class World:
             Client("plain", plain_producer("plain", self.rng, self.history)),
             Client("once", idempotent_producer("once", self.rng, self.history)),
             Client("twice", idempotent_producer("twice", self.rng, self.history)),
-            Client("transactions", transactional_producer("txn", self.rng, self.history)),
-            Client("version 2", transactional_producer_v2("tv2", self.rng, self.history)),
+            *self._tellers(),
             Client("sharer", share_consumer("sharer-1", self.rng, self.history)),
-            Client("offsets", reader_of_transactional_offsets(self.history)),
+            *(
+                Client(f"offsets {group}", reader_of_transactional_offsets(group, self.history))
+                for group in TRANSACTIONAL_IDS["version 2"]
+            ),
             Client("committed", consumer(self.rng, self.history, is_committed=True)),
             Client("reader", consumer(self.rng, self.history)),
             Client("group", committer("group", self.rng, self.history)),
@@ -166,6 +178,27 @@ class World:
             self.clients.append(
                 Client(f"{name} reader", reader_of_commits(name, self.rng, self.history))
             )
+
+    def _tellers(self) -> Iterator[Client]:
+        """Transactional producers: two alone, and two pairs of rivals, one often too late."""
+        rng, history = self.rng, self.history
+        for name, program in (
+            ("transactions", transactional_producer),
+            ("version 2", transactional_producer_v2),
+        ):
+            alone, shared = TRANSACTIONAL_IDS[name]
+            yield Client(name, program(Teller(alone, alone, count(1)), rng, history))
+            # With one row of numbers: of two rivals, the later number is the later transaction's.
+            numbers = count(1)
+            for rival in ("a", "b"):
+                teller = Teller(
+                    shared,
+                    f"{shared}{rival}",
+                    numbers,
+                    timeout_ms=400 if rival == "b" else 60_000,
+                    is_leisurely=True,
+                )
+                yield Client(f"{name}, rival {rival}", program(teller, rng, history))
 
     def run(self, lives: int) -> Counter[str]:
         """Live and die so many times, auditing everything at the end; raises `Violation`."""
@@ -214,7 +247,7 @@ class World:
             self.disk.cut_power_at(self.disk.steps + self.rng.randint(1, within))
         if self.rng.random() < 0.05:
             self.disk.set_fault(lambda _kind, _path: self.rng.random() < 0.1)
-        if self.rng.random() < 0.05:
+        if self.rng.random() < self.full_disks:
             self.disk.capacity_bytes = self.disk.used_bytes + self.rng.randint(0, 20_000)
         try:
             for _ in range(self.rng.randint(1, self.rng.choice(STEPS_PER_LIFE))):

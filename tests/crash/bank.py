@@ -1,21 +1,35 @@
-"""A teller who moves money in transactions, and an auditor who reads what was committed."""
+"""Tellers who move money in transactions, and an auditor who reads what was committed."""
 
 from __future__ import annotations
 
+import logging
 import random
 import threading
 from collections import Counter
+from collections.abc import Sequence
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
 from tests.crash.harness import PARTITIONS, PATIENT, TOPIC
 
+#: Takes what librdkafka says of a teller who was shut out: that is meant to happen.
+_NOBODY = logging.getLogger("bank")
+_NOBODY.addHandler(logging.NullHandler())
+_NOBODY.propagate = False
+
 
 class Bank:
-    """One teller; each transfer takes from one account and gives to another."""
+    """Each transfer takes from one account and gives to another. Tellers work at the same time;
+    two of one transactional id are rivals, who shut one another out now and then."""
 
-    def __init__(self, bootstrap_servers: str, seed: int, topic: str = TOPIC) -> None:
-        self._rng = random.Random(seed)
+    def __init__(
+        self,
+        bootstrap_servers: str,
+        seed: int,
+        topic: str = TOPIC,
+        tellers: Sequence[str] = ("teller",),
+    ) -> None:
         self._topic = topic
+        self._step = len(tellers)
         self._bootstrap_servers = bootstrap_servers
         self._stopping = threading.Event()
         self.has_new = threading.Event()
@@ -23,27 +37,37 @@ class Bank:
         self.committed: set[int] = set()
         self.aborted: set[int] = set()
         self.tellers = 0
-        self._thread = threading.Thread(target=self._work, daemon=True)
+        self._threads = [
+            threading.Thread(
+                target=self._work,
+                args=(name, number, tellers.count(name) > 1, random.Random(seed * 10 + number)),
+                daemon=True,
+            )
+            for number, name in enumerate(tellers)
+        ]
 
     def start(self) -> None:
-        self._thread.start()
+        for thread in self._threads:
+            thread.start()
 
     def stop(self) -> None:
         self._stopping.set()
-        self._thread.join(90)
-        assert not self._thread.is_alive()
+        for thread in self._threads:
+            thread.join(90)
+            assert not thread.is_alive()
 
-    def _new_teller(self) -> Producer:
+    def _new_teller(self, name: str) -> Producer:
         """Fences its predecessor, whose last transfer is thereby decided."""
         self.tellers += 1
         producer = Producer(
             PATIENT
             | {
                 "bootstrap.servers": self._bootstrap_servers,
-                "transactional.id": "teller",
+                "transactional.id": name,
                 "transaction.timeout.ms": 10_000,
                 "linger.ms": 0,
-            }
+            },
+            logger=_NOBODY,
         )
         while True:
             try:
@@ -53,20 +77,21 @@ class Bank:
                 if not error.args[0].retriable():
                     raise
 
-    def _work(self) -> None:
-        producer = self._new_teller()
-        number = 0
+    def _work(self, name: str, number: int, has_rival: bool, rng: random.Random) -> None:
+        producer = self._new_teller(name)
         while not self._stopping.is_set():
-            number += 1
-            is_meant = self._rng.random() < 0.8
+            number += self._step
             try:
-                self._transfer(producer, number, is_meant)
+                self._transfer(producer, number, rng)
             except KafkaException:
-                producer = self._new_teller()
+                # Rivals who came back at once would get nothing done.
+                self._stopping.wait(rng.uniform(0.2, 1) if has_rival else 0)
+                producer = self._new_teller(name)
 
-    def _transfer(self, producer: Producer, number: int, is_meant: bool) -> None:
-        amount = self._rng.randrange(1, 1000)
-        source, target = self._rng.sample(range(PARTITIONS), 2)
+    def _transfer(self, producer: Producer, number: int, rng: random.Random) -> None:
+        is_meant = rng.random() < 0.8
+        amount = rng.randrange(1, 1000)
+        source, target = rng.sample(range(PARTITIONS), 2)
         producer.begin_transaction()
         for partition, delta in ((source, -amount), (target, amount)):
             producer.produce(self._topic, b"%d:%d" % (number, delta), partition=partition)

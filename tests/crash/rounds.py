@@ -32,6 +32,8 @@ from tests.crash.keeping import COMPACTED, TRIMMED, Compacting, Keeper
 from tests.crash.watching import Watcher
 
 BANK = "bank"
+#: Two alone, and two rivals of one transactional id.
+TELLERS = ("teller-1", "teller-2", "rival", "rival")
 SETTINGS = (
     "log.segment.bytes=200000",
     "log.index.interval.bytes=2000",
@@ -65,7 +67,7 @@ class Generation:
         create_topic(servers, TRIMMED, segment_bytes="20000")
         create_topic(servers, COMPACTED, cleanup_policy="compact", segment_bytes="40000")
         self.load = Load(servers, seed)
-        self.bank = Bank(servers, seed, BANK)
+        self.bank = Bank(servers, seed, BANK, TELLERS)
         self.keeper = Keeper(servers, seed)
         self.compacting = Compacting(servers, seed)
         self.watcher = Watcher(servers, BANK)

@@ -17,7 +17,7 @@ def test_the_balance_never_changes(broker: BrokerProcess) -> None:
     seed = int(os.environ.get("OTTLA_CRASH_SEED", "1"))
     rng = random.Random(seed)
     create_topic(broker.bootstrap_servers)
-    bank = Bank(broker.bootstrap_servers, seed)
+    bank = Bank(broker.bootstrap_servers, seed, tellers=("teller", "rival", "rival"))
     bank.start()
     for _ in range(kills):
         bank.has_new.clear()

@@ -85,7 +85,7 @@ _GENERAL: Final = (
          "Addresses to listen on, as NAME://host:port. Without a host: this machine only.",
          None, _BROKER),
     _key("max.connection.creation.rate", _INT, "2147483647", "medium",
-         "New connections a second.", _NATURAL, _CLUSTER),
+         "New connections a second; those above it wait for their turn.", _NATURAL, _CLUSTER),
     _key("max.connections", _INT, "2147483647", "medium",
          "Open connections, all listeners together.", _NATURAL, _CLUSTER),
     _key("max.connections.per.ip", _INT, "2147483647", "medium",

@@ -178,7 +178,7 @@ ABOUT_OTHER_MACHINERY: Final = frozenset(
         "log.cleaner.io.buffer.load.factor", "log.cleaner.io.buffer.size",
         "log.cleaner.io.max.bytes.per.second", "log.cleaner.threads",
         "log.dir.failure.timeout.ms", "log.flush.start.offset.checkpoint.interval.ms",
-        "max.connection.creation.rate", "num.recovery.threads.per.data.dir",
+        "num.recovery.threads.per.data.dir",
         "offsets.commit.timeout.ms", "offsets.load.buffer.size",
         "offsets.topic.compression.codec", "principal.builder.class",
         "queued.max.requests", "sasl.kerberos.kinit.cmd",

@@ -28,6 +28,11 @@ CONSUMER_BYTE_RATE: Final = "consumer_byte_rate"
 CONTROLLER_MUTATION_RATE: Final = "controller_mutation_rate"
 REQUEST_PERCENTAGE: Final = "request_percentage"
 CONNECTION_CREATION_RATE: Final = "connection_creation_rate"
+#: A setting of the broker, for all addresses together.
+MOST_CONNECTIONS: Final = "max.connection.creation.rate"
+NO_LIMIT: Final = 2**31 - 1
+#: What "0 a second" means: each waits for longer than any client does.
+_SLOWEST: Final = 0.001
 
 #: What an idle client may use at once, in time at its rate.
 BURST_MS: Final = 1000.0
@@ -43,6 +48,7 @@ MAX_ENTITIES: Final = 10_000
 _BURSTS: Final = {
     CONTROLLER_MUTATION_RATE: LONG_BURST_MS,
     CONNECTION_CREATION_RATE: LONG_BURST_MS,
+    MOST_CONNECTIONS: LONG_BURST_MS,
 }
 
 
@@ -89,6 +95,10 @@ class Quotas:
         return 0 if found is None else self._count(key, *found, amount)
 
     def _count(self, key: str, entity: object, rate: float, amount: float) -> int:
+        return max(0, min(int(self._debt_ms(key, entity, rate, amount)), MAX_THROTTLE_MS))
+
+    def _debt_ms(self, key: str, entity: object, rate: float, amount: float) -> float:
+        """Count an amount; how long it takes to be paid for, below 0 within the burst."""
         now = float(self._broker.mono_ms)
         burst_ms = _BURSTS.get(key, BURST_MS)
         paid_until = max(self._paid_until.pop((key, entity), -math.inf), now - burst_ms)
@@ -96,7 +106,7 @@ class Quotas:
         if len(self._paid_until) >= MAX_ENTITIES:
             del self._paid_until[next(iter(self._paid_until))]
         self._paid_until[key, entity] = paid_until
-        return max(0, min(int(paid_until - now), MAX_THROTTLE_MS))
+        return paid_until - now
 
     def begin(self, request: RequestContext) -> None:
         """A request's handling begins."""
@@ -121,7 +131,13 @@ class Quotas:
             response.throttle_time_ms = max(told_ms, throttle_ms)  # type: ignore[attr-defined]
 
     def connection_opened(self, connection: Connection) -> None:
-        """Count a connection; one too many is closed when its turn would have come."""
+        """Count a connection. One too many for the broker (`max.connection.creation.rate`) is
+        served when its turn comes; one too many for its address is closed then (KIP-612)."""
+        most = self._broker.config.number(MOST_CONNECTIONS)
+        if most < NO_LIMIT:
+            wait_ms = int(self._debt_ms(MOST_CONNECTIONS, "", max(most, _SLOWEST), 1))
+            if wait_ms > 0:
+                self.mute(connection, wait_ms)
         if not self._limits_connections:
             return
         host = connection.peer_host.removeprefix("::ffff:")

@@ -16,6 +16,7 @@ from typing import Final
 
 from ottla.seams.filesystem import FileSystem
 from ottla.storage.checkpoints import PartitionKey, read_file
+from ottla.storage.directory_state import DirectoryState
 from ottla.storage.open_files import OpenFiles
 
 METADATA_FILE: Final = "partition.metadata"
@@ -84,6 +85,17 @@ def make_partition_directory(files: OpenFiles, directory: str, topic_id: bytes) 
     path = f"{directory}/{METADATA_FILE}"
     files.create(path).write_at([encode_metadata(topic_id)], 0)
     return path
+
+
+def take_back_partition_directory(files: OpenFiles, directory: str, state: DirectoryState) -> None:
+    """What could not be made completely (a full disk, perhaps) is gone. After a clean stop half
+    a directory would be taken for a log, although it does not say whose it is, or not durably:
+    a crash would then set aside what was written to it."""
+    try:
+        files.forget_below(directory)
+        files.filesystem.remove_tree(directory)
+    except OSError as error:
+        state.fail(f"removing {directory}", error)
 
 
 def read_topic_id(filesystem: FileSystem, directory: str) -> bytes | None:

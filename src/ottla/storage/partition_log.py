@@ -28,7 +28,10 @@ from ottla.storage.log_reader import ColdRead, ReadInfo
 from ottla.storage.log_segments import LogSegments
 from ottla.storage.offset_map import DEFAULT_MAX_KEYS
 from ottla.storage.open_files import OpenFiles
-from ottla.storage.partition_directory import make_partition_directory
+from ottla.storage.partition_directory import (
+    make_partition_directory,
+    take_back_partition_directory,
+)
 from ottla.storage.producer_state import ProducerStates
 from ottla.storage.retention import DeleteJob, expired_segments
 from ottla.storage.segment import (
@@ -222,9 +225,11 @@ class PartitionLog:
             assert self.topic_id is not None
             try:
                 path = make_partition_directory(self._files, self.directory, self.topic_id)
-            except OSError as error:
+                self.open()
+            except (OSError, LogOfflineError) as error:
+                if not isinstance(error, FileExistsError):
+                    take_back_partition_directory(self._files, self.directory, self._state)
                 raise LogOfflineError(f"Cannot create {self.directory}: {error}") from error
-            self.open()
             self.is_missing = False
             self.note_written(path)
 

@@ -131,3 +131,27 @@ def test_an_address_opens_so_many_connections_a_second(core: Core) -> None:
     assert late.connection.is_closed
     assert not free[0].connection.is_closed
     assert not core.client().connection.is_paused
+
+
+def test_all_addresses_together_open_so_many_connections_a_second(core: Core) -> None:
+    core.settings["max.connection.creation.rate"] = "2"
+    core.restart()
+    free = [core.client() for _ in range(22)]
+    assert not any(one.connection.is_paused for one in free)
+    late = [core.client() for _ in range(4)]
+    assert all(one.connection.is_paused for one in late)
+    core.advance(1_000)
+    assert [one.connection.is_paused for one in late] == [False, False, True, True]
+    core.advance(1_000)
+    assert not any(one.connection.is_paused or one.connection.is_closed for one in late)
+    # Changed while the broker runs.
+    core.broker.config.set_dynamic({"max.connection.creation.rate": "2147483647"}, {})
+    assert not any(core.client().connection.is_paused for _ in range(40))
+
+
+def test_no_connection_at_all_a_second_is_a_long_wait(core: Core) -> None:
+    core.settings["max.connection.creation.rate"] = "0"
+    core.restart()
+    late = core.client()
+    core.advance(60_000)
+    assert late.connection.is_paused

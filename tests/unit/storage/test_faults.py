@@ -151,6 +151,27 @@ def test_small_files_that_a_full_disk_leaves_out_are_written_when_there_is_room(
     assert log.durable_log_start_offset == 2
 
 
+@pytest.mark.parametrize("room", [0, 30, 60, 100, 200])
+def test_half_a_directory_of_a_new_log_is_taken_back(machine: Machine, room: int) -> None:
+    """A full disk at the first append, a clean stop, and a start later a crash: the records of
+    that life were once set aside, because nothing said whose they were."""
+    machine.fill_disk(room)
+    with pytest.raises(AppendError):
+        list(map(append, [machine.log] * 100))
+    machine.disk.capacity_bytes = None
+    count = machine.log.log_end_offset
+    flush(machine.log)
+    machine.directory.close()
+    machine.disk.lose_everything_unsynced()
+    machine.start()
+    append(machine.log)
+    flush(machine.log)
+    machine.disk.lose_everything_unsynced()
+    machine.restart()
+    assert machine.directory.topic_id_of("t", 0) == TOPIC_ID
+    assert read_all(machine.log) == list(range(count + 3))
+
+
 def test_a_snapshot_that_was_left_out_counts_for_none(machine: Machine) -> None:
     """Those that are really there are kept instead."""
     log = machine.log
