@@ -65,8 +65,13 @@ def test_time_zone_and_colours_are_kept(page: Page, console: str) -> None:
     dialog.get_by_role("combobox", name="Colours").click()
     page.get_by_role("option", name="dark").click()
     expect(page.locator("body.body--dark")).to_be_visible()
-    page.goto(f"{console}/groups")
+    page.goto(console)
     expect(page.locator("body.body--dark")).to_be_visible()
+    chart = page.locator("canvas").first
+    expect(chart).to_be_visible()
+    midnight = "e => getElement(+e.closest('[id^=c]').id.slice(1)).chart.getOption()"
+    midnight += ".xAxis[0].axisLabel.formatter(0)"
+    assert chart.evaluate(midnight) == "09:00:00", "1970 began at nine in the morning in Tokyo"
 
 
 @pytest.mark.parametrize("path", MAIN_PAGES)

@@ -40,6 +40,8 @@ class Demo:
     #: A page that shows it live, and the topics it writes.
     page: str | None = None
     topics: tuple[str, ...] = ()
+    #: What can be opened while it runs: name and address on this machine.
+    doors: tuple[tuple[str, str], ...] = ()
 
 
 DEMOS = (
@@ -70,8 +72,12 @@ DEMOS = (
         "services",
         "Two services",
         "One service registers users and issues tokens, the other follows it, with retries and"
-        " dead letters.",
+        " dead letters. Nothing moves until somebody registers (POST /users at port 7000).",
         topics=("new-user-created", "issued-token"),
+        doors=(
+            ("what was handled", "http://localhost:7001/stats"),
+            ("what happens", "http://localhost:7001/events"),
+        ),
     ),
     Demo(
         "instigator",
@@ -79,6 +85,10 @@ DEMOS = (
         "Two small HTTP services (ports 5000 and 5001) that start and stop a producer and a"
         " consumer.",
         topics=("SampleOne",),
+        doors=(
+            ("start the producer", "http://localhost:5000/start_producer"),
+            ("start the consumer", "http://localhost:5001/start_consumer"),
+        ),
     ),
     Demo("hello", "Hello", "Makes a topic of two partitions, writes 25 messages, reads them."),
 )

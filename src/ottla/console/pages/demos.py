@@ -105,6 +105,8 @@ class DemoCard(DemoSwitch):
                     ui.link("Watch it live", demo.page).classes("link text-weight-medium")
                 for topic in demo.topics:
                     ui.link(topic, path("topics", topic)).classes("link")
+                for name, address in demo.doors:
+                    ui.link(name, address, new_tab=True).classes("link")
             self.lines = ui.label().classes("mono text-dim w-full")
         ui.timer(REFRESH_S, self._refresh_all)
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import json
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from ottla.console.layout import zone_name
 from ottla.console.markup import Markup, join, tag
 from ottla.console.style import AXIS, GRID, SERIES
 
@@ -40,7 +42,10 @@ def line_chart(
     *names: str, colors: Sequence[str] = SERIES, is_time: bool = True, is_stacked: bool = False
 ) -> dict[str, Any]:
     """Options of a chart with one line for each name; data is set by `set_series`."""
-    axis = {"axisLabel": {"color": AXIS}, "axisLine": {"lineStyle": {"color": GRID}}}
+    axis: dict[str, dict[str, Any]] = {
+        "axisLabel": {"color": AXIS, "hideOverlap": True},
+        "axisLine": {"lineStyle": {"color": GRID}},
+    }
     return {
         "animation": False,
         "grid": {"left": 52, "right": 14, "top": 30 if len(names) > 1 else 12, "bottom": 24},
@@ -48,7 +53,10 @@ def line_chart(
             "show": len(names) > 1, "top": 0, "textStyle": {"color": AXIS}, "itemHeight": 8,
             "icon": "roundRect",
         },
-        "xAxis": {"type": "time" if is_time else "value", "splitLine": {"show": False}, **axis},
+        "xAxis": {
+            "type": "time" if is_time else "value", "splitLine": {"show": False}, **axis,
+            **(_clock(axis["axisLabel"], zone_name()) if is_time else {}),
+        },
         "yAxis": {
             "type": "value", "min": 0, "splitNumber": 3,
             "splitLine": {"lineStyle": {"color": GRID}}, **axis,
@@ -68,3 +76,15 @@ def line_chart(
             for name, color in zip(names, colors, strict=False)
         ],
     }  # fmt: skip
+
+
+def _clock(label: Mapping[str, Any], zone: str) -> dict[str, Any]:
+    """Times at a time axis, and beside a pointer at it, are those of the chosen time zone."""
+    show = (
+        "t => new Date(typeof t === 'number' ? t : t.value)"
+        f".toLocaleTimeString('en-GB', {{timeZone: {json.dumps(zone)}}})"
+    )
+    return {
+        "axisLabel": {**label, ":formatter": show},
+        "axisPointer": {"label": {":formatter": show}},
+    }

@@ -194,13 +194,17 @@ class GroupDetail:
         self._draw_history()
 
     def _row(self, p: PartitionStatus) -> dict[str, Any]:
+        committed = None if p.end is None else p.end.offset
+        end = self.cluster.store.end_of(p.topic, p.partition)
+        if end is not None and committed is not None:
+            end = max(end, committed)  # ends are looked at less often than commits come in
         return {
             "id": f"{p.topic}-{p.partition}",
             "topic": p.topic,
             "partition": p.partition,
             "status": p.status.name,
-            "committed": None if p.end is None else p.end.offset,
-            "end": self.cluster.store.end_of(p.topic, p.partition),
+            "committed": committed,
+            "end": end,
             "lag": p.current_lag,
             "seconds": lag_in_time([p]),
             "owner": p.client_id or "–",

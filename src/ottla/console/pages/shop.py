@@ -69,8 +69,10 @@ class ShopPage:
                 self.rate = ui.echart(line_chart("events")).classes("w-full h-44")
             with ui.card().classes("card q-pa-md gap-1"):
                 section("Users online and the traffic pattern, by hour of the shop's day")
-                options = line_chart("pattern", "online", colors=("#868e96", "#e07a3f"))
-                options["xAxis"] = {**options["xAxis"], "type": "value", "min": 0, "max": DAY_H,
+                options = line_chart(
+                    "pattern", "online", colors=("#868e96", "#e07a3f"), is_time=False
+                )
+                options["xAxis"] = {**options["xAxis"], "min": 0, "max": DAY_H,
                                     "interval": 3}  # fmt: skip
                 options["series"][1].pop("areaStyle")
                 self.day = ui.echart(options).classes("w-full h-44")
