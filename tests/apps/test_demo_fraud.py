@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import signal
 import subprocess
 import sys
 import threading
@@ -245,7 +246,10 @@ def topics(settings: dict[str, str]) -> set[str]:
     return set(producer.list_topics(timeout=90).topics)
 
 
-def test_sigint_ends_the_consumer_cleanly(settings: dict[str, str], unique: str) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_the_consumer_cleanly(
+    settings: dict[str, str], unique: str, number: signal.Signals
+) -> None:
     words = ["fraud", "consumer", "--topic", unique, "--group", unique]
     words += ["--bootstrap-servers", settings["bootstrap.servers"]]
     process = subprocess.Popen(
@@ -258,7 +262,7 @@ def test_sigint_ends_the_consumer_cleanly(settings: dict[str, str], unique: str)
         seen = ""
         while seen.count("AUTHORIZED--") < 10:
             seen += process.stdout.readline()
-        process.send_signal(2)
+        process.send_signal(number)
         rest, _ = process.communicate(timeout=90)
     finally:
         process.kill()

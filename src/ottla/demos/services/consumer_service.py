@@ -114,8 +114,8 @@ class Reactions:
 class ProducerClient:
     """Calls the producer service, with a time-out and a few tries."""
 
-    def __init__(self, base_url: str) -> None:
-        self._client = httpx.AsyncClient(base_url=base_url, timeout=CALL_TIMEOUT_S)
+    def __init__(self, base_url: str, timeout_s: float = CALL_TIMEOUT_S) -> None:
+        self._client = httpx.AsyncClient(base_url=base_url, timeout=timeout_s)
 
     async def user(self, user_id: str) -> dict[str, Any] | None:
         """The user; None when there is none. Errors: 503 when the service does not answer."""
