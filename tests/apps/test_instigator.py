@@ -94,6 +94,16 @@ def test_a_stopped_consumer_goes_on_where_it_was(services: tuple[str, str]) -> N
     wait_for(lambda: asking.get(consumer).json()["consumed"], lambda n: n == total)
 
 
+def test_a_producer_that_is_faster_than_kafka_waits(bootstrap_servers: str, unique: str) -> None:
+    settings = {"bootstrap.servers": bootstrap_servers, "queue.buffering.max.messages": "10"}
+    producer = MessageProducer(settings, unique, 0)
+    assert producer.start()
+    wait_for(lambda: producer.acknowledged, lambda n: n > 1_000)
+    assert producer.stop()
+    assert producer.failure is None
+    assert producer.sent == producer.acknowledged
+
+
 def test_populate_makes_the_topics_once(bootstrap_servers: str) -> None:
     settings = {"bootstrap.servers": bootstrap_servers}
     first = populate(settings)

@@ -30,6 +30,9 @@ from ottla.console.pages import (
     topics,
 )
 
+#: A page that was out of reach for so long goes on where it was, with what it has missed.
+RECONNECT_S = 10.0
+KEPT_MESSAGES = 200
 #: Calls of all pages together that wait for Kafka.
 WAITING_THREADS = 64
 
@@ -138,5 +141,8 @@ def serve(options: Options) -> None:
         show_welcome_message=False,
         storage_secret=secrets.token_hex(16),
         uvicorn_logging_level="warning",
+        # A laptop that sleeps, or a slow moment, shall not cost what somebody has typed.
+        reconnect_timeout=RECONNECT_S,
+        message_history_length=KEPT_MESSAGES,
         fd=descriptor,
     )

@@ -39,14 +39,19 @@ class MessageProducer(Worker):
             {**self.settings, "log_level": "0", "acks": "all", "enable.idempotence": "true"}
         )
         while not self.stopping.is_set():
-            self.sent += 1
-            message = {"number": self.sent, "sent_at_ms": int(time.time() * 1000)}
-            producer.produce(
-                self.topic,
-                json.dumps(message),
-                key=f"message-{self.sent}",
-                on_delivery=self._on_delivery,
-            )
+            number = self.sent + 1
+            message = {"number": number, "sent_at_ms": int(time.time() * 1000)}
+            try:
+                producer.produce(
+                    self.topic,
+                    json.dumps(message),
+                    key=f"message-{number}",
+                    on_delivery=self._on_delivery,
+                )
+            except BufferError:  # Kafka is slower than we are, or away: it waits in the queue
+                producer.poll(0.1)
+                continue
+            self.sent = number
             producer.poll(0)
             self.stopping.wait(self.interval_s)
         producer.flush(FLUSH_S)
