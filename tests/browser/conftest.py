@@ -17,7 +17,8 @@ CHROMIUM = (
     shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 )
 #: A busy machine may take its time; what is expected comes at once on an idle one.
-expect.set_options(timeout=20_000)
+PATIENCE_MS = 60_000
+expect.set_options(timeout=PATIENCE_MS)
 #: Without these Chromium asks its maker's servers for things at every start.
 QUIET = (
     "--no-sandbox",
@@ -30,11 +31,12 @@ QUIET = (
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    if CHROMIUM is not None:
-        return
     here = Path(__file__).parent
     for item in items:
-        if here in item.path.parents:
+        if here not in item.path.parents:
+            continue
+        item.add_marker(pytest.mark.timeout(300))  # many steps, each of which may take its time
+        if CHROMIUM is None:
             item.add_marker(
                 pytest.mark.skip(
                     reason="[no-chromium] install Debian's package chromium to run browser tests"
@@ -118,7 +120,7 @@ def page(browser: Browser) -> Iterator[Page]:
     context = browser.new_context(viewport={"width": 1280, "height": 800})
     faults: list[str] = []
     fresh = context.new_page()
-    fresh.set_default_timeout(15_000)
+    fresh.set_default_timeout(PATIENCE_MS)
     fresh.on("pageerror", lambda error: faults.append(str(error)))
     fresh.on(
         "dialog", lambda dialog: (faults.append(f"dialog: {dialog.message}"), dialog.dismiss())

@@ -332,7 +332,7 @@ def test_a_host_that_others_reach_needs_a_login() -> None:
     ]
     environment = {k: v for k, v in os.environ.items() if not k.startswith("PYTEST_")}
     ended = subprocess.run(
-        command, capture_output=True, text=True, env=environment, timeout=60, check=False
+        command, capture_output=True, text=True, env=environment, timeout=240, check=False
     )
     assert ended.returncode == 1
     assert "--auth USER:PASSWORD" in ended.stderr
