@@ -26,6 +26,7 @@ from confluent_kafka.admin import (
 )
 from confluent_kafka.cimpl import NewPartitions, NewTopic
 
+from ottla.console import share_offsets
 from ottla.console.cluster import ClusterError, ClusterView, reason_of
 from ottla.console.exchange import NewRecord
 from ottla.lag.feed import quiet_logger
@@ -167,8 +168,11 @@ def planned_offsets(
     `where` is "earliest", "latest", "time" (milliseconds since 1970), "offset" or "shift".
     """
     admin = cluster.admin
-    asked = ConsumerGroupTopicPartitions(group)
-    committed = done(admin.list_consumer_group_offsets([asked])[group]).topic_partitions or []
+    if share_offsets.is_share_group(cluster, group):
+        committed = share_offsets.starts(cluster, group)
+    else:
+        asked = ConsumerGroupTopicPartitions(group)
+        committed = done(admin.list_consumer_group_offsets([asked])[group]).topic_partitions or []
     if not committed:
         raise ClusterError(f"Group {group} has not committed anything.")
     places = [TopicPartition(p.topic, p.partition) for p in committed]
@@ -201,6 +205,9 @@ def _offsets(
 
 def reset_offsets(cluster: ClusterView, group: str, plan: list[tuple[str, int, int, int]]) -> None:
     """The group reads on at the planned offsets; it must have no members."""
+    if share_offsets.is_share_group(cluster, group):
+        share_offsets.set_starts(cluster, group, [(t, number, then) for t, number, _, then in plan])
+        return
     targets = [TopicPartition(topic, number, then) for topic, number, _, then in plan]
     request = ConsumerGroupTopicPartitions(group, targets)
     answer = done(cluster.admin.alter_consumer_group_offsets([request])[group])
