@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from confluent_kafka import Producer
 
 from ottla.console.cluster import ClusterError, ClusterView
-from ottla.console.messages import Progress, Range, RecordView, read_slice, search
+from ottla.console.messages import Progress, Range, RecordView, filter_of, read_slice, search
 from ottla.demos.kafka_clients import create_topic
 
 
@@ -59,3 +61,56 @@ def test_an_empty_topic(cluster: ClusterView, bootstrap_servers: str, unique: st
 def test_a_topic_that_is_not_there(cluster: ClusterView, unique: str) -> None:
     with pytest.raises(ClusterError, match=unique):
         read_slice(cluster, unique, Range(start="end", limit=10))
+
+
+def test_where_to_start_and_what_to_look_for(
+    cluster: ClusterView, bootstrap_servers: str, unique: str
+) -> None:
+    create_topic({"bootstrap.servers": bootstrap_servers}, unique, 2)
+    producer = Producer({"bootstrap.servers": bootstrap_servers})
+    for n in range(20):
+        producer.produce(
+            unique,
+            json.dumps({"n": n, "who": {"names": [f"user-{n % 4}"]}}),
+            key=f"key-{n}",
+            headers=[("trace", f"t{n}".encode())],
+            partition=n % 2,
+            timestamp=1_700_000_000_000 + n,
+        )
+    assert producer.flush(60) == 0
+
+    def numbers(wanted: Range) -> list[int]:
+        return [json.loads(r.value or b"")["n"] for r in read_slice(cluster, unique, wanted)]
+
+    assert numbers(Range(start="end", limit=4)) == [19, 18, 17, 16]
+    assert numbers(Range(start="beginning", limit=3, partition=1)) == [1, 3, 5]
+    assert numbers(Range(start="offset", offset=8)) == [16, 17, 18, 19]
+    assert numbers(Range(start="time", time_ms=1_700_000_000_017)) == [17, 18, 19]
+
+    def found(*words: str, **more: bool | str) -> int:
+        matches = filter_of(*words, **more)  # type: ignore[arg-type]
+        *_, last = search(cluster, unique, Range(start="beginning"), matches, lambda: False)
+        assert last.is_complete
+        return last.matches
+
+    assert found("key-1", "key") == 11
+    assert found("^key-1$", "key", is_regex=True) == 1
+    assert found("trace: t7", "header") == 1
+    assert found("user-2", "value") == 5
+    assert found("user-2", json_path="who.names[0]") == 5
+    assert found("", json_path="who.names.3") == 0
+    with pytest.raises(ClusterError, match="regular expression"):
+        filter_of("(", is_regex=True)
+
+
+def test_a_search_says_how_far_it_came_when_it_is_stopped(
+    cluster: ClusterView, bootstrap_servers: str, unique: str
+) -> None:
+    create_topic({"bootstrap.servers": bootstrap_servers}, unique, 1)
+    producer = Producer({"bootstrap.servers": bootstrap_servers})
+    for n in range(5_000):
+        producer.produce(unique, str(n))
+    assert producer.flush(60) == 0
+    *_, last = search(cluster, unique, Range(start="beginning"), lambda _: True, lambda: True)
+    assert not last.is_complete
+    assert 0 < last.scanned < last.total == 5_000

@@ -103,3 +103,47 @@ def test_a_key_says_what_it_means(page: Page, console: str, table: str) -> None:
     page.get_by_role("button", name="Change retention.ms", exact=True).click()
     dialog = page.get_by_role("dialog")
     expect(dialog.get_by_text("Now 7300000, set by this topic")).to_be_visible()
+
+
+def test_records_appear_live_and_a_big_one_breaks_nothing(
+    page: Page, console: str, bootstrap_servers: str
+) -> None:
+    name = f"live-{time.time_ns()}"
+    admin = AdminClient({"bootstrap.servers": bootstrap_servers})
+    admin.create_topics([NewTopic(name, 1)])[name].result(90)
+    page.goto(f"{console}/topics/{name}")
+    expect(page.get_by_text("0 records, newest")).to_be_visible()
+    page.get_by_role("switch", name="live").click()
+    producer = Producer({"bootstrap.servers": bootstrap_servers})
+    producer.produce(name, "x" * 900_000, key="big")
+    producer.flush(90)
+    page.get_by_role("cell", name="big", exact=True).click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog.get_by_text("Only the first 256 KiB are shown")).to_be_visible()
+    dialog.get_by_role("button", name="Close").click()
+    producer.produce(name, "after it", key="small")
+    producer.flush(90)
+    expect(page.get_by_role("cell", name="after it")).to_be_visible()
+
+
+def test_partitions_are_added_and_a_topic_is_emptied(
+    page: Page, console: str, bootstrap_servers: str
+) -> None:
+    name = f"emptied-{time.time_ns()}"
+    admin = AdminClient({"bootstrap.servers": bootstrap_servers})
+    admin.create_topics([NewTopic(name, 1)])[name].result(90)
+    producer = Producer({"bootstrap.servers": bootstrap_servers})
+    producer.produce(name, "gone soon")
+    producer.flush(90)
+    page.goto(f"{console}/topics/{name}?tab=partitions")
+    page.get_by_role("button", name="Add partitions").click()
+    page.get_by_role("dialog").get_by_role("button", name="Add", exact=True).click()
+    expect(page.get_by_text("Partitions added")).to_be_visible()
+    page.get_by_role("button", name="Empty").click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_label(f"Type {name} to confirm").fill(name)
+    dialog.get_by_role("button", name="Delete all records").click()
+    expect(page.get_by_text(f"{name} is empty")).to_be_visible()
+    assert len(admin.list_topics(name, timeout=90).topics[name].partitions) == 2
+    page.goto(f"{console}/topics/{name}")
+    expect(page.get_by_text("0 records, newest")).to_be_visible()

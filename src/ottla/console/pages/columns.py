@@ -13,14 +13,19 @@ from typing import Any
 from nicegui import ui
 
 
-def column(name: str, label: str, *, right: bool = False) -> dict[str, Any]:
-    """A column that can be sorted; numbers stand at the right."""
+def column(
+    name: str, label: str, *, right: bool = False, is_sortable: bool = True
+) -> dict[str, Any]:
+    """A column; numbers stand at the right.
+
+    It can be sorted where the table has all rows, not only those of one page.
+    """
     return {
         "name": name,
         "label": label,
         "field": name,
         "align": "right" if right else "left",
-        "sortable": True,
+        "sortable": is_sortable,
     }
 
 

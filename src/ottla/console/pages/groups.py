@@ -55,13 +55,13 @@ class GroupList:
             self.found = ui.label().classes("text-grey")
         self.table = ui.table(
             columns=[
-                column("group", "Group"),
-                column("kind", "Kind"),
-                column("state", "State"),
-                column("status", "Verdict"),
-                column("partitions", "Partitions", right=True),
-                column("lag", "Lag", right=True),
-                column("seconds", "Lag in time", right=True),
+                column("group", "Group", is_sortable=False),
+                column("kind", "Kind", is_sortable=False),
+                column("state", "State", is_sortable=False),
+                column("status", "Verdict", is_sortable=False),
+                column("partitions", "Partitions", right=True, is_sortable=False),
+                column("lag", "Lag", right=True, is_sortable=False),
+                column("seconds", "Lag in time", right=True, is_sortable=False),
             ],
             rows=[],
             row_key="group",

@@ -56,13 +56,13 @@ class TopicList:
         self.table = (
             ui.table(
                 columns=[
-                    column("name", "Topic"),
-                    column("partitions", "Partitions", right=True),
-                    column("replication", "Replication", right=True),
-                    column("records", "Records", right=True),
-                    column("size", "Size", right=True),
-                    column("rate", "Records/s", right=True),
-                    column("sync", "In sync"),
+                    column("name", "Topic", is_sortable=False),
+                    column("partitions", "Partitions", right=True, is_sortable=False),
+                    column("replication", "Replication", right=True, is_sortable=False),
+                    column("records", "Records", right=True, is_sortable=False),
+                    column("size", "Size", right=True, is_sortable=False),
+                    column("rate", "Records/s", right=True, is_sortable=False),
+                    column("sync", "In sync", is_sortable=False),
                 ],
                 rows=[],
                 row_key="name",
