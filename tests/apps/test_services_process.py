@@ -112,13 +112,13 @@ def handled(engine: Engine, users: list[str]) -> list[str]:
         return list(connection.execute(query).scalars())
 
 
-@pytest.mark.timeout(300)  # four starts, and machines are busy
+@pytest.mark.timeout(300)  # three starts, and machines are busy
 def test_a_kill_between_registration_and_reaction_loses_nobody(
     bootstrap_servers: str, tmp_path: Path, unique: str
 ) -> None:
     """Whoever got a 201 is reacted to, once, by the programs that come after the killed one."""
     users: list[str] = []
-    for life in range(3):
+    for life in range(2):
         services = Services(bootstrap_servers, tmp_path)
         users += [services.register(f"{unique}-{life}-{n}") for n in range(4)]
         services.end(signal.SIGKILL)
