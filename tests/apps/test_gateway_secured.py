@@ -101,7 +101,8 @@ def test_every_door_logs_in(secured: tuple[str, Path], unique: str) -> None:
 
         # What goes through the raw client.
         acls = rest.get(f"/v3/clusters/{cluster}/acls")
-        assert (acls.status_code, acls.json()["data"]) == (200, [])
+        assert acls.status_code == 200, acls.text
+        assert unique not in [entry["resource_name"] for entry in acls.json()["data"]]
         assert asking.get(f"{doors['Admin commands']}/commands/dirs").json()["error"] is None
         assert asking.get(f"{doors['REST Proxy']}/health/ready").status_code == 200
 
