@@ -135,44 +135,55 @@ def _go_config(plain: int, sasl: int) -> dict[str, str]:
     }
 
 
-def fetch_go_suite(folder: Path, plain: int, sasl: int) -> None:
-    """A copy of the module whose tests ask at these ports, for want of 9092 and 9093."""
+def fetch_go_module(folder: Path, module: str) -> Path:
+    """A copy of a module's sources that may be changed, and tested where it is."""
     toolchains.need("go")
     folder.mkdir()
     (folder / "go.mod").write_text("module ottla.test/fetch\n\ngo 1.23\n")
-    module = f"github.com/segmentio/kafka-go@v{SUITES['kafka-go']['version']}"
     said = toolchains.run(
         ["go", "mod", "download", "-json", module], cwd=folder, limit_s=toolchains.PREPARE_LIMIT_S
     )
     origin = json.loads(said[said.index("{") :])["Dir"]
+    suite = folder / "suite"
     shutil.copytree(
         origin,
-        folder / "suite",
+        suite,
         ignore=shutil.ignore_patterns("examples"),
         copy_function=shutil.copyfile,
     )
-    for directory in (folder / "suite", *(folder / "suite").rglob("*/")):
+    for directory in (suite, *suite.rglob("*/")):
         directory.chmod(0o755)
-    for path in (folder / "suite").rglob("*_test.go"):
+    return suite
+
+
+def fetch_kafka_go(folder: Path, plain: int, sasl: int) -> None:
+    """kafka-go's tests, which ask at these ports, for want of 9092 and 9093."""
+    version = SUITES["kafka-go"]["version"]
+    suite = fetch_go_module(folder, f"github.com/segmentio/kafka-go@v{version}")
+    for path in suite.rglob("*_test.go"):
         if path.name == "address_test.go":
             continue  # talks to nobody
         text = path.read_text().replace('TCP("localhost")', 'TCP("localhost:9092")')
         path.write_text(text.replace("9092", str(plain)).replace("9093", str(sasl)))
 
 
+def create_users(bootstrap_servers: str) -> None:
+    admin = AdminClient({"bootstrap.servers": bootstrap_servers})
+    users = [
+        UserScramCredentialUpsertion(name, ScramCredentialInfo(mechanism, 4096), password)
+        for name, (mechanism, password) in _GO_USERS.items()
+    ]
+    for future in admin.alter_user_scram_credentials(users).values():
+        future.result(90)
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_kafka_gos_own_tests_pass(tmp_path: Path) -> None:
     plain, sasl = free_ports(2)
-    fetch_go_suite(tmp_path / "go", plain, sasl)
+    fetch_kafka_go(tmp_path / "go", plain, sasl)
     with ottla.Broker(config=_go_config(plain, sasl)) as broker:
-        admin = AdminClient({"bootstrap.servers": broker.bootstrap_servers})
-        users = [
-            UserScramCredentialUpsertion(name, ScramCredentialInfo(mechanism, 4096), password)
-            for name, (mechanism, password) in _GO_USERS.items()
-        ]
-        for future in admin.alter_user_scram_credentials(users).values():
-            future.result(90)
+        create_users(broker.bootstrap_servers)
         names = [name.split("/") for name in SUITES["kafka-go"]["left_out"]]
         skip = "|".join("/".join(f"^{re.escape(part)}$" for part in parts) for parts in names)
         command = ["go", "test", "-mod=mod", "-vet=off", "-count=1", "-timeout=500s", "-v"]
@@ -184,3 +195,31 @@ def test_kafka_gos_own_tests_pass(tmp_path: Path) -> None:
         )
     passed = re.findall(r"^--- PASS: (\w+)", said, re.MULTILINE)
     check("kafka-go", set(passed), said)
+
+
+#: The suite's own number is half a million.
+_FRANZ_GO_RECORDS = 5_000
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1500)
+def test_franz_gos_own_tests_pass(tmp_path: Path) -> None:
+    plain, sasl = free_ports(2)
+    version = SUITES["franz-go"]["version"]
+    suite = fetch_go_module(tmp_path / "go", f"github.com/twmb/franz-go@v{version}")
+    names = "|".join(SUITES["franz-go"]["passes"])
+    with ottla.Broker(config=_go_config(plain, sasl)) as broker:
+        create_users(broker.bootstrap_servers)
+        command = ["go", "test", "-mod=mod", "-vet=off", "-count=1", "-timeout=900s", "-v"]
+        said = toolchains.run(
+            [*command, "-parallel=2", f"-run=^({names})$", "./pkg/kgo"],
+            cwd=suite,
+            limit_s=1200,
+            KGO_SEEDS=f"localhost:{plain}",
+            KGO_TEST_RF="1",
+            KGO_TEST_RECORDS=str(_FRANZ_GO_RECORDS),
+            KGO_TEST_MAX_TOPIC_PARTS="3",
+            KGO_TEST_SCRAM="adminscram256:admin-secret-256:256",
+            KGO_TEST_SCRAM_SEEDS=f"localhost:{sasl}",
+        )
+    check("franz-go", set(re.findall(r"^--- PASS: (\w+)", said, re.MULTILINE)), said)
