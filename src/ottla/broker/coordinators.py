@@ -9,7 +9,7 @@ is taken up where it happened, when the state is loaded again.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from ottla.batch.control import ControlType, TransactionMarker, build_marker_batch, control_type
@@ -25,7 +25,11 @@ from ottla.broker.topics import GROUP_METADATA_TOPIC, RESOURCE_GROUP, TRANSACTIO
 from ottla.coordinator.group_config import GroupConfig
 from ottla.coordinator.group_coordinator import GroupCoordinator
 from ottla.coordinator.outcome import Client, CoordinatorRecord, Markers, Outcome
-from ottla.coordinator.transaction_coordinator import TransactionConfig, TransactionCoordinator
+from ottla.coordinator.transaction_coordinator import (
+    NEXT_TRY_MS,
+    TransactionConfig,
+    TransactionCoordinator,
+)
 from ottla.storage.errors import AppendError
 from ottla.storage.validator import Origin
 from ottla.wire.errors import ErrorCode, ProtocolError, RequestError
@@ -226,6 +230,12 @@ class Coordinators:
             self._transaction_log.append(partition, outcome)
         except AppendError:
             refuse_replies(outcome.replies, ErrorCode.COORDINATOR_NOT_AVAILABLE)
+            broker = self._broker
+            send_replies(
+                self.transactions.not_written(
+                    transactional_id, broker.wall_ms, broker.mono_ms
+                ).replies
+            )
             return ErrorCode.COORDINATOR_NOT_AVAILABLE
         for record in outcome.records:
             self.transactions.replay(record)
@@ -236,6 +246,9 @@ class Coordinators:
         def proceed(error: ErrorCode) -> None:
             if error:
                 refuse_replies(outcome.replies, ErrorCode.COORDINATOR_NOT_AVAILABLE)
+                left = Outcome()
+                self.transactions.give_up_ending(transactional_id, left)
+                send_replies(left.replies)
                 return
             send_replies(outcome.replies)
             if outcome.markers is not None:
@@ -257,13 +270,14 @@ class Coordinators:
             partitions = [topic.partitions[i] for i in sorted(indexes)]
         self._reply_when_visible(partitions, outcome)
 
-    def _write_markers(self, markers: Markers) -> None:
-        """Every partition that took part has the transaction's end, durably; then complete it."""
-        written = []
+    def _write_markers(self, markers: Markers, written: Sequence[Partition] = ()) -> None:
+        """Every partition that took part has the transaction's end, durably; then complete it.
+        `written` have it already."""
+        done = list(written)
         for topic_name, index in markers.partitions:
             partition = self._broker.find_partition(topic_name, index)
-            if partition is None:
-                continue  # The topic was deleted meanwhile.
+            if partition is None or partition in done:
+                continue  # The topic was deleted meanwhile, or this is another try.
             try:
                 self.write_marker(
                     partition,
@@ -273,20 +287,29 @@ class Coordinators:
                 )
             except AppendError as error:
                 if error.code is ErrorCode.KAFKA_STORAGE_ERROR:
-                    return  # The disk has failed: the next start takes this up again.
+                    self._try_later(lambda: self._write_markers(markers, done))
+                    return
                 continue  # A marker of a later epoch has ended it already.
-            written.append(partition)
+            done.append(partition)
 
         def proceed(error: ErrorCode) -> None:
             if not error:
-                outcome = self.transactions.markers_written(
-                    markers.transactional_id, self._broker.wall_ms
-                )
-                # The decision and all markers are durable: nothing can end otherwise any more,
-                # and the producer's next record of this log is flushed behind this one.
-                self.apply_transaction_outcome(markers.transactional_id, outcome, is_foregone=True)
+                self._complete(markers.transactional_id)
 
-        when_all_visible(written, proceed)
+        when_all_visible(done, proceed)
+
+    def _complete(self, transactional_id: str) -> None:
+        """The decision and all markers are durable: nothing can end otherwise any more, and the
+        producer's next record of this log is flushed behind this one."""
+        outcome = self.transactions.markers_written(transactional_id, self._broker.wall_ms)
+        if self.apply_transaction_outcome(transactional_id, outcome, is_foregone=True):
+            self._try_later(lambda: self._complete(transactional_id))
+
+    def _try_later(self, step: Callable[[], None]) -> None:
+        """A full disk may have room again; of one that has failed, the next start takes it up."""
+        broker = self._broker
+        if not broker.is_log_directory_offline:
+            broker.deadlines.at(broker.mono_ms + NEXT_TRY_MS, lambda wall_ms, mono_ms: step())
 
     def write_marker(
         self,

@@ -49,6 +49,11 @@ class TopicChanges:
 
         Raises `RequestError` with the reason when it cannot be created.
         """
+        if self._broker.is_log_directory_offline:
+            # Whether it exists already is not for certain either: a change whose sync failed
+            # may stand in the memory alone.
+            error = self._broker.log_directory.state.offline_error()
+            raise RequestError(error.code, error.message)
         if factor == 0 or factor < -1:
             raise RequestError(
                 ErrorCode.INVALID_REPLICATION_FACTOR,

@@ -65,6 +65,8 @@ from ottla.wire.messages import describe_transactions, list_transactions
 from ottla.wire.messages.end_txn import EndTxnRequest, EndTxnResponse
 from ottla.wire.messages.init_producer_id import InitProducerIdRequest, InitProducerIdResponse
 
+#: After a write that was refused, when its time is over already.
+NEXT_TRY_MS: Final = 1_000
 #: Versions from which a fenced producer hears PRODUCER_FENCED; earlier ones
 #: know only INVALID_PRODUCER_EPOCH.
 INIT_FENCED_FROM: Final = 4
@@ -388,6 +390,24 @@ class TransactionCoordinator:
                 ),
             )
         return out
+
+    def not_written(self, transactional_id: str, wall_ms: int, mono_ms: int) -> Outcome:
+        """What was decided last is not in the log (a full disk, perhaps): nobody may go on
+        waiting for the end that was asked for, or he would be told of the next one, which may
+        be another. An open transaction still ends when its time is over."""
+        out = Outcome()
+        known = self._transactions.get(transactional_id)
+        if known is None or known.status not in PREPARED:
+            self.give_up_ending(transactional_id, out)
+        if known is not None and known.status is TransactionStatus.ONGOING:
+            remaining_ms = known.timeout_ms - max(0, wall_ms - known.start_ms)
+            self._expect_end(transactional_id, mono_ms + max(NEXT_TRY_MS, remaining_ms))
+        return out
+
+    def give_up_ending(self, transactional_id: str, out: Outcome) -> None:
+        """Whoever waits for the end of this transaction is sent to ask again."""
+        for waiter in self._ending.pop(transactional_id, ()):
+            out.reply(waiter, EndTxnResponse(error_code=ErrorCode.COORDINATOR_NOT_AVAILABLE))
 
     # --- reading
 

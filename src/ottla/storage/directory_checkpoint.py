@@ -48,11 +48,11 @@ def decode(data: bytes) -> dict[PartitionKey, LogCheckpoint]:
     body, marker, crc = data.rpartition(b"crc32c ")
     if not marker or int(crc, 16) != crc32c(body):
         raise ValueError("wrong checksum")
-    lines = body.decode().splitlines()
-    if lines[0] != _FIRST_LINE:
-        raise ValueError(f"unknown version {lines[0]!r}")
+    first, *lines = body.decode().splitlines() or [""]
+    if first != _FIRST_LINE:
+        raise ValueError(f"unknown version {first!r}")
     entries = {}
-    for line in lines[1:]:
+    for line in lines:
         topic, partition, topic_id, *numbers = line.split(" ")
         recovery_point, log_start, first_dirty = map(int, numbers)
         entries[topic, int(partition)] = LogCheckpoint(

@@ -253,3 +253,8 @@ def test_epochs_are_written_as_kafka_writes_them() -> None:
 def test_damaged_epoch_files_are_refused(data: bytes) -> None:
     with pytest.raises(ValueError):
         leader_epochs.decode(data)
+
+
+def test_a_checkpoint_without_a_line_is_refused() -> None:
+    with pytest.raises(ValueError, match="unknown version"):
+        directory_checkpoint.decode(b"crc32c 00000000\n")
