@@ -382,6 +382,26 @@ def test_client_metrics_are_made_shown_and_deleted(shell: Shell, unique: str) ->
     assert unique not in shell(f"{tool} --list").splitlines()
 
 
+def test_streams_groups_are_listed_or_it_is_said_why_there_are_none(
+    shell: Shell, unique: str
+) -> None:
+    tool = "kafka-streams-groups"
+    assert unique not in shell(f"{tool} --list").splitlines()
+    if "note: this cluster serves no streams groups" in shell.said:
+        assert "group.protocol=classic" in shell.said
+        error = "UnsupportedVersionException: The node does not support STREAMS_GROUP_DESCRIBE"
+    else:
+        error = f"GroupIdNotFoundException: Group {unique} not found."
+    for action in ("--describe", "--reset-offsets --all-input-topics --to-earliest --dry-run"):
+        refused = shell(f"{tool} {action} --group {unique}", status=1)
+        assert refused.startswith("\nError: Executing streams group command failed due to ")
+        assert error in refused
+    kept = shell(f"{tool} --delete --group {unique}")
+    assert f"Group '{unique}' does not exist or is not a streams group." in kept
+    shell(f"{tool} --describe", status=1)
+    assert "takes one of these options: [all-groups], [group]" in shell.said
+
+
 @pytest.mark.parametrize(
     ("module", "words"),
     [

@@ -10,10 +10,13 @@ import re
 import shlex
 import subprocess
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
+from tests.conformance.programs import toolchains
 
 from ottla.engine.apache import ApacheKafka
 
@@ -37,16 +40,17 @@ CLASSES = {
     "kafka-leader-election": "org.apache.kafka.tools.LeaderElectionCommand",
     "kafka-reassign-partitions": "org.apache.kafka.tools.reassign.ReassignPartitionsCommand",
     "kafka-share-groups": "org.apache.kafka.tools.consumer.group.ShareGroupCommand",
+    "kafka-streams-groups": "org.apache.kafka.tools.streams.StreamsGroupCommand",
     "kafka-transactions": "org.apache.kafka.tools.TransactionsCommand",
 }
 #: Beginnings of command lines whose answers come in an order that changes from run to run in Java.
 UNORDERED = ("kafka-acls", "kafka-delete-records", "kafka-configs --describe --entity-type groups")
 
-PREPARATION, LINES = (
+PREPARATION, LINES, STREAMS_LINES = (
     [line for line in part.splitlines() if line and not line.startswith("#")]
     for part in (Path(__file__).parent / "kafka_tools_lines.txt")
     .read_text()
-    .split("# and then what is compared:")
+    .split("# and then what is compared")
 )
 
 #: What tools are told in JSON, `{files}/NAME` in a line.
@@ -134,6 +138,57 @@ def masked(line: str, text: str) -> str:
     if line.startswith(UNORDERED):
         lines = sorted(line.strip() for line in lines if line.strip())
     return "\n".join(lines).rstrip()
+
+
+@pytest.fixture(scope="module")
+def streams_applications(
+    apache_kafka: ApacheKafka, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[None]:
+    """Two applications of Kafka Streams: st-app-gone has run, st-app-live runs."""
+    classpath = toolchains.java_classpath("org.apache.kafka:kafka-streams:4.3.1")
+    program = ["java", "-Xmx256m", "-cp", classpath, str(toolchains.HERE / "StreamsGroup.java")]
+
+    def start(name: str) -> subprocess.Popen[str]:
+        state = tmp_path_factory.mktemp(name)
+        started = subprocess.Popen(
+            [*program, apache_kafka.bootstrap_servers, name, str(state)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+        )
+        assert started.stdout is not None
+        assert started.stdout.readline() == "running\n"
+        return started
+
+    def describes(group: str, view: str, wanted: str) -> bool:
+        words = ["kafka-streams-groups", "--describe", "--group", group, view]
+        return re.search(wanted, ours(apache_kafka, words).stdout) is not None
+
+    gone, live = start("st-app-gone"), start("st-app-live")
+    for number in range(2):
+        wait_until(partial(describes, "st-app-live", "--verbose", rf"live-in +{number} +5 "))
+    wait_until(lambda: describes("st-app-live", "--state", "Stable"))
+    gone.communicate(timeout=60)
+    wait_until(lambda: describes("st-app-gone", "--state", "Empty"))
+    yield
+    live.communicate(timeout=60)
+
+
+def wait_until(is_so: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 60
+    while not is_so():
+        assert time.monotonic() < deadline
+        time.sleep(0.2)  # polling the condition
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("streams_applications")
+@pytest.mark.parametrize("line", STREAMS_LINES)
+def test_streams_groups_are_shown_as_kafka_shows_them(
+    apache_kafka: ApacheKafka, tmp_path: Path, line: str
+) -> None:
+    test_output_and_status_are_kafkas(apache_kafka, tmp_path, line)
 
 
 @pytest.mark.slow
