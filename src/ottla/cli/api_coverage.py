@@ -69,7 +69,7 @@ def run(args: argparse.Namespace) -> int:
 
 def table(served: dict[int, tuple[int, int]]) -> list[list[str]]:
     """A row for each API that either serves."""
-    rows = [["KEY", "API", "OTTLA", "APACHE KAFKA 4.3.1"]]
+    rows = [["KEY", "API", "OTTLA", "KAFKA 4.3.1"]]
     for key in sorted(KAFKA.keys() | served.keys()):
         snake = API_NAMES.get(key) or _OTHER_NAMES.get(key, "?")
         name = "".join(part.capitalize() for part in snake.split("_"))

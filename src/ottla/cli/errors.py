@@ -8,12 +8,16 @@ from __future__ import annotations
 
 import os
 import select
+import shutil
 import sys
+import textwrap
 from collections.abc import Callable
-from typing import Final
+from typing import Final, TextIO
 
 #: What a shell expects of a program ended by Ctrl-C.
 INTERRUPTED: Final = 130
+#: Narrower terminals are written to as if they had these.
+MIN_COLUMNS: Final = 20
 
 
 class CommandError(Exception):
@@ -31,7 +35,21 @@ class CommandError(Exception):
 
 def note(text: str) -> None:
     """Tell the person at the terminal something that is not output."""
-    print(f"note: {text}", file=sys.stderr)
+    print(fitted(f"note: {text}", sys.stderr), file=sys.stderr)
+
+
+def fitted(text: str, out: TextIO) -> str:
+    """The text broken between words where `out` is a terminal with fewer columns."""
+    if not out.isatty():
+        return text
+    room = max(MIN_COLUMNS, shutil.get_terminal_size().columns)
+    return "\n".join(
+        # An address or a path stays whole, so that it can be copied.
+        textwrap.fill(line, room - 1, break_long_words=False, break_on_hyphens=False)
+        if len(line) >= room
+        else line
+        for line in text.split("\n")
+    )
 
 
 def flush_to_reader() -> None:
@@ -58,7 +76,8 @@ def exit_status_of(run: Callable[[], int]) -> int:
         try:
             return run()
         except CommandError as error:
-            print(error, file=sys.stdout if error.on_stdout else sys.stderr)
+            out = sys.stdout if error.on_stdout else sys.stderr
+            print(fitted(str(error), out), file=out)
             return error.status
         except KeyboardInterrupt:
             return INTERRUPTED

@@ -25,7 +25,13 @@ Kafka of yours it makes topics and groups named lab-…, and leaves them there.
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("name", metavar="list|NAME", help="one of those that `list` shows")
+    parser.add_argument(
+        "name",
+        metavar="list|NAME",
+        nargs="?",
+        default="list",
+        help="one of those that `list` shows",
+    )
     parser.add_argument("--fast", action="store_true", help="little of everything, in seconds")
     parser.add_argument("--json", action="store_true", help="only the result, for machines")
     add_connection_arguments(parser, default="a throw-away broker of the lab's own")

@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import difflib
 import sys
+import textwrap
 from collections.abc import Sequence
 from importlib import import_module
 from importlib.util import find_spec
@@ -130,7 +131,7 @@ def _hand_over(name: str, verb: Verb, rest: list[str]) -> int:
     parser = Parser(
         prog=f"ottla {name}",
         description=getattr(module, "DESCRIPTION", f"{verb.summary[0].upper()}{verb.summary[1:]}."),
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=HelpWithExamples,
         allow_abbrev=False,
     )
     module.add_arguments(parser)
@@ -140,6 +141,30 @@ def _hand_over(name: str, verb: Verb, rest: list[str]) -> int:
         return int(end.code or 0)
     status: int = module.run(parsed)
     return status
+
+
+class HelpWithExamples(argparse.RawDescriptionHelpFormatter):
+    """Leaves the lines of a description as they are where they fit.
+
+    Of a command line with a remark behind it that does not fit, the remark goes below.
+    """
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        lines: list[str] = []
+        for line in super()._fill_text(text, width, indent).splitlines():
+            command, _, remark = line.strip().partition("   ")
+            if len(line) <= width:
+                lines.append(line)
+            elif line.startswith("  ") and remark:
+                lines.append(f"  {command}")
+                lines += textwrap.wrap(
+                    remark.strip(), width, initial_indent=" " * 6, subsequent_indent=" " * 6
+                )
+            elif line.startswith(" "):
+                lines.append(line)  # a command line, to be copied whole
+            else:
+                lines += textwrap.wrap(line, width)
+        return "\n".join(lines)
 
 
 def _overview() -> str:

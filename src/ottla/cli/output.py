@@ -73,6 +73,15 @@ def print_rows(
         print(empty)
 
 
+def print_head(name: str, about: str) -> None:
+    """What stands above a table, with the name in a line of its own where both are too long."""
+    if sys.stdout.isatty() and len(name + about) > shutil.get_terminal_size().columns:
+        print(name)
+        about = about.strip()
+        name = "  "
+    print(f"{name}{about}")
+
+
 def _cell(value: Any, none: str = "-") -> str:
     if value is None:
         return none

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import json
+import shutil
+import sys
 from collections.abc import Iterator
 from dataclasses import asdict
 from datetime import datetime
@@ -11,6 +13,9 @@ from pathlib import Path
 
 from ottla.cli import instances
 from ottla.cli.tables import aligned
+
+#: What a narrow terminal shows, too: name, address and state.
+LEAST_COLUMNS = 3
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -32,11 +37,21 @@ def run(args: argparse.Namespace) -> int:
         where = instance.data_directory
         paths[len(rows)] = where if instance.engine == "cluster" else f"data in {where}"
         rows += _rows(instance)
-    for number, line in enumerate(aligned(rows)):
+    for number, line in enumerate(_lines(rows)):
         print(line)
         if number in paths:  # it may be long, so it has a line for itself
             print(f"  {paths[number]}")
     return 0
+
+
+def _lines(rows: list[tuple[str, ...]]) -> list[str]:
+    """The rows aligned; on a terminal that is too narrow without their last columns."""
+    lines = aligned(rows)
+    room = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+    while room is not None and len(rows[0]) > LEAST_COLUMNS and max(map(len, lines)) > room:
+        rows = [row[:-1] for row in rows]
+        lines = aligned(rows)
+    return lines
 
 
 def _rows(instance: instances.Instance) -> Iterator[tuple[str, ...]]:

@@ -1,13 +1,15 @@
 """Where a lab draws: lines that stay, and one picture that is drawn over while it changes.
 
 On a terminal the picture moves and has colours; elsewhere only its last state
-is printed. Pictures are made for 80 columns.
+is printed. Pictures are made for 80 columns; where there are fewer, they are cut while
+they move, and whole at the end.
 """
 
 from __future__ import annotations
 
 import os
 import re
+import shutil
 import sys
 import time
 from collections.abc import Sequence
@@ -51,7 +53,7 @@ class Screen:
 
     def heading(self, text: str) -> None:
         self.say("")
-        self.say(self.paint(f"── {text} ".ljust(WIDTH - 2, "─"), "bold"))
+        self.say(self.paint(f"── {text} ".ljust(self._width() - 2, "─"), "bold"))
 
     def say(self, text: str) -> None:
         """Print a line that stays; a picture being drawn is finished first."""
@@ -63,22 +65,26 @@ class Screen:
         self._last = list(lines)
         if self.is_live and time.monotonic() >= self._next_frame:
             self._next_frame = time.monotonic() + _FRAME_INTERVAL_S
-            self._paint_picture()
+            self._paint_picture(self._width())
 
     def settle(self) -> None:
         """The last picture stays as it is; the next one is drawn below it."""
         if not self._last:
             return
         if self.is_live:
-            self._paint_picture()
+            self._paint_picture(WIDTH)
         else:
             self._write("\n".join(self._last) + "\n")
         self._last = []
         self._drawn = 0
 
-    def _paint_picture(self) -> None:
+    def _width(self) -> int:
+        """Columns that there are, of those that pictures are made for."""
+        return min(WIDTH, shutil.get_terminal_size().columns) if self.is_live else WIDTH
+
+    def _paint_picture(self, width: int) -> None:
         up = f"\x1b[{self._drawn}F" if self._drawn else ""
-        text = "".join(f"\x1b[2K{_clipped(line)}\n" for line in self._last)
+        text = "".join(f"\x1b[2K{_clipped(line, width)}\n" for line in self._last)
         self._write(f"{up}{text}\x1b[0J")
         self._drawn = len(self._last)
 
@@ -99,6 +105,6 @@ def plain(text: str) -> str:
     return _ESCAPE.sub("", text)
 
 
-def _clipped(line: str) -> str:
+def _clipped(line: str, width: int) -> str:
     """A line that wraps would spoil the drawing over; too long ones lose their colours."""
-    return line if len(plain(line)) < WIDTH else plain(line)[: WIDTH - 1]
+    return line if len(plain(line)) < width else plain(line)[: width - 1]

@@ -6,7 +6,7 @@ import argparse
 from typing import TYPE_CHECKING, Any
 
 from ottla.cli.errors import CommandError
-from ottla.cli.output import confirmed, print_rows
+from ottla.cli.output import confirmed, print_head, print_rows
 from ottla.cli.verbs.connection import Actions, opened_cluster
 from ottla.cli.watching import Rates, shown
 
@@ -111,10 +111,10 @@ def _describe(cluster: Cluster, args: argparse.Namespace, rates: Rates) -> None:
             print_rows(rows, ("group", *columns), args.output)
             continue
         lag = sum(row["lag"] or 0 for row in rows)
-        head = f"{name}: {group.type.lower()}, {group.state}, {len(group.members)} members"
+        head = f" {group.type.lower()}, {group.state}, {len(group.members)} members"
         unread = sum(row["committed"] is None for row in rows)
         without = f" and {unread} partition(s) without a commit" if unread else ""
-        print(f"{head}, lag {lag}{without}")
+        print_head(f"{name}:", f"{head}, lag {lag}{without}")
         print_rows(rows, columns, "table", empty="Nothing is committed, and nobody reads.")
 
 

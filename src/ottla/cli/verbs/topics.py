@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ottla.cli.connection_options import key_value_pairs
 from ottla.cli.errors import CommandError
-from ottla.cli.output import confirmed, print_rows, size_text
+from ottla.cli.output import confirmed, print_head, print_rows, size_text
 from ottla.cli.verbs.connection import Actions, opened_cluster
 from ottla.cli.watching import Rates, shown
 
@@ -147,7 +147,7 @@ def _describe(cluster: Cluster, args: argparse.Namespace) -> None:
         for row in rows:
             row["size"] = None if row["size"] is None else size_text(row["size"])
         set_ = [f"{e.name}={e.value}" for e in configs[topic.name] if not is_default(e)]
-        print(f"{topic.name}  ({uuid_text(topic.topic_id)})")
+        print_head(topic.name, f"  ({uuid_text(topic.topic_id)})")
         print(f"configuration: {', '.join(sorted(set_)) or 'all defaults'}")
         print_rows(rows, columns, "table")
         if topic is not topics[-1]:
