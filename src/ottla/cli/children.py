@@ -70,9 +70,13 @@ class Child:
         """Return when it has doors, has ended, or takes too long."""
         try:
             async with asyncio.timeout(READY_LIMIT_S):
-                await self._is_ready.wait()
+                await self.wait_until_ready()
         except TimeoutError:
             pass
+
+    async def wait_until_ready(self) -> None:
+        """Return when it has doors, however long that takes, or has ended."""
+        await self._is_ready.wait()
 
     async def stop(self, timeout_s: float) -> None:
         """Ask it to end; end it after `timeout_s`."""

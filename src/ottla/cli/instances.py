@@ -41,6 +41,8 @@ class Instance:
     data_directory: str
     bootstrap_servers: str
     parts: list[Part] = field(default_factory=list)
+    #: Pairs of name and address where the engine itself answers, too.
+    doors: list[list[str]] = field(default_factory=list)
     engine: str = "embedded"
     #: How long an orderly stop may take.
     stop_limit_s: float = 15.0

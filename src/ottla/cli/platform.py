@@ -151,6 +151,7 @@ class Platform:
             started_at=self._started_at,
             data_directory=self._engine.place,
             bootstrap_servers=self._engine.bootstrap_servers,
+            doors=[list(row) for row in self._engine.addresses() if "://" in row[1]],
             engine=self._engine.kind,
             stop_limit_s=self._engine.stop_limit_s,
             parts=[
@@ -214,6 +215,11 @@ class Platform:
                 task.cancel()
 
     async def _watch(self, child: children.Child) -> None:
+        if child in self._parts and not child.doors:
+            await child.wait_until_ready()
+            if child.doors:  # late, but here
+                self._register()
+                self._say_rows(child.doors)
         status = await child.process.wait()
         if not child.is_stopping:
             _warn(f"{child.name} ended with status {status}; see {child.log}")

@@ -60,6 +60,8 @@ def _rows(instance: instances.Instance) -> Iterator[tuple[str, ...]]:
     yield instance.name, first, state, *_process(instance.pid)
     for address in others:
         yield "", address, "", "", ""
+    for name, address in instance.doors:
+        yield f"  {name}", address, "", "", ""
     yield from _nodes(instance)
     for part in instance.parts:
         memory, pid = _process(part.pid)

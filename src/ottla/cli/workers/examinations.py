@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import re
 import shutil
 import socket
 import sys
@@ -23,6 +24,8 @@ MAX_SKEW_MS: Final = 2_000
 FEW_FILES: Final = 1024
 #: Below this share of free room a disk is nearly full.
 LITTLE_ROOM: Final = 0.05
+#: A port in an address, with or without a path behind it.
+_PORT: Final = re.compile(r":(\d+)(?=/|$)")
 
 
 class Finding(NamedTuple):
@@ -255,11 +258,12 @@ def examine_this_machine() -> Iterator[Finding]:
 def examine_ports(ports: dict[int, str]) -> Iterator[Finding]:
     """Which of the platform's usual ports are taken here, and by whom?"""
     own = {
-        address.rpartition(":")[2]: instance.name
+        _PORT.findall(address)[-1]: instance.name
         for instance in instances.running()
         for address in [
             *instance.bootstrap_servers.split(","),
-            *(door[1] for part in instance.parts for door in part.doors),
+            *(address for _, address in instance.doors),
+            *(address for part in instance.parts for _, address in part.doors),
         ]
     }
     taken = []
