@@ -1,7 +1,8 @@
 """`kafka-delegation-tokens`: create, renew, expire and describe delegation tokens (KIP-48).
 
 Ottla's broker refuses to make any; this is for Apache Kafka. Its tool ends some lines with
-no line end, and so does this.
+no line end, and so does this. Without owners it asks for nobody's tokens and shows none;
+this shows those that the user may see, as both say that they do.
 """
 
 from __future__ import annotations

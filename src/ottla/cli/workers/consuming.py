@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from types import TracebackType
 from typing import Final
 
 from confluent_kafka import KafkaError, KafkaException, Message, TopicPartition
@@ -157,10 +156,5 @@ class RecordReader:
     def __enter__(self) -> RecordReader:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.consumer.close()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from types import TracebackType
 from typing import Final
 
 from confluent_kafka import AcknowledgeType, KafkaError, Message
@@ -58,12 +57,7 @@ class ShareReader:
     def __enter__(self) -> ShareReader:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         if self._watch.was_reached:
             self._consumer.commit_sync(COMMIT_S)
         self._consumer.close()
