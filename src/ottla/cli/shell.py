@@ -197,7 +197,7 @@ class Shell:
             return 130
         return done.returncode
 
-    def complete(self, text: str) -> Iterable[tuple[Candidate, int]]:
+    def complete(self, text: str) -> list[tuple[Candidate, int]]:
         """Candidates for the last word of a text, and how many characters each replaces."""
         words, current = split_for_completion(text)
         while words and words[0] in PREFIXES:
@@ -325,6 +325,20 @@ def _key_bindings(shell: Shell) -> KeyBindings:
     from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
 
     bindings = KeyBindings()
+
+    @bindings.add("tab")
+    def _complete(event: KeyPressEvent) -> None:
+        """The only candidate is taken at once, even while those for the last key are sought."""
+        buffer = event.current_buffer
+        found = [] if shell.fuzzy or buffer.complete_state else shell.complete(session_text())
+        if len(found) == 1:
+            candidate, length = found[0]
+            buffer.delete_before_cursor(length)
+            buffer.insert_text(candidate.text)
+        elif buffer.complete_state:
+            buffer.complete_next()
+        else:
+            buffer.start_completion(insert_common_part=True)
 
     @bindings.add("f2")
     def _next_cluster(event: KeyPressEvent) -> None:

@@ -73,6 +73,10 @@ class Header(Widget):
         return left
 
 
+#: Numbers that a window of less than 80 columns leaves out, the first first.
+SPARED = ("malformed", "anonymous", "recurring", "users", "sold")
+
+
 class Tiles(Widget):
     """The single numbers: labels above, values below."""
 
@@ -97,6 +101,9 @@ class Tiles(Widget):
             ("errors", short_number(errors), "#f87171"),
             ("malformed", short_number(snapshot.malformed), AMBER if snapshot.malformed else MUTED),
         ]
+        for spared in SPARED:
+            if sum(len(label) + 2 for label, _, _ in tiles) > self.size.width:
+                tiles = [tile for tile in tiles if tile[0] != spared]
         spare = max(0, self.size.width - sum(len(label) + 2 for label, _, _ in tiles))
         labels, values = Text(no_wrap=True), Text(no_wrap=True)
         for index, (label, value, color) in enumerate(tiles, 1):

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 import pytest
 
 from ottla.dashboard.app import Dashboard, HelpScreen
-from ottla.dashboard.panels import ORDER, CatchUp, ListPanel
+from ottla.dashboard.panels import ORDER, CatchUp, ListPanel, Tiles
 from ottla.dashboard.reader import Reader
 
 MOCK_CLUSTER = {"bootstrap.servers": "", "test.mock.num.brokers": "1"}
@@ -74,6 +74,18 @@ async def test_a_small_terminal_shows_three_lists_and_a_large_one_all(reader: Re
         assert "OutOfStock cart:add:7" in text
         assert "Norway" in text
         assert "80.0k" in text  # sold
+
+
+async def test_a_narrow_terminal_shows_fewer_numbers_but_those_whole(reader: Reader) -> None:
+    app = Dashboard(reader)
+    async with app.run_test(size=(60, 30)) as pilot:
+        await pilot.pause()
+        tiles = app.query_one(Tiles)
+        labels, values = str(tiles.render()).split("\n")
+        assert "recurring" in labels.split()
+        assert "malformed" not in labels.split()
+        assert len(labels) <= 60
+        assert len(values.split()) == 7
 
 
 async def test_arrows_turn_pages_and_scroll_rows(reader: Reader) -> None:
