@@ -146,6 +146,9 @@ class RetryingConsumer:
                 "enable.auto.commit": str(self.commit == "automatic").lower(),
                 "enable.auto.offset.store": "false",
                 "auto.commit.interval.ms": "1000",
+                # So long the others wait for a member that was killed.
+                "session.timeout.ms": "10000",
+                "heartbeat.interval.ms": "2000",
             }
         )
         producer = Producer(
