@@ -343,12 +343,11 @@ def _has_ipv6() -> bool:
 
 def test_a_waiting_consumer_gets_a_record_at_once(bootstrap_servers: str, unique: str) -> None:
     create_topic(bootstrap_servers, unique)
-    with confluent_consumer(bootstrap_servers, unique, fetch_wait_max_ms=10_000) as consumer:
+    wait_ms = 2 * LIMIT_S * 1000
+    with confluent_consumer(bootstrap_servers, unique, fetch_wait_max_ms=wait_ms) as consumer:
         consumer.assign([TopicPartition(unique, 0, OFFSET_BEGINNING)])
         assert consumer.poll(0.2) is None
-        began = time.monotonic()
         sender = threading.Thread(target=produce, args=(bootstrap_servers, unique, 1))
         sender.start()
-        assert consume(consumer, 1)
+        assert consume(consumer, 1), "it came no sooner than the fetch would have ended"
         sender.join()
-        assert time.monotonic() - began < 5
