@@ -17,6 +17,7 @@ def environment_for(bootstrap_servers: str) -> dict[str, str]:
         "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}",
         "KAFKA_BOOTSTRAP_SERVERS": bootstrap_servers,
         "OTTLA_CONTEXTS": os.devnull + "-none",
+        "OTTLA_COMPLETION_MS": "60000",
     }
 
 
@@ -35,7 +36,7 @@ class Shell:
             env=self.environment,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=90,
             check=False,
         )
         self.said = done.stderr

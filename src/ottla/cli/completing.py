@@ -23,8 +23,9 @@ if TYPE_CHECKING:
 
 #: How long names of topics and groups are believed, in seconds.
 FRESH_S: Final = 3.0
-#: How long a cluster may take to answer before names are left out.
+#: How long a cluster may take to answer before names are left out, and where to say otherwise.
 PATIENCE_MS: Final = 1500
+PATIENCE_VARIABLE: Final = "OTTLA_COMPLETION_MS"
 
 #: Name of an argument or option → the kind of names it takes.
 KINDS: Final = {
@@ -107,6 +108,11 @@ class Candidate(NamedTuple):
 COMMON: Final = [Candidate(key) for key in COMMON_KEYS]
 
 
+def _patience_ms() -> int:
+    given = os.environ.get(PATIENCE_VARIABLE, "")
+    return int(given) if given.isdecimal() else PATIENCE_MS
+
+
 class ClusterNames:
     """Names of topics, groups and keys, asked for when needed and kept a moment.
 
@@ -141,7 +147,7 @@ class ClusterNames:
 
         connection = connection_of(self._options())
         with open_cluster(
-            connection.servers, connection.properties, timeout_ms=PATIENCE_MS
+            connection.servers, connection.properties, timeout_ms=_patience_ms()
         ) as cluster:
             if kind == "group":
                 return [

@@ -13,6 +13,9 @@ Print a script that completes verbs, flags, topics, groups and keys.
   eval "$(ottla completion bash)"          in ~/.bashrc
   eval "$(ottla completion zsh)"           in ~/.zshrc
   ottla completion fish | source           in ~/.config/fish/config.fish
+
+Names are left out when a cluster takes longer than 1.5 seconds to answer;
+OTTLA_COMPLETION_MS gives it more, in milliseconds.
 """
 
 BASH: Final = """\
