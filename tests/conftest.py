@@ -6,9 +6,19 @@ import os
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from ottla.engine.apache import ApacheKafka
 from ottla.engine.errors import MissingJavaError
+
+# How long examples take to draw says how busy the machine is.
+settings.register_profile(
+    "patient",
+    settings.default,
+    suppress_health_check=[HealthCheck.too_slow],
+    deadline=None,
+)
+settings.load_profile("patient")
 
 #: Kafka's defaults, but quick: nobody waits for offsets to expire or deleted files to go.
 ORACLE_PROPERTIES = {

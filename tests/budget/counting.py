@@ -29,12 +29,16 @@ def instructions(work: Work, times: int = 20) -> float:
         return trace
 
     before = sys.gettrace()
+    # What other tests have left would be finalized here, and count.
+    gc.collect()
+    gc.disable()
     sys.settrace(trace)
     try:
         for _ in range(times):
             work()
     finally:
         sys.settrace(before)
+        gc.enable()
     return count / times
 
 
