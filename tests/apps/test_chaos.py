@@ -15,6 +15,7 @@ from collections.abc import Iterator
 
 import pytest
 from confluent_kafka import Consumer, Producer
+from tests.support.processes import running
 
 from ottla.cli.chaos import obey
 from ottla.cli.main import main
@@ -180,14 +181,15 @@ def test_lines_change_the_faults() -> None:
 
 
 def test_the_command_starts_a_broker_and_ends_on_sigint() -> None:
-    process = subprocess.Popen(
-        [sys.executable, "-m", "ottla.cli.main", "chaos", "--port", "0", "--jitter-ms", "1"],
+    words = ["chaos", "--port", "0", "--jitter-ms", "1"]
+    with running(
+        [sys.executable, "-m", "ottla.cli.main", *words],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         text=True,
-    )
-    assert process.stdout is not None
-    with process, process.stdout as output:
+    ) as process:
+        output = process.stdout
+        assert output is not None
         found = re.match(r"Chaos +(\S+) ", output.readline())
         assert found is not None
         while "Ctrl-C" not in output.readline():

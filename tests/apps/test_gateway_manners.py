@@ -9,9 +9,10 @@ import ssl
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 from urllib.parse import urlsplit
 
 import httpx
@@ -201,6 +202,8 @@ def test_requests_too_long_or_too_slow_are_refused(bootstrap_servers: str, uniqu
 class GatewayProcess:
     """`ottla gateway` as a person starts it, its REST door on a free port."""
 
+    started: ClassVar[list[subprocess.Popen[str]]] = []
+
     def __init__(self, bootstrap_servers: str, *options: str) -> None:
         self.process = subprocess.Popen(
             [
@@ -213,15 +216,27 @@ class GatewayProcess:
             stderr=subprocess.PIPE,
             text=True,
         )
+        self.started.append(self.process)
         assert self.process.stdout is not None
         self.door = json.loads(self.process.stdout.readline())["REST Proxy"]
 
     def stop(self) -> str:
         """Ends it as Ctrl-C does; returns what it wrote to standard error."""
         self.process.send_signal(signal.SIGINT)
-        _, errors = self.process.communicate(timeout=60)
+        _, errors = self.process.communicate(timeout=90)
         assert self.process.returncode == 0
         return errors
+
+
+@pytest.fixture(autouse=True)
+def no_gateway_is_left() -> Iterator[None]:
+    """Not even by a test that fails."""
+    yield
+    while GatewayProcess.started:
+        process = GatewayProcess.started.pop()
+        if process.poll() is None:
+            process.kill()
+        process.communicate()
 
 
 def test_the_access_log_has_one_json_line_a_request(bootstrap_servers: str) -> None:
@@ -267,7 +282,7 @@ def test_a_gateway_that_stops_under_load_keeps_what_it_acknowledged(
     under_way = threading.Event()
 
     def produce(worker: int) -> None:
-        with httpx.Client(timeout=60) as client:
+        with httpx.Client(timeout=90) as client:
             for number in range(100_000):
                 values = [f"{worker}-{number}-{n}" for n in range(20)]
                 records = [{"value": v} for v in values]
@@ -317,7 +332,7 @@ def test_a_stream_is_told_that_the_gateway_stops(
         gateway.process.send_signal(signal.SIGTERM)
         while more := stream.recv(65536):
             answer += more
-    gateway.process.communicate(timeout=60)
+    gateway.process.communicate(timeout=90)
     results: list[dict[str, Any]] = [
         json.loads(line) for line in answer.splitlines() if line.startswith(b"{")
     ]

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from confluent_kafka import KafkaException, Producer
 from tests.apps.typed_lines import Shell, environment_for
+from tests.support.processes import running
 
 from ottla.batch.record_batch import Record, build_batch
 
@@ -133,25 +134,25 @@ def test_a_time_out_ends_the_consumer_in_order(shell: Shell, unique: str) -> Non
 
 
 def test_ctrl_c_ends_the_consumer_with_130(environment: dict[str, str], unique: str) -> None:
-    consumer = subprocess.Popen(
+    with running(
         ["kafka-console-consumer", "--topic", unique, "--partition", "0", "--from-beginning"],
         env=environment,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-    )
-    subprocess.run(
-        ["kafka-console-producer", "--topic", unique],
-        input="one\n",
-        env=environment,
-        text=True,
-        timeout=60,
-        check=True,
-    )
-    assert consumer.stdout is not None
-    assert consumer.stdout.readline() == "one\n"
-    consumer.send_signal(signal.SIGINT)
-    _, said = consumer.communicate(timeout=90)
+    ) as consumer:
+        subprocess.run(
+            ["kafka-console-producer", "--topic", unique],
+            input="one\n",
+            env=environment,
+            text=True,
+            timeout=90,
+            check=True,
+        )
+        assert consumer.stdout is not None
+        assert consumer.stdout.readline() == "one\n"
+        consumer.send_signal(signal.SIGINT)
+        _, said = consumer.communicate(timeout=90)
     assert consumer.returncode == 130
     assert "Processed a total of 1 messages" in said
     assert "Traceback" not in said

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from tests.apps.typed_lines import Shell, environment_for
+from tests.support.processes import running
 
 from ottla.embedded import Broker
 from ottla.engine.ports import free_ports
@@ -172,7 +173,7 @@ def test_a_followed_query_sees_what_comes(environment: dict[str, str], unique: s
     shell(f"ottla produce {unique} -m '{{}}' -q")
     words = ["ottla", "sql", "--follow", "--every", "0.1", "-o", "csv"]
     query = f"SELECT count(*) c FROM {unique}"
-    with subprocess.Popen([*words, query], env=environment, stdout=subprocess.PIPE) as following:
+    with running([*words, query], env=environment, stdout=subprocess.PIPE) as following:
         assert following.stdout is not None
         lines = iter(following.stdout.readline, b"")
         assert next(line for line in lines if line != b"c\n") == b"1\n"
@@ -193,7 +194,7 @@ def test_a_live_view_shows_what_comes_until_ctrl_c(
     shell(f"seq 3 | ottla produce {unique} -q")
     shell(f"ottla consume {unique} -g {unique} -n 1")
     line = ["ottla", *words.format(unique).split(), "-o", "jsonl"]
-    with subprocess.Popen(line, env=environment, stdout=subprocess.PIPE, text=True) as watching:
+    with running(line, env=environment, stdout=subprocess.PIPE, text=True) as watching:
         assert watching.stdout is not None
         rows = (json.loads(line) for line in iter(watching.stdout.readline, "") if line.strip())
         first = next(rows)
