@@ -6,6 +6,8 @@ wants one sentence within a second or two instead.
 
 from __future__ import annotations
 
+import contextlib
+import socket
 import time
 from typing import Any, Final
 
@@ -14,11 +16,16 @@ from confluent_kafka import Consumer, KafkaError, Producer, ShareConsumer
 from ottla.cli.connection_options import librdkafka_settings
 from ottla.cli.errors import CommandError
 from ottla.cli.workers.failures import unreachable
+from ottla.client.errors import SettingsError
 from ottla.client.librdkafka_settings import PRODUCER_ONLY
+from ottla.client.settings import parse_bootstrap_servers
 
 #: How long the first connection may fail before the command gives up. More
 #: than one attempt, since `localhost` has two addresses and one may be deaf.
 PATIENCE_S: Final = 1.2
+#: After a client has said that no broker answers, how often we look ourselves, and for how long.
+LOOK_EVERY_S: Final = 1.0
+LOOK_S: Final = 2.0
 
 
 class Reachability:
@@ -30,7 +37,9 @@ class Reachability:
         self.reason = ""
         self.unreachable = False
         self.fatal: KafkaError | None = None
+        self._is_down = False
         self._started = time.monotonic()
+        self._next_look = self._started + PATIENCE_S + LOOK_EVERY_S
 
     def on_error(self, error: KafkaError) -> None:
         """Take note of an error event of the client."""
@@ -40,14 +49,34 @@ class Reachability:
         elif code in (KafkaError._TRANSPORT, KafkaError._RESOLVE):
             self.reason = error.str()
         elif code == KafkaError._ALL_BROKERS_DOWN and not self.was_reached:
+            self._is_down = True
             self.unreachable = time.monotonic() - self._started > PATIENCE_S
 
     def check(self) -> None:
         """Raise `CommandError` when there is no point in waiting any longer."""
         if self.fatal is not None:
             raise CommandError(f"The client gave up on {self.servers}: {self.fatal.str()}.")
-        if self.unreachable and not self.was_reached:
+        if self.was_reached:
+            return
+        if self._is_down and not self.unreachable and time.monotonic() > self._next_look:
+            # librdkafka 2.16 tries again and again, but may tell of the first tries only.
+            self._is_down = self.unreachable = not somebody_listens(self.servers)
+            self._next_look = time.monotonic() + LOOK_EVERY_S
+        if self.unreachable:
             raise unreachable(self.servers, self.reason)
+
+
+def somebody_listens(servers: str) -> bool:
+    """Whether one of these addresses (`host:port,…`) takes connections, as far as can be known."""
+    try:
+        addresses = parse_bootstrap_servers(servers)
+    except SettingsError:
+        return True  # librdkafka may read them all the same
+    for address in addresses:
+        with contextlib.suppress(OSError):
+            socket.create_connection(address, LOOK_S).close()
+            return True
+    return False
 
 
 def open_producer(
