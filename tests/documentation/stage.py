@@ -27,7 +27,7 @@ import ottla
 
 ROOT: Final = Path(__file__).parents[2]
 BIN: Final = Path(sys.executable).parent
-LIMIT_S: Final = 120.0
+LIMIT_S: Final = 300.0
 #: Doors of the gateway by the port that pages name.
 DOORS: Final = {
     "localhost:8082": "REST Proxy",

@@ -38,7 +38,7 @@ def test_examples_say_what_they_are(page: Path) -> None:
             assert block.reason in REASONS or (ROOT / block.reason).is_file(), block.where
 
 
-@pytest.mark.timeout(400)  # a page is many programs, and machines are busy
+@pytest.mark.timeout(900)  # a page is many programs, and machines are busy
 @pytest.mark.parametrize(
     "page", [p for p in PAGES if any(b.is_example for b in blocks_of(p))], ids=relative
 )
