@@ -77,7 +77,9 @@ UUID = re.compile(
     r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}|(?<![\w-])[\w-]{22}(?![\w-])",
     re.ASCII,
 )
-PATIENCE_S = 15.0
+#: No talk is about an answer that does not come.
+PATIENCE_S = 60.0
+PATIENCE_MS = 60_000
 
 Plain = Any  # what JSON can hold
 
@@ -101,9 +103,9 @@ class Talk:
         self.connections: list[Connection] = []
         self.main = self.connect()
 
-    def connect(self, request_timeout_ms: int = 10_000) -> Connection:
+    def connect(self) -> Connection:
         """One more connection."""
-        settings = Settings(client_id="talk", request_timeout_ms=request_timeout_ms)
+        settings = Settings(client_id="talk", request_timeout_ms=PATIENCE_MS)
         connection = Connection(self.host, self.port, settings)
         self.connections.append(connection)
         return connection
@@ -160,11 +162,11 @@ class Talk:
 
     def say_raw(self, label: str, frame: bytes, *, size: int | None = None) -> bytes | None:
         """Send a frame as it is; write down whether an answer came, and return it."""
-        connection = self.connect(request_timeout_ms=2_000)
+        connection = self.connect()
         length = len(frame) if size is None else size
         try:
             connection.send_bytes((length & 0xFFFFFFFF).to_bytes(4, "big") + frame)
-            answer = bytes(connection.receive_frame(time.monotonic() + 2, 2_000))
+            answer = bytes(connection.receive_frame(time.monotonic() + PATIENCE_S, PATIENCE_MS))
         except ConnectionLostError:
             self._write(label, "connection closed")
             return None
