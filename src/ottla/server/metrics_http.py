@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from errno import EADDRINUSE
 from typing import Final
 
 MAX_REQUEST_SIZE: Final = 8192
@@ -43,7 +44,8 @@ class MetricsEndpoint:
             self._server = await self._listen(port)
         except OSError as error:
             self._server = await self._listen(0)
-            warning = f"metrics port {port} cannot be had ({error.strerror}); it moved"
+            why = "is taken" if error.errno == EADDRINUSE else f"cannot be had ({error.strerror})"
+            warning = f"metrics port {port} {why}; it moved"
         self.port = self._server.sockets[0].getsockname()[1]
         return warning and f"{warning} to {self.port}"
 
