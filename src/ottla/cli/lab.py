@@ -8,6 +8,7 @@ import json
 
 from ottla.cli.demo import add_connection_arguments, connection_settings
 from ottla.cli.errors import CommandError
+from ottla.cli.output import described
 from ottla.labs import catalog
 from ottla.labs.screen import Screen
 
@@ -46,7 +47,8 @@ def run(args: argparse.Namespace) -> int:
         if args.json:
             print(json.dumps(labs, indent=2))
         else:
-            print("\n".join(f"  {name:<14}{text}" for name, text in labs.items()))
+            for name, text in labs.items():
+                print(described(f"  {name:<14}", text))
         return 0
     if args.name not in labs:
         near = difflib.get_close_matches(args.name, labs, 1)

@@ -8,6 +8,7 @@ import json
 import os
 import shutil
 import sys
+import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
@@ -80,6 +81,14 @@ def print_head(name: str, about: str) -> None:
         about = about.strip()
         name = "  "
     print(f"{name}{about}")
+
+
+def described(name: str, text: str) -> str:
+    """A name, filled up already, and a text that on a terminal goes on below itself."""
+    if not sys.stdout.isatty():
+        return name + text
+    room = max(2 * len(name), shutil.get_terminal_size().columns - 1)
+    return textwrap.fill(text, room, initial_indent=name, subsequent_indent=" " * len(name))
 
 
 def _cell(value: Any, none: str = "-") -> str:

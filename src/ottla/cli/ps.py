@@ -14,8 +14,8 @@ from pathlib import Path
 from ottla.cli import instances
 from ottla.cli.tables import aligned
 
-#: What a narrow terminal shows, too: name, address and state.
-LEAST_COLUMNS = 3
+#: What a narrow terminal shows, too: name and address.
+LEAST_COLUMNS = 2
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

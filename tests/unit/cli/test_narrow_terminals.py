@@ -8,7 +8,7 @@ import pytest
 
 from ottla.cli import main, ps
 from ottla.cli.errors import fitted
-from ottla.cli.output import print_head
+from ottla.cli.output import described, print_head
 from ottla.labs.screen import Screen, plain
 
 
@@ -55,12 +55,24 @@ def test_a_head_above_a_table_is_one_line_or_two(
     assert all(len(line) <= columns for line in shown.getvalue().splitlines())
 
 
+def test_a_list_with_long_texts_goes_on_below_them(
+    columns: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = "who reads what: idle consumers, a second group, the price of a rebalance"
+    assert described("  groups    ", text) == f"  groups    {text}"
+    monkeypatch.setattr("sys.stdout", Terminal())
+    lines = described("  groups    ", text).splitlines()
+    assert all(len(line) < columns for line in lines)
+    assert " ".join("".join(lines).split()) == " ".join(f"groups {text}".split())
+
+
 def test_a_list_of_what_runs_leaves_columns_out(
     columns: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("sys.stdout", Terminal())
     rows: list[tuple[str, ...]] = [("NAME", "ADDRESS", "STATE", "MEMORY", "PID")]
-    rows.append(("  Admin commands 1", "http://127.0.0.1:8082", "up since 15:40", "32 MB", "27972"))
+    address = "http://127.0.0.1:9644/metrics"
+    rows.append(("  Admin commands 1", address, "up since 15:40", "32 MB", "27972"))
     assert all(len(line) <= columns for line in ps._lines(rows))
 
 
