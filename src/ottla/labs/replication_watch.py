@@ -187,10 +187,10 @@ class Watch:
             replicas = self.replicas[lane.topic]
             in_sync = " ".join(map(str, replicas.in_sync))
             waiting = lane.sent - len(lane.acknowledged) - lane.failed
-            leader = "none" if replicas.leader < 0 else replicas.leader
+            leader = "-" if replicas.leader < 0 else replicas.leader
             lines.append(
-                f"  {lane.title}: leader {leader}, in sync {in_sync or '-':<6}"
-                f"{len(lane.acknowledged):>6,} acknowledged {waiting:>4} waiting"
+                f"  {lane.title}: leader {leader}, in sync {in_sync or '-':<5}"
+                f"{len(lane.acknowledged):>7,} acknowledged{waiting:>4} waiting"
             )
             lines.append(f"    {lane.curve(screen)}")
         return lines
