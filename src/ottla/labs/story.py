@@ -122,7 +122,12 @@ class Story:
             program.start(servers)
         urls = [f"{self.users_url}/health/ready", f"{self.consumer_url}/health/ready"]
         urls += [f"{self.rest_url}/topics", f"{self.console_url}/"]
-        self.wait(lambda: all(answers(url) for url in urls), "the programs do not answer")
+
+        def is_ready() -> bool:
+            self._check_running()
+            return all(answers(url) for url in urls)
+
+        self.wait(is_ready, "the programs do not answer")
         for url, role in zip(self.instigator_urls, ("producer", "consumer"), strict=True):
             start_worker(f"{url}/start_{role}")
         for driver in self.drivers.values():
@@ -158,6 +163,9 @@ class Story:
             ),
             "not everything goes on",
         )
+        self._check_running()
+
+    def _check_running(self) -> None:
         dead = [name for name, program in self.programs.items() if not program.is_running]
         if dead:
             said = self.programs[dead[0]].said[-400:]
