@@ -130,6 +130,8 @@ def serve(options: Options) -> None:
     app.on_shutdown(runner.close)
     app.on_shutdown(clusters.close)
     app.timer(watching.SWEEP_S, watching.sweep)
+    # NiceGUI takes a console that somebody's test has started for a test of its own.
+    os.environ.pop("PYTEST_CURRENT_TEST", None)
     app.on_startup(lambda: print(f"Console  http://{host}:{port}", flush=True))
     ui.run(
         host=host,
