@@ -72,11 +72,10 @@ class Services:
         return self.process.returncode
 
 
-@pytest.fixture(scope="module")
-def services(
-    bootstrap_servers: str, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Services]:
-    found = Services(bootstrap_servers, tmp_path_factory.mktemp("services"))
+@pytest.fixture
+def services(bootstrap_servers: str, tmp_path: Path) -> Iterator[Services]:
+    """Gone before the next test: its group would share events with that of another database."""
+    found = Services(bootstrap_servers, tmp_path)
     yield found
     assert found.end(signal.SIGTERM) == 0
 
