@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from pathlib import Path
 
@@ -124,6 +125,24 @@ def test_records_appear_live_and_a_big_one_breaks_nothing(
     producer.produce(name, "after it", key="small")
     producer.flush(90)
     expect(page.get_by_role("cell", name="after it")).to_be_visible()
+
+
+def test_what_was_opened_and_closed_is_gone(page: Page, console: str, table: str) -> None:
+    """A tab that stays open for days holds no more than it shows."""
+    page.goto(f"{console}/topics/{table}")
+    expect(page.get_by_text("61 records, newest")).to_be_visible()
+    page.wait_for_load_state("networkidle")
+    count = "Object.keys(mounted_app.elements).length"
+    before = page.evaluate(count)
+    openers = ("^Open the record", "^Produce$", "^Import$", "Settings", "Add a cluster")
+    for opener in openers:
+        page.get_by_role("button", name=re.compile(opener)).first.click()
+        dialog = page.get_by_role("dialog")
+        expect(dialog).to_be_visible()
+        dialog.get_by_role("button", name=re.compile("^(Close|Cancel)$")).click()
+        expect(dialog).to_have_count(0)
+    # The framework keeps one empty element of each.
+    page.wait_for_function(f"{count} <= {before + len(openers)}")
 
 
 def test_partitions_are_added_and_a_topic_is_emptied(

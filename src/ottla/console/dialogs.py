@@ -13,7 +13,7 @@ from ottla.console import actions, administration
 from ottla.console.cluster import ClusterError, ClusterView
 from ottla.console.configuration import Setting
 from ottla.console.formatting import moment_ms
-from ottla.console.layout import path, zone, zone_name
+from ottla.console.layout import passing_dialog, path, zone, zone_name
 
 Action = Callable[[], Any]
 
@@ -37,7 +37,7 @@ class ActionDialog:
     ) -> None:
         self.cluster = cluster
         self.details = details
-        with ui.dialog() as self.dialog, ui.card().classes("w-[26rem] gap-3") as self.card:
+        with passing_dialog() as self.dialog, ui.card().classes("w-[26rem] gap-3") as self.card:
             ui.label(title).classes("text-h6").style("word-break: break-all")
         self._audit = audit
         self._button_text = button

@@ -116,7 +116,7 @@ def _settings(dark: ui.dark_mode) -> None:
         _set_zone(str(await ui.run_javascript(BROWSER_ZONE)))
 
     def open_dialog() -> None:
-        with ui.dialog() as dialog, ui.card().classes("w-80 gap-3"):
+        with passing_dialog() as dialog, ui.card().classes("w-80 gap-3"):
             ui.label("Settings").classes("text-h6")
             ui.select(
                 THEMES,
@@ -177,7 +177,7 @@ def _switch(name: str) -> None:
 
 def _add_dialog(clusters: Clusters) -> None:
     """Ask for a cluster's name and bootstrap servers."""
-    with ui.dialog() as dialog, ui.card().classes("w-96"):
+    with passing_dialog() as dialog, ui.card().classes("w-96"):
         ui.label("Add a cluster").classes("text-h6")
         name = ui.input("Name").classes("w-full")
         servers = ui.input("Bootstrap servers", placeholder="host:9092,host:9093").classes("w-full")
@@ -205,6 +205,13 @@ def _add_dialog(clusters: Clusters) -> None:
             ui.button("Cancel", on_click=dialog.close).props("flat no-caps")
             ui.button("Add", on_click=add).props("no-caps unelevated")
     dialog.open()
+
+
+def passing_dialog() -> ui.dialog:
+    """A dialog for one use: gone once it is closed, with all it holds, though its page stays."""
+    box = ui.dialog()
+    box.on("hide", box.delete)
+    return box
 
 
 def heading(text: str, *trail: tuple[str, str]) -> None:

@@ -10,6 +10,7 @@ from nicegui import events, ui
 from ottla.console import actions, administration
 from ottla.console.cluster import ClusterError, ClusterView
 from ottla.console.exchange import ImportFormatError, records_of
+from ottla.console.layout import passing_dialog
 
 MAX_FILE_BYTES = 64 * 1024 * 1024
 PROGRESS_S = 0.3
@@ -18,7 +19,7 @@ PROGRESS_S = 0.3
 def import_dialog(cluster: ClusterView, topic: str, finished: Callable[[], Any]) -> None:
     """Ask for a file and produce its records; says how far it has come."""
     counted = [0]
-    with ui.dialog() as dialog, ui.card().classes("w-[28rem] gap-3"):
+    with passing_dialog() as dialog, ui.card().classes("w-[28rem] gap-3"):
         ui.label(f"Import into {topic}").classes("text-h6").style("word-break: break-all")
         ui.label(
             "JSON lines or CSV as exported here; of any other file each line becomes a value."

@@ -16,7 +16,7 @@ from nicegui import ui
 
 from ottla.console import dialogs, exchange, formatting
 from ottla.console.cluster import ClusterError, ClusterView
-from ottla.console.layout import admin_button, path, zone, zone_name
+from ottla.console.layout import admin_button, passing_dialog, path, zone, zone_name
 from ottla.console.messages import (
     MAX_SHOWN_BYTES,
     Progress,
@@ -326,7 +326,10 @@ class RecordDialog:
             "curl": exchange.as_curl(self.topic, record),
             "kcat": exchange.as_kcat(self.cluster.bootstrap_servers, self.topic, record),
         }
-        with ui.dialog() as dialog, ui.card().classes("w-full gap-2").style("max-width: 60rem"):
+        with (
+            passing_dialog() as dialog,
+            ui.card().classes("w-full gap-2").style("max-width: 60rem"),
+        ):
             ui.label(
                 f"{self.topic} · partition {record.partition} · offset {record.offset}"
             ).classes("text-subtitle1 text-weight-medium")
