@@ -18,7 +18,7 @@ ON_APACHE_KAFKA = {"replication", "story"}
 SETTINGS = {"bootstrap.servers": GIVEN} if GIVEN else None
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("name", sorted(catalog.available().keys() - ON_APACHE_KAFKA))
 def test_its_verdict_holds(name: str) -> None:
     out = io.StringIO()

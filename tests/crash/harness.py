@@ -224,7 +224,7 @@ class Load:
         self._stopping.set()
         for thread in self._threads:
             thread.join()
-        assert self._producer.flush(60) == 0
+        assert self._producer.flush(240) == 0
         self._consumer.close()
 
     def give_up(self) -> None:

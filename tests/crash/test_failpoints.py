@@ -13,7 +13,7 @@ from tests.crash.rounds import AT_RANDOM, run
 ROUNDS = 6
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)
 def test_nothing_promised_is_lost_at_failpoints(tmp_path: Path) -> None:
     chosen = random.Random(len(FAILPOINTS)).sample([*FAILPOINTS, AT_RANDOM], ROUNDS)
     deaths, acknowledged = run(ROUNDS, 1, tmp_path, chosen)
