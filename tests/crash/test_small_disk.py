@@ -13,7 +13,7 @@ import pytest
 from tests.crash.small_disk import NoSmallDisk, SmallBroker, SmallDisk
 
 from ottla.batch.record_batch import Record, build_batch, headers, records
-from ottla.client import Connection
+from ottla.client import Connection, Settings
 from ottla.wire.errors import ErrorCode
 from ottla.wire.messages.create_topics import CreatableTopic, CreateTopicsRequest
 from ottla.wire.messages.delete_records import (
@@ -74,7 +74,9 @@ class Talk:
 
     def __init__(self, broker: SmallBroker) -> None:
         host, _, port = broker.bootstrap_servers.rpartition(":")
-        self._connection = Connection(host, int(port))
+        # A machine that is busy with other tests makes each sync wait for seconds.
+        patient = Settings(connect_timeout_ms=60_000, request_timeout_ms=120_000)
+        self._connection = Connection(host, int(port), patient)
 
     def close(self) -> None:
         self._connection.close()
