@@ -56,7 +56,7 @@ endif
 sim: $(VENV)/.dev-ready ## simulate power cuts and prove that each safety step is needed
 	@PYTHONHASHSEED=0 $(BIN)/python -m simulation $(if $(SEED),--seed $(SEED)) $(ARGS)
 
-fuzz: $(VENV)/.fuzz-ready ## throw bytes at everything that takes some, guided by coverage (6 minutes; Linux, x86-64)
+fuzz: $(VENV)/.fuzz-ready ## throw bytes at everything that takes some, guided by coverage (7 minutes; Linux, x86-64)
 	@$(BIN)/python -m fuzzing $(ARGS)
 
 crash: $(VENV)/.dev-ready ## kill a real broker under load at named steps, ROUNDS=60 times, and read what is left

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 import ssl
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -25,6 +28,7 @@ from confluent_kafka.admin import (
     UserScramCredentialUpsertion,
 )
 from confluent_kafka.cimpl import NewTopic
+from tests.support.processes import running
 
 from ottla.cli import main
 from ottla.cli.certificates import Authority
@@ -324,3 +328,59 @@ def test_what_ottla_secure_makes_works_as_it_says(
             Cluster(broker.bootstrap_servers, secured(Settings(), wrong)) as cluster,
         ):
             cluster.metadata()
+
+
+def test_secrets_are_neither_told_nor_kept(tmp_path: Path) -> None:
+    """A real process, users of both kinds, right and wrong passwords; then all that it left."""
+    secrets = {"root": "root-Geheimnis-1", "ada": "ada-Geheimnis-2", "": "wrong-Geheimnis-3"}
+    config = tmp_path / "server.properties"
+    config.write_text(
+        "listeners=SASL_PLAINTEXT://127.0.0.1:0\n"
+        "sasl.enabled.mechanisms=PLAIN,SCRAM-SHA-256\n"
+        "listener.name.sasl_plaintext.plain.sasl.jaas.config=PlainLoginModule required"
+        f' user_root="{secrets["root"]}";\n'
+    )
+    data = tmp_path / "data"
+    words = ["up", "--bare", "--config", str(config), "--data-dir", str(data)]
+    with running(
+        [sys.executable, "-m", "ottla.cli.main", *words, "--set", "ottla.metrics.port=0"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        told = []
+        while "Ctrl-C" not in (told[-1:] or [""])[0]:
+            told.append(process.stdout.readline())
+            assert told[-1], "".join(told)
+        (address,) = re.findall(r"^ +broker +(\S+)$", "".join(told), re.MULTILINE)
+
+        def user(name: str, password: str, mechanism: str) -> AdminClient:
+            return AdminClient(
+                {
+                    "bootstrap.servers": address,
+                    "security.protocol": "SASL_PLAINTEXT",
+                    "sasl.mechanism": mechanism,
+                    "sasl.username": name,
+                    "sasl.password": password,
+                    "log_level": 0,
+                }
+            )
+
+        root = user("root", secrets["root"], "PLAIN")
+        info = ScramCredentialInfo(ScramMechanism.SCRAM_SHA_256, 4096)
+        change = UserScramCredentialUpsertion("ada", info, secrets["ada"].encode())
+        for future in root.alter_user_scram_credentials([change]).values():
+            future.result(90)
+        user("ada", secrets["ada"], "SCRAM-SHA-256").list_topics(timeout=90)
+        for name, mechanism in (("root", "PLAIN"), ("ada", "SCRAM-SHA-256")):
+            with pytest.raises(KafkaException):
+                user(name, secrets[""], mechanism).list_topics(timeout=2)
+        process.terminate()
+        told.append(process.stdout.read())
+    kept = {path: path.read_bytes() for path in data.rglob("*") if path.is_file()}
+    assert any(b"SCRAM-SHA-256" in content or b"ada" in content for content in kept.values())
+    for secret in secrets.values():
+        for shown in (secret.encode(), base64.b64encode(secret.encode())):
+            assert shown not in "".join(told).encode()
+            assert not [path for path, content in kept.items() if shown in content]
