@@ -31,6 +31,7 @@ class Terminal:
         self._is_open = True
         self._front_group = 0
         self._pid, self._descriptor = pty.fork()
+        self._ready = select.poll()  # select() refuses descriptors from 1,024 on
         if self._pid == 0:
             try:
                 os.chdir(directory)
@@ -38,6 +39,7 @@ class Terminal:
                 os.execvp(command[0], command)
             finally:
                 os._exit(127)  # or it would go on as a second run of the tests
+        self._ready.register(self._descriptor, select.POLLIN)
 
     def read_until(self, pattern: bytes) -> None:
         deadline = time.monotonic() + LIMIT_S
@@ -47,7 +49,7 @@ class Terminal:
 
     def _read(self) -> bool:
         """Whether there may be more to come."""
-        if select.select([self._descriptor], [], [], 0.2)[0]:
+        if self._ready.poll(200):
             try:
                 data = os.read(self._descriptor, 65536)
             except OSError:

@@ -47,11 +47,14 @@ class Maintenance:
         #: Logs with sealed segments to compact, and how often their checkpoint was looked for.
         self._sealed: dict[Partition, int] = {}
         self._is_checkpointing_sealed = False
+        self._has_expired = False
 
     def start(self) -> None:
         config = self._broker.config
         self._repeat(
-            config.number("log.retention.check.interval.ms"), self._apply_retention, lambda: None
+            config.number("log.retention.check.interval.ms"),
+            self._apply_retention,
+            self._checkpoint_expired,
         )
         self._start_checkpoints(config.number("log.flush.offset.checkpoint.interval.ms"))
         if config.flag("log.cleaner.enable"):
@@ -119,10 +122,18 @@ class Maintenance:
             broker.check_log_directory()
             return
         if partition.log.log_start_offset != before:
+            self._has_expired = True
+            partition.log.request_checkpoint()
             broker.flushes.flush_soon(partition)
             broker.flushes.flush_directory()
         if job is not None:
             broker.run_delete_job(job)
+
+    def _checkpoint_expired(self) -> None:
+        """The files of expired segments go with the next round, if the checkpoints allow it."""
+        if self._has_expired:
+            self._has_expired = False
+            self._after_pause(self._checkpoint_directory)
 
     def _request_checkpoint(self, partition: Partition) -> None:
         if partition.log.recovery_lag > 0:
