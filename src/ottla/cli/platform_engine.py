@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Final, Protocol
 
-from ottla.server.garbage import collect_seldom
+from ottla.server.garbage import collected_seldom
 from ottla.server.limits import raise_file_limit
 from ottla.server.server import Server
 
@@ -80,6 +81,7 @@ class EmbeddedEngine:
         self._is_fsync = config.is_fsync
         self._server = Server(config, containers=containers)
         self.stop_wanted = self._server.stop_wanted
+        self._garbage = ExitStack()
         self._last_bytes = 0
         self._last_asked = 0.0
 
@@ -98,11 +100,12 @@ class EmbeddedEngine:
     async def start(self) -> None:
         raise_file_limit()
         await self._server.start()
-        collect_seldom()
+        self._garbage.enter_context(collected_seldom())
         self._last_asked = asyncio.get_running_loop().time()
 
     async def stop(self) -> None:
         await self._server.stop()
+        self._garbage.close()
 
     def rows(self) -> list[tuple[str, str]]:
         durability = "fsync" if self._is_fsync else "page cache"

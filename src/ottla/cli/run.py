@@ -69,15 +69,17 @@ def run(args: argparse.Namespace) -> int:
     if not command:
         raise CommandError("ottla run: which command? For example: ottla run -- pytest", status=2)
     from ottla.embedded import Broker, StartError
-    from ottla.server.garbage import collect_seldom
+    from ottla.server.garbage import collected_seldom
     from ottla.server.settings import split_settings
 
     try:
         settings = split_settings(args.set)
         if args.topic:
             settings["ottla.create.topics"] = ",".join(args.topic)
-        with Broker(port=args.port, durability=args.durability, config=settings) as broker:
-            collect_seldom()
+        with (
+            Broker(port=args.port, durability=args.durability, config=settings) as broker,
+            collected_seldom(),
+        ):
             return _run_beside(broker.bootstrap_servers, command)
     except StartError as error:
         raise CommandError(f"ottla: {error}") from None

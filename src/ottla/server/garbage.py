@@ -8,14 +8,23 @@ collector is theirs.
 
 from __future__ import annotations
 
+import contextlib
 import gc
+from collections.abc import Iterator
 from typing import Final
 
 #: Objects made and not freed again before the young ones are looked at, and so on.
 THRESHOLDS: Final = (50_000, 20, 100)
 
 
-def collect_seldom() -> None:
-    """From now on; whatever is there already is never looked at."""
+@contextlib.contextmanager
+def collected_seldom() -> Iterator[None]:
+    """Meanwhile; what is there already is not looked at before the end."""
+    before = gc.get_threshold()
     gc.freeze()
     gc.set_threshold(*THRESHOLDS)
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
+        gc.unfreeze()
