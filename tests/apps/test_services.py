@@ -26,6 +26,7 @@ from ottla.demos.services.events import EVENT_ID, NewUserCreated, header_dict, o
 from ottla.demos.services.outbox_relay import OutboxRelay
 from ottla.demos.services.program import add_arguments, policy_from
 from ottla.demos.services.retrying import (
+    ORIGIN,
     HandlingError,
     RetryingConsumer,
     RetryPolicy,
@@ -322,6 +323,20 @@ def test_replayed_letters_go_back_to_their_topic_once(
     finally:
         member.stop()
     assert sorted(handled) == [f"{unique}-0", f"{unique}-1"]
+
+
+def test_a_letter_that_dies_again_is_not_replayed_for_ever(
+    settings: dict[str, str], unique: str
+) -> None:
+    """Here each replay makes the next letter before it returns: there is always one more."""
+    dead = dead_letter_topic(unique, "g")
+    producer = Producer(settings)
+    origin = [(ORIGIN, f"{dead}-0@0".encode())]
+    for n in range(2):
+        producer.produce(dead, f"nonsense {n}", headers=origin)
+    producer.flush(90)
+    assert dead_letters.replay(settings, dead) == 2
+    assert len(list(dead_letters.letters(settings, dead))) == 4
 
 
 def test_a_member_goes_on_after_kafka_has_refused_it(unique: str) -> None:

@@ -80,5 +80,6 @@ def replay(settings: dict[str, str], args: argparse.Namespace) -> int:
     from ottla.demos.services import dead_letters
 
     count = dead_letters.replay(settings, args.topic)
-    print(f"{count:,} letters went back to their topics")
+    went = "letter went back to its topic" if count == 1 else "letters went back to their topics"
+    print(f"{count:,} {went}")
     return 0

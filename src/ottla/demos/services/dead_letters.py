@@ -62,7 +62,8 @@ def topics(settings: Settings) -> list[str]:
 
 
 def letters(settings: Settings, topic: str, group: str | None = None) -> Iterator[DeadLetter]:
-    """Every dead letter of a topic, or those that `group` has not replayed yet.
+    """Every dead letter of a topic, or those that `group` has not replayed yet; none that came
+    after the first was asked for: what is replayed in vain would come round for ever.
 
     Errors: `DemoError` when there is no such topic.
     """
@@ -86,15 +87,23 @@ def letters(settings: Settings, topic: str, group: str | None = None) -> Iterato
         for partition in partitions:
             if partition.offset < 0:
                 partition.offset = OFFSET_BEGINNING
+        ends = {
+            p.partition: consumer.get_watermark_offsets(p, timeout=ANSWER_TIMEOUT_S)[1]
+            for p in partitions
+        }
         consumer.assign(partitions)
-        waiting = {p.partition for p in partitions}
+        waiting = set(ends)
         while waiting:
             for message in consumer.consume(500, 1.0):
-                error = message.error()
+                error, number = message.error(), message.partition() or 0
                 if error is None:
-                    yield letter_of(message)
+                    at = message.offset() or 0
+                    if at < ends[number]:
+                        yield letter_of(message)
+                    if at + 1 >= ends[number]:
+                        waiting.discard(number)
                 elif error.code() == KafkaError._PARTITION_EOF:
-                    waiting.discard(message.partition() or 0)
+                    waiting.discard(number)
     finally:
         consumer.close()
 
