@@ -62,7 +62,7 @@ def add_partitions(cluster: ClusterView, name: str, total: int) -> None:
 
 def empty_topic(cluster: ClusterView, name: str) -> None:
     """Every record of the topic is gone; its offsets go on from where they were."""
-    partitions = [TopicPartition(name, row["partition"]) for row in cluster.partitions(name)]
+    partitions = [TopicPartition(name, number) for number in cluster.partition_numbers(name)]
     latest = OffsetSpec.latest()  # type: ignore[no-untyped-call]
     ends = cluster.admin.list_offsets(dict.fromkeys(partitions, latest))
     targets = [

@@ -324,6 +324,15 @@ class ClusterView:
             return False
         return True
 
+    def partition_numbers(self, topic: str) -> list[int]:
+        """Asked of Kafka itself: what acts on all partitions must not act on those of the last
+        sample only. Errors: `ClusterError`."""
+        try:
+            found = self.admin.describe_topics(TopicCollection([topic]))[topic].result(20)
+        except (KafkaException, TimeoutError, ValueError) as error:
+            raise ClusterError(reason_of(error)) from None
+        return sorted(p.id for p in found.partitions)
+
     def wait_until_known(self, timeout_s: float) -> None:
         """Return once ends have been read, or after the time-out."""
         deadline = time.monotonic() + timeout_s

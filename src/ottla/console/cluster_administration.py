@@ -394,7 +394,7 @@ def elect_preferred(cluster: ClusterView, topic: str | None) -> str:
     """The preferred replicas lead, of a topic or of all; returns what happened."""
     partitions = None
     if topic is not None:
-        partitions = [TopicPartition(topic, row["partition"]) for row in cluster.partitions(topic)]
+        partitions = [TopicPartition(topic, number) for number in cluster.partition_numbers(topic)]
     found = done(cluster.admin.elect_leaders(ElectionType.PREFERRED, partitions))
     moved = 0
     for place, error in (found or {}).items():

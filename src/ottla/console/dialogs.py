@@ -80,15 +80,16 @@ def config_of(text: str) -> dict[str, str]:
     return found
 
 
-async def clone_topic(cluster: ClusterView, topic: str, partitions: int) -> None:
+async def clone_topic(cluster: ClusterView, topic: str) -> None:
     """Ask for a topic with another's partitions and settings; records are not copied."""
     try:
         entries = await asyncio.to_thread(cluster.topic_configs, topic)
+        numbers = await asyncio.to_thread(cluster.partition_numbers, topic)
     except ClusterError as error:
         ui.notify(str(error), type="negative")
         return
     template = {e["key"]: str(e["value"]) for e in entries if e["is_own"]}
-    create_topic(cluster, f"{topic}-copy", partitions, template)
+    create_topic(cluster, f"{topic}-copy", len(numbers), template)
 
 
 def create_topic(
@@ -166,7 +167,12 @@ def empty_topic(cluster: ClusterView, topic: str) -> None:
     box.show(act, lambda _: ui.notify(f"{topic} is empty"))
 
 
-def add_partitions(cluster: ClusterView, topic: str, now: int) -> None:
+async def add_partitions(cluster: ClusterView, topic: str) -> None:
+    try:
+        now = len(await asyncio.to_thread(cluster.partition_numbers, topic))
+    except ClusterError as error:
+        ui.notify(str(error), type="negative")
+        return
     box = ActionDialog(cluster, f"Partitions of {topic}", "Add", "add partitions", topic=topic)
     with box.card:
         ui.label(

@@ -120,14 +120,8 @@ class TopicPage:
     def _build_partitions(self) -> None:
         cluster, topic = self.cluster, self.topic
         with ui.row().classes("gap-2 q-mb-sm"):
-            admin_button(
-                "Add partitions",
-                lambda: dialogs.add_partitions(cluster, topic, len(cluster.partitions(topic))),
-            )
-            admin_button(
-                "Clone",
-                lambda: dialogs.clone_topic(cluster, topic, len(cluster.partitions(topic))),
-            )
+            admin_button("Add partitions", lambda: dialogs.add_partitions(cluster, topic))
+            admin_button("Clone", lambda: dialogs.clone_topic(cluster, topic))
             admin_button("Empty", lambda: dialogs.empty_topic(cluster, topic), is_dangerous=True)
             admin_button("Delete", lambda: dialogs.delete_topic(cluster, topic), is_dangerous=True)
         partitions_table(cluster, self.vitals, topic)
