@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -67,8 +68,14 @@ class Pair:
 
 
 @pytest.fixture(params=["fsync", "page-cache"])
-def pair(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pair:
-    return Pair(tmp_path, monkeypatch, ottla_durability=request.param)
+def pair(
+    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Pair]:
+    both = Pair(tmp_path, monkeypatch, ottla_durability=request.param)
+    yield both
+    # Two hundred of them would keep thousands of files open until a collector comes by.
+    for core in both.cores:
+        core.broker.close(core.wall_ms)
 
 
 @pytest.mark.parametrize("version", VERSIONS)
