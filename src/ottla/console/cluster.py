@@ -319,16 +319,16 @@ class ClusterView:
     def topic_exists(self, topic: str) -> bool:
         """Asked of Kafka itself, for a topic younger than the last sample."""
         try:
-            self.admin.describe_topics(TopicCollection([topic]))[topic].result(10)
-        except (KafkaException, TimeoutError, ValueError):
+            self.partition_numbers(topic, timeout_s=10)
+        except ClusterError:
             return False
         return True
 
-    def partition_numbers(self, topic: str) -> list[int]:
+    def partition_numbers(self, topic: str, *, timeout_s: float = 20) -> list[int]:
         """Asked of Kafka itself: what acts on all partitions must not act on those of the last
         sample only. Errors: `ClusterError`."""
         try:
-            found = self.admin.describe_topics(TopicCollection([topic]))[topic].result(20)
+            found = self.admin.describe_topics(TopicCollection([topic]))[topic].result(timeout_s)
         except (KafkaException, TimeoutError, ValueError) as error:
             raise ClusterError(reason_of(error)) from None
         return sorted(p.id for p in found.partitions)

@@ -579,10 +579,7 @@ class PartitionLog:
     def last_stable_offset(self, high_watermark: int) -> int:
         """The end of what read_committed may see, given what everybody may see."""
         self._ensure_open()
-        producers = self._producers
-        unstable = (
-            producers.first_unstable_offset(high_watermark) if producers.has_unstable else None
-        )
+        unstable = self._producers.first_unstable_offset(high_watermark)
         return high_watermark if unstable is None else min(unstable, high_watermark)
 
     # Losing the oldest

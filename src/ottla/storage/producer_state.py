@@ -250,14 +250,11 @@ class ProducerStates:
 
     # Unstable offsets
 
-    @property
-    def has_unstable(self) -> bool:
-        """Whether `first_unstable_offset` may have anything to say."""
-        return bool(self._open or self._completed)
-
     def first_unstable_offset(self, high_watermark: int) -> int | None:
         """The first offset that read_committed must not see yet, judged by what
         `high_watermark` covers; None when there is none. The watermark never falls."""
+        if not self._open and not self._completed:
+            return None  # most of the time, and asked for each partition of each fetch
         self.forget_covered(high_watermark)
         first = next(iter(self._open.values()), None)
         for transaction_first, _marker in self._completed:

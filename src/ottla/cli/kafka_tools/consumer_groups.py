@@ -265,21 +265,13 @@ def _describe(cluster: Cluster, options: argparse.Namespace) -> None:
 
 
 def _delete(cluster: Cluster, options: argparse.Namespace) -> None:
-    from ottla.cli.java_order import string_map_order
+    from ottla.cli.kafka_tools.group_tables import print_deletions
     from ottla.cli.workers.failures import java_text
     from ottla.cli.workers.groups import delete_groups
 
     codes = delete_groups(cluster, _group_ids(cluster, options))
-    done = ", ".join(f"'{g}'" for g in string_map_order(g for g in codes if not codes[g]))
-    failed = string_map_order(group for group in codes if codes[group])
-    if not failed:
-        print(f"Deletion of requested consumer groups ({done}) was successful.")
-        return
-    _print_error("Deletion of some consumer groups failed:")
-    for group in failed:
-        print(f"* Group '{group}' could not be deleted due to: {java_text(codes[group])}")
-    if done:
-        print(f"\nThese consumer groups were deleted successfully: {done}")
+    failed = {name: java_text(code) for name, code in codes.items() if code}
+    print_deletions("consumer", (name for name in codes if not codes[name]), failed)
 
 
 def _delete_offsets(cluster: Cluster, options: argparse.Namespace) -> None:

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterable, Mapping
 from typing import Final, NamedTuple
 
-from ottla.cli.java_order import partition_map_order
+from ottla.cli.java_order import partition_map_order, string_map_order
 from ottla.cli.tables import padded
 from ottla.cli.workers.groups import CommittedOffset, Group, GroupListing, Member
 from ottla.cli.workers.offsets import TopicPartition
@@ -197,6 +197,35 @@ def print_listings(listings: list[GroupListing], *, with_type: bool, with_state:
         if with_state:
             cells.append(listing.state or "Unknown")
         print(padded(cells, widths))
+
+
+def print_states(groups: Iterable[GroupListing], *, with_state: bool) -> None:
+    """`--list` of the tools that know one type of group only: names, or a table with states."""
+    by_id = {group.group_id: group for group in groups}
+    ordered = string_map_order(by_id)
+    if not with_state:
+        for name in ordered:
+            print(name)
+        return
+    width = max([15, *map(len, ordered)])
+    print(f"{'GROUP':<{width}} STATE")
+    for name in ordered:
+        print(f"{name:<{width}} {by_id[name].state}")
+
+
+def print_deletions(
+    kind: str, deleted: Iterable[str], failed: Mapping[str, str], *, stop: str = ""
+) -> None:
+    """What came of `--delete`; `failed` is group → why, `stop` ends the list of those that went."""
+    done = ", ".join(f"'{name}'" for name in string_map_order(deleted))
+    if not failed:
+        print(f"Deletion of requested {kind} groups ({done}) was successful.")
+        return
+    print(f"\nError: Deletion of some {kind} groups failed:")
+    for name in string_map_order(failed):
+        print(f"* Group '{name}' could not be deleted due to: {failed[name]}")
+    if done:
+        print(f"\nThese {kind} groups were deleted successfully: {done}{stop}")
 
 
 def print_new_offsets(plan: Mapping[str, Mapping[TopicPartition, int]]) -> None:

@@ -118,7 +118,7 @@ def _ids(cluster: Cluster, options: argparse.Namespace) -> list[str]:
 
 
 def _list(cluster: Cluster, options: argparse.Namespace) -> None:
-    from ottla.cli.java_order import string_map_order
+    from ottla.cli.kafka_tools.group_tables import print_states
     from ottla.cli.workers.groups import list_groups
 
     states = [word.strip().capitalize() for word in (options.state or "").split(",") if word]
@@ -126,16 +126,8 @@ def _list(cluster: Cluster, options: argparse.Namespace) -> None:
         raise CommandError(
             f"Invalid state list '{options.state}'. Valid states are: {', '.join(STATES)}"
         )
-    by_id = {group.group_id: group for group in list_groups(cluster, states=states, types=TYPES)}
-    ordered = string_map_order(by_id)
-    if options.state is None:
-        for name in ordered:
-            print(name)
-        return
-    width = max([15, *map(len, ordered)])
-    print(f"{'GROUP':<{width}} STATE")
-    for name in ordered:
-        print(f"{name:<{width}} {by_id[name].state}")
+    groups = list_groups(cluster, states=states, types=TYPES)
+    print_states(groups, with_state=options.state is not None)
 
 
 def _describe(cluster: Cluster, options: argparse.Namespace) -> None:
@@ -230,7 +222,7 @@ def _print_state(group: ShareGroup, *, verbose: bool) -> None:
 
 
 def _delete(cluster: Cluster, options: argparse.Namespace) -> None:
-    from ottla.cli.java_order import string_map_order
+    from ottla.cli.kafka_tools.group_tables import print_deletions
     from ottla.cli.workers.failures import java_text
     from ottla.cli.workers.groups import delete_groups, list_groups
     from ottla.wire.errors import ErrorCode
@@ -248,15 +240,7 @@ def _delete(cluster: Cluster, options: argparse.Namespace) -> None:
     wanted = [name for name in _ids(cluster, options) if name not in failed]
     codes = delete_groups(cluster, wanted)
     failed |= {name: java_text(code) for name, code in codes.items() if code}
-    done = ", ".join(f"'{g}'" for g in string_map_order(g for g in codes if not codes[g]))
-    if not failed:
-        print(f"Deletion of requested share groups ({done}) was successful.")
-        return
-    print("\nError: Deletion of some share groups failed:")
-    for name in string_map_order(failed):
-        print(f"* Group '{name}' could not be deleted due to: {failed[name]}")
-    if done:
-        print(f"\nThese share groups were deleted successfully: {done}")
+    print_deletions("share", (name for name in codes if not codes[name]), failed)
 
 
 def _delete_offsets(cluster: Cluster, options: argparse.Namespace) -> None:

@@ -182,7 +182,7 @@ def _ids(cluster: Cluster, options: argparse.Namespace) -> list[str]:
 
 
 def _list(cluster: Cluster, options: argparse.Namespace) -> None:
-    from ottla.cli.java_order import string_map_order
+    from ottla.cli.kafka_tools.group_tables import print_states
     from ottla.cli.workers.groups import list_groups
 
     by_word = {state.lower(): state for state in STATES}
@@ -192,16 +192,8 @@ def _list(cluster: Cluster, options: argparse.Namespace) -> None:
             f"Invalid state list '{options.state}'. Valid states are: {', '.join(STATES)}"
         )
     states = [by_word[word] for word in words]
-    by_id = {group.group_id: group for group in list_groups(cluster, states=states, types=TYPES)}
-    ordered = string_map_order(by_id)
-    if options.state is None:
-        for name in ordered:
-            print(name)
-        return
-    width = max([15, *map(len, ordered)])
-    print(f"{'GROUP':<{width}} STATE")
-    for name in ordered:
-        print(f"{name:<{width}} {by_id[name].state}")
+    groups = list_groups(cluster, states=states, types=TYPES)
+    print_states(groups, with_state=options.state is not None)
 
 
 def _describe(cluster: Cluster, options: argparse.Namespace) -> None:
@@ -317,6 +309,7 @@ def _print_state(group: StreamsGroup, *, verbose: bool) -> None:
 
 def _delete(cluster: Cluster, options: argparse.Namespace) -> None:
     from ottla.cli.java_order import string_map_order
+    from ottla.cli.kafka_tools.group_tables import print_deletions
     from ottla.cli.workers.failures import java_text
     from ottla.cli.workers.groups import delete_groups, list_groups
     from ottla.cli.workers.streams_groups import describe_streams_group
@@ -340,18 +333,10 @@ def _delete(cluster: Cluster, options: argparse.Namespace) -> None:
     codes = delete_groups(cluster, wanted)
     failed |= {name: java_text(code) for name, code in codes.items() if code}
     names = string_map_order(g for g in codes if not codes[g])
-    done = ", ".join(f"'{g}'" for g in names)
     refused = {
         name: text for name in names if (text := _delete_topics(cluster, internal.get(name, [])))
     }
-    if failed:
-        _print_error("Deletion of some streams groups failed:")
-        for name in string_map_order(failed):
-            print(f"* Group '{name}' could not be deleted due to: {failed[name]}")
-        if done:
-            print(f"\nThese streams groups were deleted successfully: {done}.")
-    else:
-        print(f"Deletion of requested streams groups ({done}) was successful.")
+    print_deletions("streams", names, failed, stop=".")
     if refused:
         print("Deletion of some associated internal topics failed:")
     for name, text in refused.items():
