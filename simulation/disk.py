@@ -449,6 +449,10 @@ class SimulatedDisk:
             return self.FAR_AWAY
         return max(0, self.capacity_bytes - self.used_bytes)
 
+    def total_bytes(self, path: str) -> int:
+        self._get(path)
+        return self.FAR_AWAY if self.capacity_bytes is None else self.capacity_bytes
+
     def lock(self, path: str) -> SimulatedLock | None:
         if path in self.locks:
             return None

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import textwrap
 from importlib import import_module
 from pathlib import Path
 
 from ottla.cli.completing import kafka_tools, parser_of
-from ottla.cli.main import VERBS
+from ottla.cli.main import VERBS, Verb
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
@@ -24,14 +25,110 @@ FLAGS = ROOT / "tests" / "unit" / "cli" / "apache_kafka_4_3_1_flags.json"
 #: Options that say where the cluster is, told once, and --help.
 CLUSTER = {"bootstrap_servers", "context", "command_config", "command_property", "help"}
 
+#: How tests/documentation tries the examples of a verb, block by block.
+NOTES = {
+    "up": ["<!-- example: elsewhere, tests/apps/test_ottla_verbs.py -->"],
+    "run": [
+        """\
+<!-- example: before
+echo 'def test_it(kafka): assert kafka.bootstrap_servers' > test_it.py
+-->""",
+    ],
+    "topics": [
+        """\
+<!-- example: until Ctrl-C, --watch -->
+<!-- example: before
+ottla topics create orders
+seq 200 | ottla produce orders --quiet
+ottla() {
+  case $2 in
+    create) command ottla "$@" --if-not-exists ;;
+    trim | delete) command ottla "$@" --yes ;;
+    *) command ottla "$@" ;;
+  esac
+}
+-->""",
+    ],
+    "produce": [
+        """\
+<!-- example: before
+echo 'ada:a chair' > keys-and-values.txt
+-->""",
+    ],
+    "consume": [
+        """\
+<!-- example: until Ctrl-C, consume orders( -F.*| -g.*)?( *#.*)?$ -->""",
+    ],
+    "groups": [
+        """\
+<!-- example: until Ctrl-C, --watch -->
+<!-- example: before
+ottla() {
+  case $2 in
+    seek | delete) command ottla "$@" --yes ;;
+    *) command ottla "$@" ;;
+  esac
+}
+echo hello | ottla produce orders --quiet
+ottla consume orders --group billing --max 1
+-->""",
+    ],
+    "acls": [
+        """\
+<!-- example: before
+ottla up --bare --detach --port 0 --data-dir acls --set authorizer.class.name=StandardAuthorizer \\
+  --set super.users=User:ANONYMOUS > up
+export KAFKA_BOOTSTRAP_SERVERS=$(grep -oE '127.0.0.1:[0-9]+' up | head -1)
+-->""",
+    ],
+    "sql": [
+        """\
+<!-- example: until Ctrl-C, --follow -->
+<!-- example: before
+echo '{"id": 1, "type": "buy", "country": "Norway"}' | ottla produce events --quiet
+echo '{"order_id": 1, "sum": 120}' | ottla produce payments --quiet
+-->""",
+    ],
+    "search": [
+        """\
+<!-- example: before
+echo 'timeout of order-1234567' | ottla produce payments --quiet
+echo 'an error' | ottla produce app-log --quiet
+-->""",
+    ],
+    "plan": [
+        """\
+<!-- example: before
+ottla() { command ottla "$@" --seconds 0.1 --rounds 1; }
+-->""",
+    ],
+    "verify": [
+        """\
+<!-- example: before
+ottla up --bare --detach --port 0 > up
+ottla down --all
+ottla() { command ottla "${@/\\/var\\/lib\\/kafka/ottla-data}"; }
+-->""",
+    ],
+    "context": [
+        """\
+<!-- example: before
+touch prod.properties
+-->""",
+    ],
+    "completion": ["<!-- example: elsewhere, tests/apps/test_verbs.py -->"],
+    "lab": ["<!-- example: elsewhere, tests/apps/test_labs.py -->"],
+    "chaos": ["<!-- example: elsewhere, tests/apps/test_chaos.py -->"] * 3,
+}
+
 VERBS_HEAD = """\
 # The command line
 
 Generated from the parsers by `tools/generate_cli_reference.py`.
 
-One verb for each thing people do with a Kafka, any Kafka; `ottla --help` lists all verbs, those
-too that start and stop brokers ([running.md](running.md)). Kafka's own tools come along under
-their own names: [kafka-tools.md](kafka-tools.md).
+One verb for each thing people do: first those that start something on this machine
+([Running the broker](running.md) says more), then those that work on a Kafka, any Kafka. Kafka's
+own tools come along under their own names: [kafka-tools.md](kafka-tools.md).
 
 - **Where the cluster is**, from strong to weak: `-b HOST:PORT` (`--bootstrap-servers`),
   `-c NAME` (`--context`), `$KAFKA_BOOTSTRAP_SERVERS`, the current context, `localhost:9092`.
@@ -85,18 +182,17 @@ def documents() -> dict[Path, str]:
 
 
 def verbs_document() -> str:
-    """The verbs that work on a cluster, and the shell."""
-    parts = [VERBS_HEAD]
-    for name, verb in VERBS.items():
-        if verb.is_listed and verb.module.startswith(("ottla.cli.verbs.", "ottla.cli.shell")):
-            parts.append(_verb_chapter(name, verb.module))
-    return "\n".join(parts)
+    """Every verb that `ottla --help` lists, in its order."""
+    chapters = (_verb_chapter(name, verb) for name, verb in VERBS.items() if verb.is_listed)
+    return "\n".join([VERBS_HEAD, *chapters])
 
 
-def _verb_chapter(name: str, module: str) -> str:
+def _verb_chapter(name: str, verb: Verb) -> str:
     parser = parser_of(name)
     assert parser is not None
-    lines = [f"## ottla {name}", "", *_as_markdown(import_module(module).DESCRIPTION), ""]
+    summary = f"{verb.summary[0].upper()}{verb.summary[1:]}."
+    description = getattr(import_module(verb.module), "DESCRIPTION", summary)
+    lines = [f"## ottla {name}", "", *_as_markdown(name, description), ""]
     actions = [a for a in parser._actions if isinstance(a, argparse._SubParsersAction)]
     lines += _verb_table(parser)
     for choices in actions:
@@ -107,14 +203,27 @@ def _verb_chapter(name: str, module: str) -> str:
     return "\n".join(lines)
 
 
-def _as_markdown(description: str) -> list[str]:
-    """Prose as it is, examples (which are indented) as code."""
+def _as_markdown(verb: str, description: str) -> list[str]:
+    """Prose as it is, examples (which are indented) as code that can be copied, and is tested."""
     lines: list[str] = []
+    notes = iter(NOTES.get(verb, ()))
     for paragraph in description.strip("\n").split("\n\n"):
-        is_code = paragraph.startswith("  ")
         text = textwrap.dedent(paragraph)
-        lines += ["```text", text, "```", ""] if is_code else [text, ""]
+        if not paragraph.startswith("  "):
+            lines += [text, ""]
+            continue
+        is_shell = re.match(r"(ottla|echo|eval) ", text) is not None
+        if is_shell:
+            lines += next(notes, "").splitlines()
+            text = "\n".join(_with_remark(line) for line in text.splitlines())
+        lines += [f"```{'sh' if is_shell else 'properties'}", text, "```", ""]
     return lines[:-1]
+
+
+def _with_remark(line: str) -> str:
+    """What stands behind a command, two spaces away, as the shell's comment."""
+    command, gap, remark = re.fullmatch(r"(.*?)(?:(\s{2,})(.*))?", line).groups()  # type: ignore[union-attr]
+    return f"{command}{gap}# {remark}" if remark else command
 
 
 def _verb_table(parser: argparse.ArgumentParser) -> list[str]:
@@ -124,6 +233,8 @@ def _verb_table(parser: argparse.ArgumentParser) -> list[str]:
         if is_choice or action.dest in CLUSTER or action.help == argparse.SUPPRESS:
             continue
         names = action.option_strings or [str(action.metavar or action.dest).upper()]
+        if action.option_strings and action.nargs != 0 and not action.choices:
+            names = [*names[:-1], f"{names[-1]} {action.metavar or action.dest.upper()}"]
         choices = " ".join(f"`{choice}`" for choice in action.choices or ())
         text = ": ".join(part for part in (_escaped(action.help or ""), choices) if part)
         rows.append(f"| {', '.join(f'`{name}`' for name in names)} | {text} |")

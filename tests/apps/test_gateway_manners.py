@@ -55,6 +55,14 @@ def test_every_door_asks_for_credentials_and_tells_its_health(bootstrap_servers:
             assert asking.get(f"{doors[name]}/health/ready").json()["status"] == "ready"
 
 
+def test_the_address_as_it_is_printed_leads_somewhere(bootstrap_servers: str) -> None:
+    """Doors without a front page of their own: a browser is sent on."""
+    with running_gateway(any_ports(bootstrap_servers)) as doors:
+        for name, path in (("Metrics", "/metrics"), ("Admin commands", "/commands")):
+            answer = asking.get(f"{doors[name]}/")
+            assert (answer.status_code, answer.headers["location"]) == (307, path)
+
+
 def test_every_door_says_when_kafka_does_not_answer() -> None:
     with socket.socket() as nobody:
         nobody.bind(("127.0.0.1", 0))

@@ -3,6 +3,7 @@
 A note is an HTML comment right before a block, which readers do not see:
 
     <!-- example: stays -->               each line runs until Ctrl-C
+    <!-- example: until Ctrl-C, PATTERN --> lines with a match do, after the others have run
     <!-- example: fails -->               the last command ends with a status other than 0
     <!-- example: output -->              what the block before it prints; … stands for anything
     <!-- example: before\n CODE -->       code of the reader's, put in front of the block
@@ -60,6 +61,14 @@ class Block:
         for note in self.notes:
             if note.startswith("elsewhere, "):
                 return note.removeprefix("elsewhere, ")
+        return None
+
+    @property
+    def staying(self) -> re.Pattern[str] | None:
+        """Which of its lines go on until Ctrl-C."""
+        for note in self.notes:
+            if note.startswith("until Ctrl-C, "):
+                return re.compile(note.removeprefix("until Ctrl-C, "))
         return None
 
     @property

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import tomllib
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -60,6 +61,13 @@ def show(stage: Stage, block: Block, said: str) -> str:
         assert block.language in SHELL
         stage.stay(block)
         return ""
+    if block.language in SHELL and block.staying:
+        lines = block.text.splitlines()
+        live = [line for line in lines if block.staying.search(line)]
+        assert live, f"{block.where}: no line goes on until Ctrl-C"
+        said = stage.run(replace(block, text="\n".join(x for x in lines if x not in live)))
+        stage.stay(replace(block, text="\n".join(live), before=""))
+        return said
     if block.language in SHELL:
         return stage.run(block)
     if block.language == "python":

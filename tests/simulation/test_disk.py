@@ -136,6 +136,7 @@ def test_a_full_disk_writes_a_part_and_says_so() -> None:
     file = disk.open("/a", create=True)
     file.write_at([b"x" * 900], 0)
     assert disk.free_bytes("/") == 100
+    assert disk.total_bytes("/") == 1000
     with pytest.raises(OSError) as caught:
         file.write_at([b"y" * 200], 900)
     assert caught.value.errno == 28

@@ -30,6 +30,7 @@ and a second listener keeps a way around the proxy for everybody else:
   listeners=PLAINTEXT://localhost:9092,CHAOS://localhost:9093
   advertised.listeners=PLAINTEXT://localhost:9092,CHAOS://localhost:19092
   listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CHAOS:PLAINTEXT
+
   ottla chaos --to localhost:9093 --port 19092 --latency-ms 200
 
 While it runs it takes lines: cut, freeze, thaw, clear, and a fault with its

@@ -38,8 +38,12 @@ LOOK_S: Final = 2.0
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--from", dest="source", required=True, metavar="HOST:PORT")
-    parser.add_argument("--to", dest="target", required=True, metavar="HOST:PORT")
+    parser.add_argument(
+        "--from", dest="source", required=True, metavar="HOST:PORT", help="the Kafka to read"
+    )
+    parser.add_argument(
+        "--to", dest="target", required=True, metavar="HOST:PORT", help="the Kafka to write"
+    )
     parser.add_argument("--from-config", metavar="FILE", help="properties for the source")
     parser.add_argument("--to-config", metavar="FILE", help="properties for the target")
     parser.add_argument("--topics", metavar="REGEX", help="only topics that match (default: all)")

@@ -22,8 +22,22 @@ def add_filter_arguments(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group(
         "filters", "A PATTERN is text to be found, or a regular expression between slashes: /^a+$/"
     )
-    group.add_argument("-k", "--key", action="append", default=[], metavar="PATTERN")
-    group.add_argument("-v", "--value", action="append", default=[], metavar="PATTERN")
+    group.add_argument(
+        "-k",
+        "--key",
+        action="append",
+        default=[],
+        metavar="PATTERN",
+        help="key with this text, or /regex/",
+    )
+    group.add_argument(
+        "-v",
+        "--value",
+        action="append",
+        default=[],
+        metavar="PATTERN",
+        help="value with this text, or /regex/",
+    )
     group.add_argument(
         "--header", action="append", default=[], metavar="NAME[=PATTERN]", help="one that has it"
     )

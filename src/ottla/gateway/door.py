@@ -25,7 +25,7 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -177,6 +177,15 @@ class AccessLog:
                     }
                 )
             )
+
+
+def front_page(path: str) -> Route:
+    """Whoever opens the door's address as it is printed is led to what is behind it."""
+
+    async def lead(_: Request) -> Response:
+        return RedirectResponse(path)
+
+    return Route("/", lead)
 
 
 def build_door(

@@ -11,7 +11,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from ottla.gateway.burrow.monitor import LagMonitor
-from ottla.gateway.door import build_door
+from ottla.gateway.door import build_door, front_page
 from ottla.gateway.kafka_access import KafkaAccess
 from ottla.gateway.metrics.exposition import exposition, family, judge, labelled
 from ottla.gateway.metrics.other_names import kminion_families, persec_families
@@ -73,4 +73,5 @@ class MetricsRoutes:
 
 
 def metrics_application(kafka: KafkaAccess, monitor: LagMonitor) -> Starlette:
-    return build_door(kafka, MetricsRoutes(kafka, monitor).routes())
+    routes = MetricsRoutes(kafka, monitor).routes()
+    return build_door(kafka, [front_page("/metrics"), *routes])

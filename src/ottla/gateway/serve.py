@@ -21,7 +21,7 @@ from ottla.gateway.burrow.config import BurrowConfigError, HttpAddress
 from ottla.gateway.burrow.monitor import LagMonitor
 from ottla.gateway.burrow.notifier import NotifierThread, notifiers_of
 from ottla.gateway.burrow_app import burrow_application, load_monitor
-from ottla.gateway.door import build_door
+from ottla.gateway.door import build_door, front_page
 from ottla.gateway.kafka_access import KafkaAccess
 from ottla.gateway.metrics_app import metrics_application
 from ottla.gateway.rest_app import rest_application
@@ -120,7 +120,8 @@ def open_doors(
         add("Metrics", metrics_application(kafka, monitor), HttpAddress("", settings.metrics_port))
     for number, port in enumerate(settings.admin_ports, 1):
         suffix = f" {number}" if len(settings.admin_ports) > 1 else ""
-        add(f"Admin commands{suffix}", build_door(kafka, commands.routes()), HttpAddress("", port))
+        application = build_door(kafka, [front_page("/commands"), *commands.routes()])
+        add(f"Admin commands{suffix}", application, HttpAddress("", port))
     return doors
 
 

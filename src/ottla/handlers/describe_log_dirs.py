@@ -54,7 +54,6 @@ def handle(
         directory.path,
         topics,
     )
-    total = sum(p.log.size for t in broker.metadata.topics.values() for p in t.partitions)
     result.usable_bytes = directory.filesystem.free_bytes(directory.path)
-    result.total_bytes = result.usable_bytes + total
+    result.total_bytes = directory.filesystem.total_bytes(directory.path)
     return DescribeLogDirsResponse(results=[result])

@@ -82,5 +82,8 @@ class DelegatingFileSystem:
     def free_bytes(self, path: str) -> int:
         return self._inner.free_bytes(path)
 
+    def total_bytes(self, path: str) -> int:
+        return self._inner.total_bytes(path)
+
     def lock(self, path: str) -> DirectoryLock | None:
         return self._inner.lock(path)

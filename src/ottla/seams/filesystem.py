@@ -91,5 +91,8 @@ class FileSystem(Protocol):
     def free_bytes(self, path: str) -> int:
         """Room left for writing below `path`."""
 
+    def total_bytes(self, path: str) -> int:
+        """Size of the volume that holds `path`, with what others have put on it."""
+
     def lock(self, path: str) -> DirectoryLock | None:
         """Take the lock file at `path` for this process; None when another holds it."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 
 import pytest
@@ -404,7 +405,8 @@ def test_the_only_directory_is_described(core: Core, client: Client) -> None:
         (t.name, p.partition_index, p.partition_size) for t in result.topics for p in t.partitions
     ]
     assert rows == [("t", 1, len(batch("a")))]
-    assert result.total_bytes >= result.usable_bytes > 0
+    assert result.total_bytes == shutil.disk_usage(core.directory).total
+    assert result.total_bytes > result.usable_bytes > 0
     (result,) = client.call(DescribeLogDirsRequest(None), 4).results
     assert len(result.topics[0].partitions) == 2
 

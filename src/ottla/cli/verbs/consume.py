@@ -28,7 +28,7 @@ DESCRIPTION = """\
 Read records of topics, from the first one on, and wait for more.
 
   ottla consume orders                      values, one per line
-  ottla consume orders -o json | jq .       everything, as JSON lines
+  ottla consume orders -e -o json | jq .    all that is there, as JSON lines
   ottla consume orders -F '%p:%o %k = %v\\n'
   ottla consume orders --tail 10            the last ten; with -f also what comes
   ottla consume orders --from 2h --to 1h -j user.id=7
@@ -45,8 +45,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     where = parser.add_argument_group(
         "from where to where", "earliest, latest, an offset, a date and time, or so long ago: 2h"
     )
-    where.add_argument("--from", dest="start", default="earliest", metavar="WHERE")
-    where.add_argument("--to", dest="end", metavar="WHERE", help="end before it")
+    where.add_argument(
+        "--from",
+        dest="start",
+        default="earliest",
+        metavar="WHERE",
+        help="begin here: an offset, a time, earliest (default) or latest",
+    )
+    where.add_argument("--to", dest="end", metavar="WHERE", help="end before this offset or time")
     where.add_argument("--tail", type=int, metavar="N", help="the last N records, and end")
     where.add_argument("-f", "--follow", action="store_true", help="with --tail: go on")
     where.add_argument("-e", "--exit", action="store_true", help="end at the end of the topics")

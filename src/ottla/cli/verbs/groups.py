@@ -113,7 +113,8 @@ def _describe(cluster: Cluster, args: argparse.Namespace, rates: Rates) -> None:
         lag = sum(row["lag"] or 0 for row in rows)
         head = f" {group.type.lower()}, {group.state}, {len(group.members)} members"
         unread = sum(row["committed"] is None for row in rows)
-        without = f" and {unread} partition(s) without a commit" if unread else ""
+        noun = "partition" if unread == 1 else "partitions"
+        without = f" and {unread} {noun} without a commit" if unread else ""
         print_head(f"{name}:", f"{head}, lag {lag}{without}")
         print_rows(rows, columns, "table", empty="Nothing is committed, and nobody reads.")
 

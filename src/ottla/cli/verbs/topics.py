@@ -18,12 +18,12 @@ if TYPE_CHECKING:
 DESCRIPTION = """\
 Work with topics.
 
-  ottla topics                          list them
-  ottla topics --watch                  and see what comes in, until Ctrl-C
-  ottla topics describe orders          partitions, offsets, sizes, configuration
-  ottla topics create orders -p 8       with `--config retention.ms=3600000` if you like
+  ottla topics                           list them
+  ottla topics --watch                   and see what comes in, until Ctrl-C
+  ottla topics describe orders           partitions, offsets, sizes, configuration
+  ottla topics create orders -p 8        `--config retention.ms=1000`, if you like
   ottla topics add-partitions orders 12
-  ottla topics trim orders --before 100 forget the oldest records
+  ottla topics trim orders --before 100 -p 0
   ottla topics delete orders
 """
 
@@ -38,9 +38,24 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     describe.add_argument("names", nargs="+", metavar="TOPIC")
     create = action("create", "Create topics.")
     create.add_argument("names", nargs="+", metavar="TOPIC")
-    create.add_argument("-p", "--partitions", type=int, default=-1, metavar="N")
-    create.add_argument("-r", "--replication-factor", type=int, default=-1, metavar="N")
-    create.add_argument("--config", action="append", default=[], metavar="K=V")
+    create.add_argument(
+        "-p", "--partitions", type=int, default=-1, metavar="N", help="default: the broker's"
+    )
+    create.add_argument(
+        "-r",
+        "--replication-factor",
+        type=int,
+        default=-1,
+        metavar="N",
+        help="default: the broker's",
+    )
+    create.add_argument(
+        "--config",
+        action="append",
+        default=[],
+        metavar="K=V",
+        help="a topic's key; may be repeated",
+    )
     create.add_argument("--if-not-exists", action="store_true", help="an existing topic is fine")
     grow = action("add-partitions", "Give a topic more partitions.")
     grow.add_argument("name", metavar="TOPIC")

@@ -22,7 +22,14 @@ may run while nothing is repaired, but then its last batch may be unfinished.
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("directories", nargs="*", type=Path, default=[Path("ottla-data")])
+    parser.add_argument(
+        "directories",
+        nargs="*",
+        type=Path,
+        default=[Path("ottla-data")],
+        metavar="DIRECTORY",
+        help="default: ./ottla-data",
+    )
     parser.add_argument("--deep", action="store_true", help="open every record, too")
     parser.add_argument("--repair", action="store_true", help="mend what can be, losing nothing")
     parser.add_argument("-q", "--quiet", action="store_true", help="only what is wrong")

@@ -70,5 +70,8 @@ class RealFileSystem:
     def free_bytes(self, path: str) -> int:
         return shutil.disk_usage(path).free
 
+    def total_bytes(self, path: str) -> int:
+        return shutil.disk_usage(path).total
+
     def lock(self, path: str) -> DirectoryLock | None:
         return try_lock(path)
