@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 import uvicorn
 from tests.support import asking
@@ -118,31 +119,34 @@ def test_a_taken_port_is_one_sentence() -> None:
             listen("producer", "127.0.0.1", port)
 
 
-def test_full_is_the_whole_quick_start(tmp_path: Path) -> None:
-    words = ["demo", "instigator", "--full", "--producer-port", "0", "--consumer-port", "0"]
-    words += ["--console-port", "0", "--burrow-port", "0", "--interval", "0.05"]
-    kept = {k: v for k, v in os.environ.items() if k != "PYTEST_CURRENT_TEST"}
-    process = subprocess.Popen(
-        [
-            sys.executable,
-            "-m",
-            "ottla.cli.main",
-            *words,
-        ],
-        stdout=subprocess.PIPE,
-        text=True,
-        cwd=tmp_path,
-        env={**kept, "PYTHONUNBUFFERED": "1"},
-    )
-    assert process.stdout is not None
-    try:
-        doors: dict[str, str] = {}
-        for line in process.stdout:
+class QuickStart:
+    """`--full` in a process, until its four doors are said."""
+
+    def __init__(self, directory: Path) -> None:
+        words = ["demo", "instigator", "--full", "--producer-port", "0", "--consumer-port", "0"]
+        words += ["--console-port", "0", "--burrow-port", "0", "--interval", "0.05"]
+        kept = {k: v for k, v in os.environ.items() if k != "PYTEST_CURRENT_TEST"}
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "ottla.cli.main", *words],
+            stdout=subprocess.PIPE,
+            text=True,
+            cwd=directory,
+            env={**kept, "PYTHONUNBUFFERED": "1"},
+        )
+        assert self.process.stdout is not None
+        self.doors: dict[str, str] = {}
+        for line in self.process.stdout:
             found = re.match(r"(\S.*?)\s{2,}(https?://\S+)", line)
             if found:
-                doors[found[1]] = found[2]
-            if len(doors) == 4:
+                self.doors[found[1]] = found[2]
+            if len(self.doors) == 4:
                 break
+
+
+def test_full_is_the_whole_quick_start(tmp_path: Path) -> None:
+    start = QuickStart(tmp_path)
+    doors, process = start.doors, start.process
+    try:
         assert doors.keys() >= {"Burrow", "Console"}, doors
         producer, consumer = (url for name, url in doors.items() if "nstigator" in name)
         assert asking.get(f"{doors['Burrow']}/v3/kafka").status_code == 200
@@ -155,3 +159,23 @@ def test_full_is_the_whole_quick_start(tmp_path: Path) -> None:
         rest, _ = process.communicate(timeout=60)
     assert process.returncode == 0
     assert "consumer: " in rest
+
+
+@pytest.mark.skipif(
+    sys.platform != "linux", reason="[not-on-this-platform] only Linux tells a child"
+)
+def test_a_killed_quick_start_leaves_nothing_behind(tmp_path: Path) -> None:
+    start = QuickStart(tmp_path)
+    start.process.kill()
+    start.process.communicate()
+    assert len(start.doors) == 4
+    for address in start.doors.values():
+        wait_for(lambda address=address: can_be_asked(address), lambda is_there: not is_there)
+
+
+def can_be_asked(address: str) -> bool:
+    try:
+        asking.get(address)
+    except httpx.TransportError:
+        return False
+    return True

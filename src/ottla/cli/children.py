@@ -8,22 +8,20 @@ person who starts it; what it says later goes to its log only.
 from __future__ import annotations
 
 import asyncio
-import ctypes
 import json
-import os
 import re
-import signal
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
+
+from ottla.engine.parent import end_with_parent
 
 #: Of a part that hangs; the console of a small busy machine needs most of it.
 READY_LIMIT_S: Final = 45.0
 
 _DOOR: Final = re.compile(r"(\S.*?)\s{2,}(https?://\S+)")
-_PR_SET_PDEATHSIG: Final = 1
 
 
 class Child:
@@ -116,23 +114,6 @@ async def start(
         stderr=None if log is None else subprocess.STDOUT,
         env={**inherited, "PYTHONUNBUFFERED": "1"},
         start_new_session=log is not None,
-        preexec_fn=_die_with_parent(),
+        preexec_fn=end_with_parent(),
     )
     return Child(name, process, log)
-
-
-def _die_with_parent() -> Callable[[], None] | None:
-    """What a child runs first: ask Linux to end it when we are killed."""
-    if not sys.platform.startswith("linux"):
-        return None
-    # Looked up before the fork: afterwards a lock of the loader may be held for ever by a
-    # thread that only our parent has.
-    prctl = ctypes.CDLL(None).prctl
-    parent = os.getpid()
-
-    def ask() -> None:
-        prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
-        if os.getppid() != parent:
-            os.kill(os.getpid(), signal.SIGTERM)  # we were killed before it could ask
-
-    return ask

@@ -26,6 +26,7 @@ from typing import Any, Final
 from ottla.client import ClientError, Cluster, Settings
 from ottla.engine.apache import ApacheKafka
 from ottla.engine.errors import EngineError
+from ottla.engine.parent import end_with_parent
 from ottla.engine.ports import free_ports
 from ottla.labs.bench import Bench, LabError
 from ottla.labs.power_cut import BrokerProcess
@@ -254,6 +255,7 @@ class Story:
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
+                preexec_fn=end_with_parent(),  # noqa: PLW1509 (it takes no lock)
             )
         wanted = self.acknowledged_now()["steady"]
         try:

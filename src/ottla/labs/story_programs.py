@@ -20,6 +20,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final
 
+from ottla.engine.parent import end_with_parent
 from ottla.labs.bench import LabError
 
 STOP_LIMIT_S: Final = 60.0
@@ -57,6 +58,7 @@ class Program:
                 cwd=self._directory,
                 env={**os.environ, "PYTHONUNBUFFERED": "1"},
                 start_new_session=True,
+                preexec_fn=end_with_parent(),  # noqa: PLW1509 (it takes no lock)
             )
 
     def ask_to_stop(self) -> None:

@@ -10,6 +10,7 @@ from typing import Final
 
 from ottla.demos.kafka_clients import DemoError, Settings
 from ottla.engine import EngineError, obtain
+from ottla.engine.parent import end_with_parent
 
 #: Where the write-up's Kafka Manager and Burrow listened.
 CONSOLE_PORT: Final = 9000
@@ -54,6 +55,7 @@ def _part(name: str, words: list[str], servers: str, say: Callable[[str], None])
         stdout=subprocess.PIPE,
         text=True,
         start_new_session=True,  # Ctrl-C is for us, who stop it in order
+        preexec_fn=end_with_parent(),  # noqa: PLW1509 (it takes no lock)
     )
     assert process.stdout is not None
     try:
