@@ -19,6 +19,7 @@ import pytest
 import uvicorn
 from tests.support import asking
 
+from ottla.client import Cluster
 from ottla.demos.http_services import QuietServer, listen
 from ottla.demos.instigator.consuming import MessageConsumer
 from ottla.demos.instigator.producing import MessageProducer
@@ -26,6 +27,8 @@ from ottla.demos.instigator.service import application
 from ottla.demos.instigator.topics import POPULATED, populate
 from ottla.demos.instigator.worker import Worker
 from ottla.demos.kafka_clients import DemoError, create_topic
+from ottla.wire.messages.describe_groups import DescribeGroupsRequest
+from ottla.wire.messages.leave_group import LeaveGroupRequest, MemberIdentity
 
 
 def wait_for(ask: Any, is_right: Any) -> Any:
@@ -103,6 +106,45 @@ def test_a_producer_that_is_faster_than_kafka_waits(bootstrap_servers: str, uniq
     assert producer.stop()
     assert producer.failure is None
     assert producer.sent == producer.acknowledged
+
+
+def test_a_consumer_that_lost_its_place_takes_it_again(bootstrap_servers: str, unique: str) -> None:
+    """As after a silence longer than its session: its commit is refused."""
+    settings = {"bootstrap.servers": bootstrap_servers, "session.timeout.ms": "6000"}
+    create_topic(settings, unique, 1)
+    producer = MessageProducer(settings, unique, 0.01)
+    consumer = MessageConsumer(settings, unique, unique)
+    producer.start()
+    consumer.start()
+    try:
+        wait_for(lambda: consumer.consumed, bool)
+        gone = expel_members(bootstrap_servers, unique)
+        wait_for(lambda: members_of(bootstrap_servers, unique) - gone, bool)
+        before = consumer.consumed
+        wait_for(lambda: consumer.consumed, lambda n: n > before)
+        assert consumer.failure is None  # no longer
+        producer.stop()
+        wait_for(lambda: consumer.consumed, lambda n: n >= producer.acknowledged)
+    finally:
+        producer.stop()
+        consumer.stop()
+    assert consumer.consumed == producer.acknowledged  # nothing that was shown came again
+
+
+def members_of(bootstrap_servers: str, group: str) -> set[str]:
+    with Cluster(bootstrap_servers) as cluster:
+        there = cluster.coordinator(group)
+        (found,) = there.request(DescribeGroupsRequest([group])).groups
+    return {member.member_id for member in found.members}
+
+
+def expel_members(bootstrap_servers: str, group: str) -> set[str]:
+    """The ids of those that were in the group."""
+    gone = members_of(bootstrap_servers, group)
+    wish = [MemberIdentity(member_id=member) for member in gone]
+    with Cluster(bootstrap_servers) as cluster:
+        cluster.coordinator(group).request(LeaveGroupRequest(group_id=group, members=wish))
+    return gone
 
 
 def test_populate_makes_the_topics_once(bootstrap_servers: str) -> None:

@@ -86,24 +86,31 @@ def _end_with_stdin() -> None:
 
 
 def add_connection_arguments(
-    parser: argparse.ArgumentParser, default: str = "$KAFKA_BOOTSTRAP_SERVERS or localhost:9092"
+    parser: argparse.ArgumentParser,
+    default: str = "$KAFKA_BOOTSTRAP_SERVERS or localhost:9092",
+    *,
+    is_repeated: bool = False,
 ) -> None:
+    """Repeated: in a verb below one that has them; what was said there stands unless said again."""
+    absent = argparse.SUPPRESS if is_repeated else None
     parser.add_argument(
         "--bootstrap-servers",
         "--bootstrap-server",
         metavar="HOST:PORT,…",
+        default=absent,
         help=f"the brokers to ask first (default: {default})",
     )
     parser.add_argument(
         "--command-config",
         metavar="FILE",
+        default=absent,
         help="properties file for the client, such as its TLS and SASL settings",
     )
     parser.add_argument(
         "--command-property",
         metavar="KEY=VALUE",
         action="append",
-        default=[],
+        default=absent or [],
         help="one property for the client; may be given again",
     )
 

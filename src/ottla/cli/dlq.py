@@ -13,12 +13,14 @@ from ottla.cli.errors import CommandError
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_connection_arguments(parser)
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
-    actions.add_parser("list", help="the dead-letter topics and how much lies in each")
+    listing = actions.add_parser("list", help="the dead-letter topics and how much lies in each")
     show = actions.add_parser("show", help="the letters of a topic with their history")
     show.add_argument("topic")
     show.add_argument("--json", action="store_true", help="one JSON object a line")
     replay = actions.add_parser("replay", help="send the letters of a topic back where they failed")
     replay.add_argument("topic")
+    for action in (listing, show, replay):
+        add_connection_arguments(action, is_repeated=True)
 
 
 def run(args: argparse.Namespace) -> int:

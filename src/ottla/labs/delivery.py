@@ -104,12 +104,17 @@ def _go_on_until_done(bench: Bench, lane: Lane, ends: dict[int, int]) -> None:
                 "die_after": die_after,
             }
             process = subprocess.Popen(
-                [sys.executable, "-m", "ottla.labs.delivery_worker", json.dumps(order)],
+                [sys.executable, "-m", "ottla.labs.delivery_worker"],
+                stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
                 text=True,
             )
+            assert process.stdin is not None
             assert process.stdout is not None
+            # Not among its arguments, which everybody on the machine may read.
+            process.stdin.write(json.dumps(order) + "\n")
+            process.stdin.flush()
             for _ in process.stdout:
                 lane.handled += 1
             _, said = process.communicate()

@@ -1,6 +1,6 @@
 """One consumer process of the delivery lab: reads `source`, writes what it made to `target`.
 
-    python -m ottla.labs.delivery_worker '{"mode": …, "die_after": …, …}'
+    echo '{"mode": …, "die_after": …, …}' | python -m ottla.labs.delivery_worker
 
 It ends when all partitions are read, or kills itself with SIGKILL in the
 middle of a batch: at once, without a chance to put anything in order.
@@ -104,4 +104,4 @@ class Worker:
 
 
 if __name__ == "__main__":
-    Worker(json.loads(sys.argv[1])).run()
+    Worker(json.loads(sys.stdin.readline())).run()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from typing import Any
 
-from confluent_kafka import Consumer
+from confluent_kafka import Consumer, Message
 
 from ottla.demos.instigator.worker import Worker
 from ottla.demos.kafka_clients import Settings
@@ -48,18 +48,23 @@ class MessageConsumer(Worker):
             consumer.subscribe([self.topic])
             while not self.stopping.is_set():
                 messages = [m for m in consumer.consume(100, 0.2) if m.error() is None]
-                for message in messages:
-                    self.last.append(
-                        {
-                            "partition": message.partition(),
-                            "offset": message.offset(),
-                            "value": (message.value() or b"").decode("utf-8", "replace"),
-                        }
-                    )
                 self.partitions = sorted(p.partition for p in consumer.assignment())
                 if messages:
                     consumer.commit(asynchronous=False)
-                    self.consumed += len(messages)
+                    self._show(messages)
         finally:
             consumer.close()
             self.partitions = []
+
+    def _show(self, messages: list[Message]) -> None:
+        """Only what is committed: nothing that is shown comes again."""
+        self.failure = None
+        self.consumed += len(messages)
+        self.last.extend(
+            {
+                "partition": message.partition(),
+                "offset": message.offset(),
+                "value": (message.value() or b"").decode("utf-8", "replace"),
+            }
+            for message in messages[-LAST:]
+        )

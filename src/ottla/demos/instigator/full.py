@@ -5,9 +5,12 @@ from __future__ import annotations
 import contextlib
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 from typing import Final
 
+from ottla.client.properties_files import format_properties
 from ottla.demos.kafka_clients import DemoError, Settings
 from ottla.engine import EngineError, obtain
 from ottla.engine.parent import end_with_parent
@@ -27,8 +30,8 @@ def quick_start(
 ) -> Iterator[dict[str, str]]:
     """Settings of a Kafka with the console and Burrow around it, for a `with` block.
 
-    `engine` is what `ottla.engine.obtain` takes, `ports` are those of `console` and `burrow`.
-    Errors: DemoError.
+    `engine` is what `ottla.engine.obtain` takes; an address is that of a Kafka which the
+    settings let us into. `ports` are those of `console` and `burrow`. Errors: DemoError.
     """
     parts = {
         "gateway": f"--burrow-port {ports['burrow']} --rest-port off --metrics-port off"
@@ -36,14 +39,24 @@ def quick_start(
         "console": f"--port {ports['console']}",
     }
     with contextlib.ExitStack() as stack:
-        try:
-            kafka = stack.enter_context(obtain(engine, say))
-        except EngineError as error:
-            raise DemoError(str(error)) from None
-        say(f"Kafka                  {kafka.bootstrap_servers} ({engine})")
+        if engine == "embedded" or engine.partition(":")[0] == "apache":
+            try:
+                servers = stack.enter_context(obtain(engine, say)).bootstrap_servers
+            except EngineError as error:
+                raise DemoError(str(error)) from None
+            say(f"Kafka                  {servers} ({engine})")
+            login: Mapping[str, str] = {}
+        else:
+            servers = engine
+            say(f"Kafka                  {servers}")
+            login = {k: v for k, v in settings.items() if k != "bootstrap.servers"}
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="ottla-demo-")))
+        file = folder / "client.properties"  # nobody else may look into the folder
+        file.write_text(format_properties(login), encoding="utf-8")
         for name, words in parts.items():
-            stack.enter_context(_part(name, words.split(), kafka.bootstrap_servers, say))
-        yield {**settings, "bootstrap.servers": kafka.bootstrap_servers}
+            own = [*words.split(), "--client-config", str(file)]
+            stack.enter_context(_part(name, own, servers, say))
+        yield {**login, "bootstrap.servers": servers}
 
 
 @contextlib.contextmanager

@@ -50,9 +50,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     full.add_argument(
         "--engine",
-        default="embedded",
         metavar="NAME",
-        help="with --full: embedded (default), apache:3 as in the write-up, or an address",
+        help="with --full: embedded, apache:3 as in the write-up, or an address"
+        " (default: --bootstrap-servers, or else embedded)",
     )
     for part, port in (("console", CONSOLE_PORT), ("burrow", BURROW_PORT)):
         full.add_argument(
@@ -65,8 +65,14 @@ def run(args: argparse.Namespace, settings: Settings) -> int:
     if not args.full:
         return _serve(args, settings)
     ports = {"console": args.console_port, "burrow": args.burrow_port}
-    with quick_start(settings, args.engine, ports, lambda text: print(text, flush=True)) as own:
+    engine = args.engine or (settings["bootstrap.servers"] if _is_named(args) else "embedded")
+    with quick_start(settings, engine, ports, lambda text: print(text, flush=True)) as own:
         return _serve(args, own)
+
+
+def _is_named(args: argparse.Namespace) -> bool:
+    """Whether somebody has said which Kafka to take."""
+    return bool(args.bootstrap_servers or args.command_config or args.command_property)
 
 
 def _serve(args: argparse.Namespace, settings: Settings) -> int:

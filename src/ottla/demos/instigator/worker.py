@@ -1,10 +1,16 @@
-"""A unit of work in a thread that HTTP requests start and stop."""
+"""A unit of work in a thread that HTTP requests start and stop.
+
+When Kafka refuses it, as after a silence that cost a member its place in the group, it begins
+again a second later: nobody but a request stops it.
+"""
 
 from __future__ import annotations
 
 import threading
 from abc import ABC, abstractmethod
-from typing import Any
+from typing import Any, Final
+
+PAUSE_S: Final = 1.0
 
 
 class Worker(ABC):
@@ -46,10 +52,12 @@ class Worker(ABC):
     def _run(self) -> None:
         from confluent_kafka import KafkaException
 
-        try:
-            self.work()
-        except KafkaException as error:
-            self.failure = str(error.args[0])
+        while not self.stopping.is_set():
+            try:
+                self.work()
+            except KafkaException as error:
+                self.failure = str(error.args[0])
+                self.stopping.wait(PAUSE_S)
 
     def stop(self) -> bool:
         """It is finished afterwards, all in hand done; returns whether it ran."""

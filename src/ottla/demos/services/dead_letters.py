@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from confluent_kafka import (
-    OFFSET_BEGINNING,
     Consumer,
     KafkaError,
     Message,
@@ -75,6 +74,7 @@ def letters(settings: Settings, topic: str, group: str | None = None) -> Iterato
             "enable.auto.commit": "false",
             "enable.partition.eof": "true",
             "auto.offset.reset": "earliest",
+            "fetch.wait.max.ms": "50",  # the end is told by an empty answer
         }
     )
     try:
@@ -84,17 +84,16 @@ def letters(settings: Settings, topic: str, group: str | None = None) -> Iterato
         partitions = [TopicPartition(topic, p) for p in sorted(found.partitions)]
         if group is not None:
             partitions = consumer.committed(partitions, timeout=ANSWER_TIMEOUT_S)
+        ends: dict[int, int] = {}
         for partition in partitions:
-            if partition.offset < 0:
-                partition.offset = OFFSET_BEGINNING
-        ends = {
-            p.partition: consumer.get_watermark_offsets(p, timeout=ANSWER_TIMEOUT_S)[1]
-            for p in partitions
-        }
-        consumer.assign(partitions)
+            start, end = consumer.get_watermark_offsets(partition, timeout=ANSWER_TIMEOUT_S)
+            partition.offset = max(start, partition.offset)  # below 0: nothing is committed
+            if partition.offset < end:
+                ends[partition.partition] = end
+        consumer.assign([partition for partition in partitions if partition.partition in ends])
         waiting = set(ends)
         while waiting:
-            for message in consumer.consume(500, 1.0):
+            for message in consumer.consume(500, 0.1):
                 error, number = message.error(), message.partition() or 0
                 if error is None:
                     at = message.offset() or 0
