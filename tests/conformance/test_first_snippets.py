@@ -162,4 +162,5 @@ def test_the_readme_s_own_pair_does_what_it_says(
     if snippet.stays:
         assert lines_said(snippet.run, here, "ada a chair", 1) == (["ada a chair"], 0)
     else:
-        assert run(snippet.run, here).strip() in {"ada a chair", "b'ada' b'a chair'"}
+        said = run(snippet.run, here)  # Maven colours the end of the line
+        assert len(re.findall("ada a chair|b'ada' b'a chair'", said)) == 1, said

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 ACKS: Final = ("0", "1", "all")
 RECORD_BYTES: Final = 100
 FLUSH_LIMIT_S: Final = 30.0
+QUICK_TO_RETURN: Final = {"reconnect.backoff.ms": 20, "reconnect.backoff.max.ms": 100}
 
 
 @dataclass
@@ -91,6 +92,9 @@ def run(bench: Bench) -> None:
     cuts(bench)
     with tempfile.TemporaryDirectory(prefix="ottla-lab-") as directory:
         deaths(bench, Path(directory))
+    bench.screen.say("")
+    bench.screen.say("What only the leader of several brokers had is another loss: see it with")
+    bench.screen.say("`ottla lab replication`.")
 
 
 def speed(bench: Bench) -> None:
@@ -133,22 +137,26 @@ def refusals(bench: Bench) -> None:
     screen.heading(f"what it risks: {large} records that the broker refuses")
     lost: dict[str, int] = {}
     told: dict[str, int] = {}
+    lines: list[str] = []
+    # A producer with acks=0 is hung up on, the only way to tell it: it shall come back at once.
+    config = {"linger.ms": 0, "batch.num.messages": 1, **QUICK_TO_RETURN}
     for acks in ACKS:
         topic = bench.create_topic(
             bench.unique(f"refused-{acks}"), config={"max.message.bytes": "1000"}
         )
-        sender = Sender(bench, topic, acks, {"linger.ms": 0, "batch.num.messages": 1})
-        for number in range(small):
-            sender.send(f"small {number}")
-        sender.finish()
-        for number in range(large):
-            sender.send(f"large {number}".ljust(2_000))
-            sender.finish()
+        sender = Sender(bench, topic, acks, config)
+        for number in range(small + large):
+            is_small = number < small
+            sender.send(f"small {number}" if is_small else f"large {number}".ljust(2_000))
+            if not is_small or number == small - 1:
+                sender.finish()
+            screen.draw([*lines, _progress(f"acks={acks}", sender)])
         bench.wait_until_shown(topic)
         there = {(row.value or "").rstrip() for row in bench.read(topic)}
         lost[acks] = len(sender.acknowledged - there)
         told[acks] = sender.refused
-        _show(screen, f"acks={acks}", sender, lost[acks])
+        lines.append(_outcome(screen, f"acks={acks}", sender, lost[acks]))
+        screen.draw(lines)
     bench.count(refused_and_lost=lost, refused_and_told=told)
     bench.check(
         f"acks=0: all {large} are gone, and the producer believes they are there",
@@ -176,8 +184,8 @@ def cuts(bench: Bench) -> None:
     proxy = ChaosProxy(faults=Faults(latency_ms=20))
     with proxy, broker_behind(proxy) as broker:
         own = Bench({"bootstrap.servers": broker.bootstrap_servers}, screen, bench.is_fast)
-        patient: dict[str, Any] = {"retries": 1_000, "linger.ms": 0, "reconnect.backoff.ms": 20}
-        patient |= {"reconnect.backoff.max.ms": 100, "retry.backoff.ms": 20}
+        patient: dict[str, Any] = {"retries": 1_000, "linger.ms": 0, "retry.backoff.ms": 20}
+        patient |= QUICK_TO_RETURN
         # A client that begins again from its bootstrap servers gives up what it had queued.
         patient["metadata.recovery.strategy"] = "none"
         senders = {
@@ -192,19 +200,27 @@ def cuts(bench: Bench) -> None:
                 own.wait(
                     lambda: all(len(s.acknowledged) >= wanted for s in senders.values()),  # noqa: B023
                     "nothing is acknowledged",
+                    picture=lambda: [
+                        _progress(name, s, screen.paint("✂" * (number - 1), "red"))  # noqa: B023
+                        for name, s in senders.items()
+                    ],
                 )
                 proxy.cut()
+        lines = []
         for name, sender in senders.items():
             there = Counter(row.value or "" for row in own.read(sender.topic))
             lost[name] = len(sender.acknowledged - set(there))
             doubled[name] = sum(count - 1 for count in there.values())
-            _show(screen, name, sender, lost[name], f"{doubled[name]:>5} twice")
+            twice = f"{doubled[name]:>5} twice"
+            lines.append(_outcome(screen, name, sender, lost[name], twice))
+        screen.draw(lines)
     bench.count(cut_and_lost=lost, cut_and_doubled=doubled)
     bench.check(
         f"acks=0: {lost['acks=0']} of those said to be delivered are not there", lost["acks=0"] > 0
     )
     bench.check(
-        "acks=1 and acks=all: what is acknowledged is there, some of it twice",
+        "acks=1 and acks=all: what is acknowledged is there, "
+        f"{doubled['acks=1']} and {doubled['acks=all']} records twice",
         not lost["acks=1"] and not lost["acks=all"],
     )
     bench.check(
@@ -223,11 +239,10 @@ def deaths(bench: Bench, directory: Path) -> None:
         ("fsync", "the power fails; fsync: answers wait (Ottla's default)", "fsync", _cut),
     ):
         screen.heading(title)
-        lost[name] = {}
         (directory / name).mkdir()
-        for acks, sender, gone in _send_until(bench, directory / name, durability, end):
-            lost[name][acks] = gone
-            _show(screen, f"acks={acks}", sender, gone)
+        found = _send_until(bench, directory / name, durability, end)
+        lost[name] = {acks: gone for acks, _, gone in found}
+        screen.draw([_outcome(screen, f"acks={acks}", s, gone) for acks, s, gone in found])
     bench.count(lost=lost)
     screen.say("")
     bench.check(
@@ -266,8 +281,10 @@ def _send_until(
             own.wait(
                 lambda: all(len(s.acknowledged) >= enough for s in senders),
                 "nothing is acknowledged",
+                picture=lambda: [_progress(f"acks={s.acks}", s) for s in senders],
             )
             end(broker)
+            bench.screen.draw([_progress(f"acks={s.acks}", s, "it is gone") for s in senders])
         broker.start()
         return [(s.acks, s, _lost(own, s)) for s in senders]
 
@@ -300,7 +317,14 @@ def _lost(bench: Bench, sender: Sender) -> int:
     return len(sender.acknowledged - {row.value or "" for row in rows})
 
 
-def _show(screen: Screen, name: str, sender: Sender, lost: int, more: str = "") -> None:
+def _progress(name: str, sender: Sender, more: str = "") -> str:
+    """What the producer believes, while it is at work."""
     told = f"{sender.sent:>6} sent{len(sender.acknowledged):>7} acknowledged"
-    drawn = screen.paint(f"{lost:>6} lost", "red" if lost else "green")
-    screen.say(f"  {name:<11}{told}{sender.refused:>5} refused{drawn}{more}")
+    return f"  {name:<11}{told}{sender.refused:>5} refused  {more}"
+
+
+def _outcome(screen: Screen, name: str, sender: Sender, lost: int, more: str = "") -> str:
+    """The same, beside what was found."""
+    return _progress(
+        name, sender, screen.paint(f"{lost:>4} lost", "red" if lost else "green") + more
+    )
