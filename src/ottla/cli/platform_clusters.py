@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Final, TypeVar
 
 from ottla.cli.errors import CommandError
-from ottla.cli.workers.offsets import end_offsets
 from ottla.client import ClientError, Cluster, Settings
 from ottla.client.errors import SettingsError
+from ottla.client.offsets import end_offsets
 from ottla.client.properties_files import format_properties
 from ottla.client.security import secured
 from ottla.engine.containers import open_standing

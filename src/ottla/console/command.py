@@ -73,23 +73,24 @@ def _serve(args: argparse.Namespace) -> int:
     from ottla.client.errors import SettingsError
     from ottla.client.librdkafka_settings import librdkafka_settings
     from ottla.client.properties_files import read_properties
+    from ottla.server.garbage import THRESHOLDS_WITH_PAGES, collected_seldom
 
     default = MANAGER_PORT if args.manager else DEFAULT_PORT
     port = default if args.port is None else args.port
     try:
         config = librdkafka_settings(read_properties(args.client_config or os.devnull))
-        serve(
-            Options(
-                args.bootstrap_servers,
-                args.host,
-                port,
-                is_port_strict=args.port not in (None, 0),
-                admin=args.auth,
-                viewer=args.auth_viewer,
-                metrics_url=args.broker_metrics,
-                client_config=config,
-            )
+        options = Options(
+            args.bootstrap_servers,
+            args.host,
+            port,
+            is_port_strict=args.port not in (None, 0),
+            admin=args.auth,
+            viewer=args.auth_viewer,
+            metrics_url=args.broker_metrics,
+            client_config=config,
         )
+        with collected_seldom(THRESHOLDS_WITH_PAGES):
+            serve(options)
     except (ConsoleError, SettingsError) as error:
         print(f"ottla console: {error}", file=sys.stderr)
         return 1

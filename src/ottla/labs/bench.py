@@ -122,7 +122,8 @@ class Bench:
         """Whether each broker shows the topic, and each leader knows that it leads: the
         controller answers before they have heard of it."""
         from ottla.client import ClientError
-        from ottla.moving.partitions import LATEST, Where, list_offsets
+        from ottla.client.offsets import LATEST
+        from ottla.moving.partitions import Where, list_offsets
         from ottla.wire.messages.metadata import MetadataRequest, MetadataRequestTopic
 
         asked = MetadataRequest([MetadataRequestTopic(name=topic)], False)
@@ -220,7 +221,8 @@ class Bench:
         """Consumers are shown all that the leaders have. A record that is acknowledged with
         acks=1 is hidden until the followers have it. Errors: LabError."""
         from ottla.client import ClientError
-        from ottla.moving.partitions import LATEST, Where, list_offsets, uncommitted_end
+        from ottla.client.offsets import LATEST
+        from ottla.moving.partitions import Where, list_offsets, uncommitted_end
 
         def is_shown() -> bool:
             places = [Where(topic, number) for number in self._partitions(topic)]

@@ -11,11 +11,12 @@ import time
 from typing import Final
 
 from ottla.client import Cluster
+from ottla.client.offsets import LATEST
 from ottla.engine.apache import ApacheKafka
 from ottla.labs.acks import Sender
 from ottla.labs.bench import Bench
 from ottla.labs.screen import bar
-from ottla.moving.partitions import LATEST, Where, list_offsets, uncommitted_end
+from ottla.moving.partitions import Where, list_offsets, uncommitted_end
 
 REPLICAS: Final = 3
 SENDING_MS: Final = 2_000

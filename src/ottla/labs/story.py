@@ -24,6 +24,7 @@ from signal import SIGINT
 from typing import Any, Final
 
 from ottla.client import ClientError, Cluster, Settings
+from ottla.client.offsets import LATEST
 from ottla.engine.apache import ApacheKafka
 from ottla.engine.errors import EngineError
 from ottla.engine.parent import end_with_parent
@@ -34,7 +35,7 @@ from ottla.labs.replication_watch import Lane
 from ottla.labs.screen import Screen
 from ottla.labs.story_programs import Driver, Program, answers, call, start_worker
 from ottla.moving.groups import committed
-from ottla.moving.partitions import LATEST, list_offsets
+from ottla.moving.partitions import list_offsets
 
 OWN_ONLY: Final = "it starts, kills and moves everything itself"
 #: It starts what it needs.

@@ -11,22 +11,34 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Iterable, Mapping
+from collections import defaultdict
+from collections.abc import Mapping
 from typing import Any
 
 from confluent_kafka import (
     OFFSET_BEGINNING,
     Consumer,
+    ConsumerGroupState,
     KafkaError,
     KafkaException,
     TopicPartition,
 )
-from confluent_kafka.admin import AdminClient, OffsetSpec
+from confluent_kafka.admin import AdminClient
 
-from ottla.client.errors import ClientError, UnsupportedError
+from ottla.client.cluster import Cluster
+from ottla.client.errors import (
+    CannotConnectError,
+    ClientError,
+    ConnectionLostError,
+    UnsupportedError,
+)
+from ottla.client.offsets import EARLIEST, LATEST, find_offsets
+from ottla.client.security import secured
+from ottla.client.settings import Settings
 from ottla.lag.offsets_topic import parse_key, parse_value
 from ottla.lag.share_groups import Positions, ShareGroups
 from ottla.lag.store import LagStore, PartitionView
+from ottla.wire.errors import ErrorCode
 
 log = logging.getLogger("ottla.burrow")
 
@@ -35,8 +47,6 @@ quiet_logger = logging.getLogger("ottla.lag.librdkafka")
 quiet_logger.addHandler(logging.NullHandler())
 quiet_logger.propagate = False
 
-EARLIEST: OffsetSpec = OffsetSpec.earliest()  # type: ignore[no-untyped-call]
-LATEST: OffsetSpec = OffsetSpec.latest()  # type: ignore[no-untyped-call]
 OFFSETS_TOPIC = "__consumer_offsets"
 #: After each refresh of the ends the feed rests so many times as long as it took.
 REST_FACTOR = 4
@@ -101,57 +111,71 @@ class LagFeed:
                 self._stop.wait(2)
 
     def _follow_ends(self) -> None:
-        admin = AdminClient(self.client_config, logger=quiet_logger)
-        while not self._stop.is_set():
-            began = time.monotonic()
-            self._refresh_ends(admin)
-            self._has_ends.set()
-            # Thousands of partitions are asked for less often rather than all the time.
-            took = time.monotonic() - began
-            self._stop.wait(max(self.offset_refresh_s, REST_FACTOR * took))
+        timeout_ms = int(self.call_timeout_s * 1000)
+        settings = Settings(client_id="ottla-lag", request_timeout_ms=timeout_ms)
+        servers = self.client_config["bootstrap.servers"]
+        # Asked over our own connection: librdkafka's makes a future of every partition, which
+        # costs ten times as much with thousands of them.
+        with Cluster(servers, secured(settings, self.client_config)) as cluster:
+            while not self._stop.is_set():
+                began = time.monotonic()
+                self._refresh_ends(cluster)
+                self._has_ends.set()
+                # Thousands of partitions are asked for less often rather than all the time.
+                took = time.monotonic() - began
+                self._stop.wait(max(self.offset_refresh_s, REST_FACTOR * took))
 
-    def _refresh_ends(self, admin: AdminClient) -> None:
-        metadata = admin.list_topics(timeout=self.call_timeout_s)
+    def _refresh_ends(self, cluster: Cluster) -> None:
+        metadata = cluster.metadata()
         partitions = {
-            (name, number): partition
-            for name, topic in metadata.topics.items()
-            if topic.error is None
-            for number, partition in topic.partitions.items()
+            (topic.name or "", partition.partition_index): partition
+            for topic in metadata.topics
+            if not topic.error_code
+            for partition in topic.partitions
         }
-        ends = self._offsets(admin, partitions, LATEST)
+        leaders = {where: partition.leader_id for where, partition in partitions.items()}
+        ends = self._offsets(cluster, leaders, LATEST)
         if self._refreshes % START_REFRESHES == 0:
-            self._starts = self._offsets(admin, partitions, EARLIEST)
+            self._starts = self._offsets(cluster, leaders, EARLIEST)
         self._refreshes += 1
         starts = self._starts
         moment = now_ms()
         with self.lock:
-            self.store.keep_topics(set(metadata.topics))
+            self.store.keep_topics({topic.name or "" for topic in metadata.topics})
             for (topic, number), end in ends.items():
                 self.store.set_end(topic, number, end, moment)
             self.store.views = {
                 where: PartitionView(
-                    partition.leader,
-                    tuple(partition.replicas),
-                    tuple(partition.isrs),
+                    partition.leader_id,
+                    tuple(partition.replica_nodes),
+                    tuple(partition.isr_nodes),
                     starts.get(where, 0),
                 )
                 for where, partition in partitions.items()
             }
-            self.store.brokers = {b.id: f"{b.host}:{b.port}" for b in metadata.brokers.values()}
+            self.store.brokers = {b.node_id: f"{b.host}:{b.port}" for b in metadata.brokers}
             self.store.expire(moment)
 
     def _offsets(
-        self, admin: AdminClient, partitions: Iterable[tuple[str, int]], spec: OffsetSpec
+        self, cluster: Cluster, leaders: Mapping[tuple[str, int], int], time_asked: int
     ) -> dict[tuple[str, int], int]:
-        wanted = {TopicPartition(name, number): spec for name, number in partitions}
+        """Those that are known: each leader is asked, and who is away is away alone."""
+        by_leader: dict[int, dict[tuple[str, int], int]] = defaultdict(dict)
+        for where, leader in leaders.items():
+            by_leader[leader][where] = time_asked
         found: dict[tuple[str, int], int] = {}
-        for where, future in (
-            admin.list_offsets(wanted, request_timeout=self.call_timeout_s) if wanted else {}
-        ).items():
+        for times in by_leader.values():
             try:
-                found[where.topic, where.partition] = future.result(self.call_timeout_s + 5).offset
-            except KafkaException as error:
-                log.warning("offset of %s-%d: %s", where.topic, where.partition, error.args[0])
+                answers = find_offsets(cluster, times, leaders=leaders)
+            except (CannotConnectError, ConnectionLostError) as error:
+                log.warning("the offsets of %d partitions: %s", len(times), error)
+                continue
+            for where, answer in answers.items():
+                if answer.error_code:
+                    reason = ErrorCode(answer.error_code).name
+                    log.warning("offset of %s-%d: %s", *where, reason)
+                else:
+                    found[where] = answer.offset
         return found
 
     def _follow_members(self) -> None:
@@ -161,12 +185,17 @@ class LagFeed:
             if self._stop.is_set():
                 return
         while not self._stop.is_set():
+            listing = admin.list_consumer_groups(request_timeout=self.call_timeout_s).result()
+            empty = {g.group_id for g in listing.valid if g.state is ConsumerGroupState.EMPTY}
             with self.lock:
                 groups = sorted(self.store.groups)
+                for group in empty.intersection(groups):
+                    self.store.members[group] = 0
             for group in groups:
                 if self._stop.is_set():
                     return
-                self._refresh_members(admin, group)
+                if group not in empty:
+                    self._refresh_members(admin, group)
             self._stop.wait(self.offset_refresh_s * MEMBER_REFRESHES)
 
     def _refresh_members(self, admin: AdminClient, group: str) -> None:

@@ -13,6 +13,7 @@ from bisect import bisect_right
 from collections import deque
 from dataclasses import dataclass, field
 from operator import itemgetter
+from typing import NamedTuple
 
 from ottla.lag.evaluation import Commit, Status, evaluate
 
@@ -66,8 +67,7 @@ class TopicPartitionEnds:
         return before + (moment - before) * (offset - low) // (end - low)
 
 
-@dataclass(frozen=True, slots=True)
-class PartitionView:
+class PartitionView(NamedTuple):
     """A partition's leader and replicas, as the cluster's metadata shows them."""
 
     leader: int

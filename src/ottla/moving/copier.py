@@ -15,12 +15,11 @@ from ottla.batch.record_batch import read_header
 from ottla.client.cluster import Cluster
 from ottla.client.connection import Connection
 from ottla.client.errors import ClientError
+from ottla.client.offsets import EARLIEST, LATEST
 from ottla.moving.batches import Carried, carry_all
 from ottla.moving.errors import MoveError
 from ottla.moving.partitions import (
-    EARLIEST,
     GIVE_UP_S,
-    LATEST,
     READ_COMMITTED,
     RETRY_S,
     GoneError,

@@ -8,13 +8,9 @@ from typing import Final, NamedTuple, TypeVar
 
 from ottla.client.cluster import Cluster
 from ottla.client.errors import ClientError
+from ottla.client.offsets import TopicPartition, find_offsets
 from ottla.moving.errors import MoveError
 from ottla.wire.errors import ErrorCode
-from ottla.wire.messages.list_offsets import (
-    ListOffsetsPartition,
-    ListOffsetsRequest,
-    ListOffsetsTopic,
-)
 from ottla.wire.messages.offset_for_leader_epoch import (
     OffsetForLeaderEpochRequest,
     OffsetForLeaderPartition,
@@ -23,8 +19,6 @@ from ottla.wire.messages.offset_for_leader_epoch import (
 
 RETRY_S: Final = 0.3
 GIVE_UP_S: Final = 60.0
-LATEST: Final = -1
-EARLIEST: Final = -2
 READ_COMMITTED: Final = 1
 
 T = TypeVar("T")
@@ -75,22 +69,19 @@ def list_offsets(
     cluster: Cluster, partitions: Iterable[Where], timestamp: int, isolation: int = 0
 ) -> dict[Where, int]:
     """Offsets of the partitions: `LATEST` (with isolation 1 the last stable) or `EARLIEST`."""
+    led = leaders(cluster, partitions).items()
+    nodes: dict[TopicPartition, int] = {where: node for node, places in led for where in places}
     found: dict[Where, int] = {}
-    for node, led in leaders(cluster, partitions).items():
-        topics = [
-            ListOffsetsTopic(topic, [ListOffsetsPartition(n, timestamp=timestamp) for n in numbers])
-            for topic, numbers in by_topic(led).items()
-        ]
-        request = ListOffsetsRequest(isolation_level=isolation, topics=topics)
-        for topic in cluster.broker(node).request(request).topics:
-            for answer in topic.partitions:
-                where = Where(topic.name, answer.partition_index)
-                if answer.error_code:
-                    raise ClientError(
-                        f"the offsets of {where} cannot be read:"
-                        f" {ErrorCode(answer.error_code).name}"
-                    )
-                found[where] = answer.offset
+    for where, answer in find_offsets(
+        cluster,
+        dict.fromkeys(nodes, timestamp),
+        read_committed=isolation == READ_COMMITTED,
+        leaders=nodes,
+    ).items():
+        if answer.error_code:
+            reason = ErrorCode(answer.error_code).name
+            raise ClientError(f"the offsets of {Where(*where)} cannot be read: {reason}")
+        found[Where(*where)] = answer.offset
     return found
 
 

@@ -20,9 +20,10 @@ from typing import Final, NoReturn, TypeAlias
 from ottla.client.cluster import Cluster
 from ottla.client.connection import Connection, Ticket
 from ottla.client.errors import ClientError
+from ottla.client.offsets import LATEST
 from ottla.moving.batches import Carried
 from ottla.moving.errors import MoveError
-from ottla.moving.partitions import LATEST, Where, leaders, list_offsets, uncommitted_end
+from ottla.moving.partitions import Where, leaders, list_offsets, uncommitted_end
 from ottla.moving.state import MoveState, PartitionState
 from ottla.wire.errors import RETRIABLE, ErrorCode
 from ottla.wire.messages.produce import (

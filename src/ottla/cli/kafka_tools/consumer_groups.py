@@ -22,8 +22,8 @@ from ottla.cli.option_parser import OptionParser
 
 if TYPE_CHECKING:
     from ottla.cli.workers.offset_resets import ResetPlan
-    from ottla.cli.workers.offsets import TopicPartition
     from ottla.client.cluster import Cluster
+    from ottla.client.offsets import TopicPartition
 
 ACTIONS: Final = (
     "list",
@@ -244,7 +244,7 @@ def _describe(cluster: Cluster, options: argparse.Namespace) -> None:
         print_state,
     )
     from ottla.cli.workers.groups import committed_offsets, describe_group
-    from ottla.cli.workers.offsets import end_offsets
+    from ottla.client.offsets import end_offsets
 
     groups = [
         describe_group(cluster, group_id) for group_id in sorted(_group_ids(cluster, options))

@@ -120,9 +120,9 @@ def run(arguments: Sequence[str]) -> int:
 
 def _end_offsets(servers: str, properties: dict[str, str], topic: str) -> dict[int, int]:
     """Where each partition ends; the topic is created when there is none."""
-    from ottla.cli.workers.offsets import end_offsets
     from ottla.cli.workers.opening import open_cluster
     from ottla.cli.workers.topics import create_topic, list_topics, wait_for_topic
+    from ottla.client.offsets import end_offsets
 
     with open_cluster(servers, properties) as cluster:
         if topic not in list_topics(cluster):

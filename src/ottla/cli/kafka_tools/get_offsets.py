@@ -111,8 +111,8 @@ def run(arguments: Sequence[str]) -> int:
     servers = bootstrap_servers(options.bootstrap_server, options.broker_list[-1:])
 
     from ottla.cli.workers.failures import sentence
-    from ottla.cli.workers.offsets import find_offsets
     from ottla.cli.workers.opening import open_cluster
+    from ottla.client.offsets import find_offsets
 
     with open_cluster(servers, client_properties(options.command_config)) as cluster:
         partitions = [

@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 from ottla.cli.java_order import partition_map_order, string_map_order
 from ottla.cli.tables import padded
 from ottla.cli.workers.groups import CommittedOffset, Group, GroupListing, Member
-from ottla.cli.workers.offsets import TopicPartition
+from ottla.client.offsets import TopicPartition
 
 MISSING: Final = "-"
 REBALANCING: Final = frozenset(

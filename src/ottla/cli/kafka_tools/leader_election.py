@@ -17,7 +17,7 @@ from ottla.cli.errors import CommandError, exit_status_of
 from ottla.cli.option_parser import OptionParser
 
 if TYPE_CHECKING:
-    from ottla.cli.workers.offsets import TopicPartition
+    from ottla.client.offsets import TopicPartition
 
 TYPES: Final = {"PREFERRED": 0, "UNCLEAN": 1}
 TIMEOUT_MS: Final = 30_000

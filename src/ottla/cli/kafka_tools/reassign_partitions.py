@@ -17,9 +17,9 @@ from ottla.cli.errors import CommandError, exit_status_of
 from ottla.cli.option_parser import OptionParser
 
 if TYPE_CHECKING:
-    from ottla.cli.workers.offsets import TopicPartition
     from ottla.cli.workers.reassigning import Directories, Replica
     from ottla.client.cluster import Cluster
+    from ottla.client.offsets import TopicPartition
 
 ANY: Final = "any"
 #: Action → the options it needs, and those it also takes.

@@ -20,9 +20,9 @@ from ottla.cli.errors import CommandError, exit_status_of
 from ottla.cli.option_parser import OptionParser
 
 if TYPE_CHECKING:
-    from ottla.cli.workers.offsets import TopicPartition
     from ottla.cli.workers.share_groups import ShareGroup
     from ottla.client.cluster import Cluster
+    from ottla.client.offsets import TopicPartition
 
 ACTIONS: Final = ("list", "describe", "delete", "reset_offsets", "delete_offsets")
 SCENARIOS: Final = (

@@ -22,9 +22,9 @@ from ottla.cli.option_parser import OptionParser
 
 if TYPE_CHECKING:
     from ottla.cli.workers.offset_resets import ResetPlan
-    from ottla.cli.workers.offsets import TopicPartition
     from ottla.cli.workers.streams_groups import Assigned, StreamsGroup
     from ottla.client.cluster import Cluster
+    from ottla.client.offsets import TopicPartition
 
 ACTIONS: Final = ("list", "describe", "delete", "reset_offsets", "delete_offsets")
 SCENARIOS: Final = (
@@ -369,8 +369,8 @@ def _chosen_partitions(
     """
     from ottla.cli.workers.groups import committed_offsets
     from ottla.cli.workers.offset_resets import partitions_named
-    from ottla.cli.workers.offsets import partition_leaders
     from ottla.cli.workers.streams_groups import describe_streams_group
+    from ottla.client.offsets import partition_leaders
 
     if options.all_input_topics:
         sources = describe_streams_group(cluster, name).source_topics
@@ -461,7 +461,7 @@ def _new_offsets(
     from ottla.cli.workers.failures import raise_for
     from ottla.cli.workers.groups import committed_offsets
     from ottla.cli.workers.offset_resets import OffsetResetter, read_plan
-    from ottla.cli.workers.offsets import partition_leaders
+    from ottla.client.offsets import partition_leaders
     from ottla.wire.errors import ErrorCode
 
     resetter = OffsetResetter(cluster)

@@ -149,7 +149,7 @@ def _lag(cluster: Cluster, args: argparse.Namespace, rates: Rates) -> None:
 def _progress(cluster: Cluster, group: Group) -> list[dict[str, Any]]:
     """How far the group is in every partition of the topics it has to do with."""
     from ottla.cli.workers.groups import committed_offsets
-    from ottla.cli.workers.offsets import end_offsets, partition_leaders
+    from ottla.client.offsets import end_offsets, partition_leaders
 
     committed = committed_offsets(cluster, group.group_id)
     owners = {p: member for member in group.members for p in member.assignment}

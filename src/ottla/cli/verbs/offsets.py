@@ -39,7 +39,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _show(cluster: Cluster, args: argparse.Namespace, rates: Rates) -> None:
-    from ottla.cli.workers.offsets import EARLIEST, LATEST, find_offsets, partition_leaders
+    from ottla.client.offsets import EARLIEST, LATEST, find_offsets, partition_leaders
 
     partitions = sorted(partition_leaders(cluster, args.topics))
     for topic in args.topics:

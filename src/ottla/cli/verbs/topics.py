@@ -94,8 +94,8 @@ def run(args: argparse.Namespace) -> int:
 
 def _list(cluster: Cluster, args: argparse.Namespace, rates: Rates) -> None:
     """One row for each topic; in a live view with the records that came in a second."""
-    from ottla.cli.workers.offsets import EARLIEST, LATEST, find_offsets
     from ottla.cli.workers.topics import matching
+    from ottla.client.offsets import EARLIEST, LATEST, find_offsets
 
     topics = {topic.name or "": topic for topic in cluster.metadata().topics}
     shown = [
@@ -131,9 +131,9 @@ def _list(cluster: Cluster, args: argparse.Namespace, rates: Rates) -> None:
 def _describe(cluster: Cluster, args: argparse.Namespace) -> None:
     from ottla.cli.workers.configs import describe_configs, is_default
     from ottla.cli.workers.log_directories import partition_sizes
-    from ottla.cli.workers.offsets import EARLIEST, LATEST, find_offsets
     from ottla.cli.workers.resource_types import TOPIC
     from ottla.cli.workers.topics import describe_topics, uuid_text
+    from ottla.client.offsets import EARLIEST, LATEST, find_offsets
 
     topics = describe_topics(cluster, list(dict.fromkeys(args.names)))
     configs = describe_configs(cluster, TOPIC, [topic.name for topic in topics])
@@ -188,8 +188,8 @@ def _create(cluster: Cluster, args: argparse.Namespace) -> None:
 
 def _trim(cluster: Cluster, args: argparse.Namespace) -> int:
     from ottla.cli.workers.failures import sentence
-    from ottla.cli.workers.offsets import partition_leaders
     from ottla.cli.workers.record_deletion import delete_records
+    from ottla.client.offsets import partition_leaders
 
     partitions = sorted(partition_leaders(cluster, [args.name]))
     if args.partition is not None:

@@ -13,12 +13,12 @@ from typing import Final, NamedTuple
 from ottla.batch.errors import CorruptBatchError
 from ottla.cli.errors import CommandError
 from ottla.cli.workers.failures import sentence
-from ottla.cli.workers.offsets import TopicPartition, partition_leaders
 from ottla.cli.workers.ranges import Ranges
 from ottla.cli.workers.record_columns import TEXTS, Columns, columns_of, unpacked
 from ottla.client.cluster import Cluster
 from ottla.client.connection import Connection, Ticket
 from ottla.client.errors import ClientError
+from ottla.client.offsets import TopicPartition, partition_leaders
 from ottla.wire.errors import RETRIABLE, ErrorCode
 from ottla.wire.messages.fetch import (
     FetchPartition,
@@ -169,7 +169,7 @@ class ColumnReader:
         """Whether what we want is deleted already; we go on at the first that is there."""
         if data.error_code != ErrorCode.OFFSET_OUT_OF_RANGE:
             return False
-        from ottla.cli.workers.offsets import EARLIEST, find_offsets
+        from ottla.client.offsets import EARLIEST, find_offsets
 
         first = find_offsets(self._cluster, {where: EARLIEST})[where].offset
         if first <= self._positions[where]:

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from typing import Final, TypeVar
 
 from ottla.cli.workers.failures import raise_for
-from ottla.cli.workers.offsets import TopicPartition
 from ottla.cli.workers.opening import supports
 from ottla.client.cluster import Cluster
+from ottla.client.offsets import TopicPartition
 from ottla.wire.errors import ErrorCode
 from ottla.wire.message import Message, Request
 from ottla.wire.messages.metadata import MetadataResponseBroker

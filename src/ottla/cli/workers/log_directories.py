@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from ottla.cli.workers.failures import raise_for
-from ottla.cli.workers.offsets import TopicPartition
 from ottla.client.cluster import Cluster
+from ottla.client.offsets import TopicPartition
 from ottla.wire.messages.describe_log_dirs import DescribeLogDirsRequest, DescribeLogDirsResult
 
 

@@ -15,14 +15,14 @@ from pathlib import Path
 
 from ottla.cli.errors import CommandError
 from ottla.cli.times import parse_datetime, parse_duration
-from ottla.cli.workers.offsets import (
+from ottla.client.cluster import Cluster
+from ottla.client.offsets import (
     EARLIEST,
     LATEST,
     TopicPartition,
     find_offsets,
     partition_leaders,
 )
-from ottla.client.cluster import Cluster
 
 #: group → partition → offset.
 ResetPlan = dict[str, dict[TopicPartition, int]]

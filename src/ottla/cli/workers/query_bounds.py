@@ -14,10 +14,10 @@ from typing import Any, Final, NamedTuple
 
 import duckdb
 
-from ottla.cli.workers.offsets import LATEST, TopicPartition, find_offsets
 from ottla.cli.workers.ranges import Ranges
 from ottla.cli.workers.record_columns import TEXTS
 from ottla.client.cluster import Cluster
+from ottla.client.offsets import LATEST, TopicPartition, find_offsets
 
 #: Comparisons with the constant on the left, turned round.
 TURNED: Final = {

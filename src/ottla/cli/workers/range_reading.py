@@ -9,9 +9,9 @@ from typing import Final
 from confluent_kafka import KafkaError, Message, TopicPartition
 
 from ottla.cli.errors import CommandError
-from ottla.cli.workers import offsets
 from ottla.cli.workers.ranges import Ranges
 from ottla.cli.workers.record_clients import open_consumer
+from ottla.client import offsets
 
 #: Records of one round at most.
 BATCH: Final = 10_000

@@ -7,14 +7,14 @@ from typing import NamedTuple
 
 from ottla.cli.errors import CommandError
 from ottla.cli.times import parse_moment
-from ottla.cli.workers.offsets import (
+from ottla.client.cluster import Cluster
+from ottla.client.offsets import (
     EARLIEST,
     LATEST,
     TopicPartition,
     find_offsets,
     partition_leaders,
 )
-from ottla.client.cluster import Cluster
 
 
 class Ranges(NamedTuple):

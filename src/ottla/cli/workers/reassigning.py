@@ -11,8 +11,8 @@ from typing import Final, NamedTuple
 from ottla.cli.errors import CommandError
 from ottla.cli.workers.failures import raise_for, sentence
 from ottla.cli.workers.log_directories import describe_log_directories
-from ottla.cli.workers.offsets import TopicPartition
 from ottla.client.cluster import Cluster
+from ottla.client.offsets import TopicPartition
 from ottla.wire.errors import ErrorCode
 
 #: How long to wait before asking again whether a replica has come to a broker.

@@ -6,10 +6,10 @@ from collections.abc import Iterable, Mapping
 from typing import Final
 
 from ottla.cli.workers.configs import alter_configs
-from ottla.cli.workers.offsets import TopicPartition
 from ottla.cli.workers.resource_types import BROKER, TOPIC
 from ottla.cli.workers.topics import Reassignment
 from ottla.client.cluster import Cluster
+from ottla.client.offsets import TopicPartition
 
 LEADER_RATE: Final = "leader.replication.throttled.rate"
 FOLLOWER_RATE: Final = "follower.replication.throttled.rate"

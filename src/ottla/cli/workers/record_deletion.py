@@ -6,8 +6,8 @@ from collections import defaultdict
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from ottla.cli.workers.offsets import TopicPartition, partition_leaders
 from ottla.client.cluster import Cluster
+from ottla.client.offsets import TopicPartition, partition_leaders
 from ottla.wire.errors import ErrorCode
 from ottla.wire.messages.delete_records import (
     DeleteRecordsPartition,

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from ottla.cli.workers.failures import raise_for
 from ottla.cli.workers.groups import Member, ask_coordinator, coordinator_of
-from ottla.cli.workers.offsets import TopicPartition
 from ottla.client.cluster import Cluster
+from ottla.client.offsets import TopicPartition
 from ottla.wire.messages.metadata import MetadataResponseBroker
 
 

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Final
 
 from ottla.cli.workers.failures import RefusedError, raise_for
 from ottla.cli.workers.groups import ask_coordinator, committed_offsets, coordinator_of
-from ottla.cli.workers.offsets import EARLIEST, LATEST, TopicPartition, find_offsets
 from ottla.cli.workers.opening import supports
 from ottla.client.cluster import Cluster
+from ottla.client.offsets import EARLIEST, LATEST, TopicPartition, find_offsets
 from ottla.wire.errors import ErrorCode
 from ottla.wire.messages.metadata import MetadataResponseBroker
 

@@ -55,12 +55,15 @@ def find_offsets(
     times: Mapping[TopicPartition, int],
     *,
     read_committed: bool = False,
+    leaders: Mapping[TopicPartition, int] | None = None,
 ) -> dict[TopicPartition, FoundOffset]:
     """The offset of a time, or of one of the constants above, per partition.
 
-    Partitions without a leader, or that do not exist, answer with an error code.
+    Partitions without a leader, or that do not exist, answer with an error code. Who has just
+    looked at the metadata passes the `leaders`.
     """
-    leaders = partition_leaders(cluster, (topic for topic, _ in times))
+    if leaders is None:
+        leaders = partition_leaders(cluster, (topic for topic, _ in times))
     by_leader: dict[int, dict[str, list[int]]] = defaultdict(lambda: defaultdict(list))
     found: dict[TopicPartition, FoundOffset] = {}
     for partition in times:
