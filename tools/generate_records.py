@@ -5,7 +5,8 @@ says in a line per field what each record carries; this program turns it into
 `Message` classes for the compiled codec of `ottla.wire.codec`.
 
 A line reads `name type [versions] [= default] [tag N]`. `[]` before a type is
-an array, `?` after it lets the value be null, `versions` is `3+` or `1-1`.
+an array, `?` after it lets the value be null, `versions` is `3+` or `1-1`;
+`= empty` says that a tagged field that is not there is empty, and not null.
 A structure used by another class stands before it, marked `part of`.
 
 Run it with `make records`.
@@ -55,13 +56,25 @@ GroupMetadataValue value writes 3, flexible 4
 """,
     ),
     "consumer_groups": (
-        "Consumer groups (KIP-848) in `__consumer_offsets` (key types 3, 5 to 8 and 16).",
+        "Consumer groups (KIP-848) in `__consumer_offsets` (key types 3 to 8 and 16).",
         """
 ConsumerGroupMetadataKey key 3
     group_id string
 ConsumerGroupMetadataValue value writes 0, flexible 0
     epoch int32
     metadata_hash int64 tag 0
+ConsumerGroupPartitionMetadataKey key 4
+    group_id string
+RacksOfPartition part of ConsumerGroupPartitionMetadataValue
+    partition int32
+    racks []string
+SubscribedTopic part of ConsumerGroupPartitionMetadataValue
+    topic_id uuid
+    topic_name string
+    num_partitions int32
+    partition_metadata []RacksOfPartition
+ConsumerGroupPartitionMetadataValue value writes 0, flexible 0
+    topics []SubscribedTopic
 ConsumerGroupMemberMetadataKey key 5
     group_id string
     member_id string
@@ -80,7 +93,7 @@ ConsumerGroupMemberMetadataValue value writes 0, flexible 0
     subscribed_topic_regex string?
     rebalance_timeout_ms int32 = -1
     server_assignor string?
-    classic_member_metadata ClassicMemberMetadata? tag 0
+    classic_member_metadata ClassicMemberMetadata? = empty tag 0
 ConsumerGroupTargetAssignmentMetadataKey key 6
     group_id string
 ConsumerGroupTargetAssignmentMetadataValue value writes 0, flexible 0
@@ -100,7 +113,7 @@ ConsumerGroupCurrentMemberAssignmentKey key 8
 CurrentPartitions part of ConsumerGroupCurrentMemberAssignmentValue
     topic_id uuid
     partitions []int32
-    assignment_epochs []int32? tag 0
+    assignment_epochs []int32? = empty tag 0
 ConsumerGroupCurrentMemberAssignmentValue value writes 0, flexible 0
     member_epoch int32
     previous_member_epoch int32
@@ -168,6 +181,97 @@ ShareGroupStatePartitionMetadataValue value writes 0, flexible 0
     deleting_topics []ShareTopic
 """,
     ),
+    "streams_groups": (
+        "Streams groups (KIP-1071) in `__consumer_offsets` (key types 17 and 19 to 23).",
+        """
+StreamsGroupMetadataKey key 17
+    group_id string
+LastAssignmentConfig part of StreamsGroupMetadataValue
+    key string
+    value string
+StreamsGroupMetadataValue value writes 0, flexible 0
+    epoch int32
+    metadata_hash int64
+    validated_topology_epoch int32 = -1 tag 0
+    last_assignment_configs []LastAssignmentConfig? = empty tag 1
+StreamsGroupMemberMetadataKey key 19
+    group_id string
+    member_id string
+UserEndpoint part of StreamsGroupMemberMetadataValue
+    host string
+    port uint16
+ClientTag part of StreamsGroupMemberMetadataValue
+    key string
+    value string
+StreamsGroupMemberMetadataValue value writes 0, flexible 0
+    instance_id string?
+    rack_id string?
+    client_id string
+    client_host string
+    rebalance_timeout_ms int32 = -1
+    topology_epoch int32
+    process_id string
+    user_endpoint UserEndpoint?
+    client_tags []ClientTag
+StreamsGroupTargetAssignmentMetadataKey key 20
+    group_id string
+StreamsGroupTargetAssignmentMetadataValue value writes 0, flexible 0
+    assignment_epoch int32
+    assignment_timestamp_ms int64 tag 0
+StreamsGroupTargetAssignmentMemberKey key 21
+    group_id string
+    member_id string
+TargetTasks part of StreamsGroupTargetAssignmentMemberValue
+    subtopology_id string
+    partitions []int32
+StreamsGroupTargetAssignmentMemberValue value writes 0, flexible 0
+    active_tasks []TargetTasks
+    standby_tasks []TargetTasks
+    warmup_tasks []TargetTasks
+StreamsGroupCurrentMemberAssignmentKey key 22
+    group_id string
+    member_id string
+CurrentTasks part of StreamsGroupCurrentMemberAssignmentValue
+    subtopology_id string
+    partitions []int32
+    assignment_epochs []int32? = empty tag 0
+StreamsGroupCurrentMemberAssignmentValue value writes 0, flexible 0
+    member_epoch int32
+    previous_member_epoch int32
+    state int8
+    active_tasks []CurrentTasks
+    standby_tasks []CurrentTasks
+    warmup_tasks []CurrentTasks
+    active_tasks_pending_revocation []CurrentTasks
+    standby_tasks_pending_revocation []CurrentTasks
+    warmup_tasks_pending_revocation []CurrentTasks
+StreamsGroupTopologyKey key 23
+    group_id string
+TopologyTopicConfig part of TopologyTopic
+    key string
+    value string
+TopologyTopic part of Subtopology
+    name string
+    partitions int32
+    replication_factor int16
+    topic_configs []TopologyTopicConfig
+CopartitionGroup part of Subtopology
+    source_topics []int16
+    source_topic_regex []int16
+    repartition_source_topics []int16
+Subtopology part of StreamsGroupTopologyValue
+    subtopology_id string
+    source_topics []string
+    source_topic_regex []string
+    state_changelog_topics []TopologyTopic
+    repartition_sink_topics []string
+    repartition_source_topics []TopologyTopic
+    copartition_groups []CopartitionGroup
+StreamsGroupTopologyValue value writes 0, flexible 0
+    epoch int32
+    subtopologies []Subtopology
+""",
+    ),
     "share_state": (
         "Progress of share partitions in `__share_group_state` (key types 0 and 1).",
         """
@@ -228,6 +332,7 @@ PYTHON = {
     "bool": ("bool", "False"),
     "int8": ("int", "0"),
     "int16": ("int", "0"),
+    "uint16": ("int", "0"),
     "int32": ("int", "0"),
     "int64": ("int", "0"),
     "string": ("str", '""'),
@@ -267,8 +372,14 @@ def field_lines(line: str) -> tuple[str, str, str, str]:
         parameter = f"{name}: {annotation} | None = None,"
         return name, schema, parameter, f"self.{name}: {annotation} = {name} or []"
     if is_array:
-        python = f"list[{python}]"
+        python, zero = f"list[{python}]", "[]"
+    elif type_ not in PYTHON:
+        zero = f"{type_}()"
     annotation = f"{python} | None" if nullable else python
+    if default == "empty":
+        assert tag >= 0
+        assignment = f"self.{name}: {annotation} = {zero} if {name} is ABSENT else {name}"
+        return name, schema, f"{name}: {annotation} = ABSENT,", assignment
     default = default or ("None" if nullable else zero)
     return name, schema, f"{name}: {annotation} = {default},", f"self.{name} = {name}"
 
@@ -308,6 +419,7 @@ def module_text(doc: str, table: str) -> str:
     body = "\n".join(lines)
     names = [n for n in ("Buffer", "Message", "ZERO_UUID") if n in body]
     bases = [n for n in ("RecordKey", "RecordValue") if f"({n})" in body]
+    bases += ["ABSENT"] if " ABSENT" in body else []
     imports = ", ".join(sorted(["FieldSchema", "Schema", *names]))
     header = [
         f'"""{doc}',

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 import time
@@ -213,32 +214,95 @@ def test_output_and_status_are_kafkas(apache_kafka: ApacheKafka, prepared: Path,
     assert mine.returncode == theirs.returncode
 
 
-@pytest.mark.slow
-@pytest.mark.usefixtures("prepared")
-@pytest.mark.parametrize(
-    ("pattern", "decoder"),
-    [
-        ("__cluster_metadata-0/*.log", "--cluster-metadata-decoder"),
-        ("__cluster_metadata-0/*.checkpoint", "--cluster-metadata-decoder"),
-        ("__consumer_offsets-*/*.log", "--offsets-decoder"),
-    ],
-)
-def test_files_are_dumped_alike(
-    apache_kafka: ApacheKafka, tmp_path: Path, pattern: str, decoder: str
+@pytest.fixture(scope="module")
+def every_kind_of_record(
+    apache_kafka: ApacheKafka, members: None, streams_applications: None
 ) -> None:
-    largest = max(apache_kafka.directory.rglob(pattern), key=lambda path: path.stat().st_size)
-    copy = tmp_path / largest.name  # because the log goes on growing
-    copy.write_bytes(largest.read_bytes())
-    words = ["--files", str(copy), decoder]
-    theirs = apache_kafka.distribution.command(
-        "org.apache.kafka.tools.DumpLogSegments", JAVA_OPTIONS
-    )
-    shown = [
+    """Groups of each kind, transactions of both outcomes, and a topic with segments to look at."""
+    del members, streams_applications
+    from confluent_kafka import Producer
+
+    ours(apache_kafka, ["kafka-topics", "--create", "--topic", "st-shared"])
+    ours(apache_kafka, ["kafka-console-producer", "--topic", "st-shared"], "a\nb\nc\n")
+    earliest = ["--group", "st-share", "--add-config", "share.auto.offset.reset=earliest"]
+    ours(apache_kafka, ["kafka-configs", "--alter", *earliest])
+    shared = ["kafka-console-share-consumer", "--topic", "st-shared", "--group", "st-share"]
+    for more in ("--release", "--reject"):
+        done = ours(apache_kafka, [*shared, "--max-messages", "2", "--timeout-ms", "30000", more])
+        assert done.stdout == "a\nb\n", done.stderr
+    ours(apache_kafka, ["kafka-topics", "--create", "--topic", "st-dumped"])
+    common = {"bootstrap.servers": apache_kafka.bootstrap_servers}
+    transactional = Producer(common | {"transactional.id": "st-transactions"})
+    transactional.init_transactions()
+    for number in range(40):
+        transactional.begin_transaction()
+        headers = [("kind", b"test"), ("none", None)]
+        transactional.produce("st-dumped", f"zürich {number}", f"k{number}", headers=headers)
+        transactional.produce("st-dumped", None, "gone")
+        transactional.flush()
+        if number % 3:
+            transactional.commit_transaction()
+        else:
+            transactional.abort_transaction()
+    for codec in ("gzip", "snappy", "lz4", "zstd"):
+        plain = Producer(common | {"compression.type": codec, "batch.size": 40_000})
+        for number in range(300):
+            plain.produce("st-dumped", f"{number} " * 20)
+        plain.flush()
+
+
+def dumped(kafka: ApacheKafka, words: list[str]) -> list[subprocess.CompletedProcess[str]]:
+    """What Kafka's kafka-dump-log and ours say."""
+    theirs = kafka.distribution.command("org.apache.kafka.tools.DumpLogSegments", JAVA_OPTIONS)
+    return [
         subprocess.run([*command, *words], capture_output=True, text=True, timeout=60, check=False)
         for command in (theirs, [str(BIN / "kafka-dump-log")])
     ]
-    assert shown[1].stdout.splitlines() == shown[0].stdout.splitlines()
-    assert len(shown[0].stdout.splitlines()) > 3
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("every_kind_of_record")
+@pytest.mark.parametrize(
+    ("pattern", "options", "shown"),
+    [
+        ("__cluster_metadata-0/*.log", "--cluster-metadata-decoder", "TOPIC_RECORD"),
+        ("__cluster_metadata-0/*.checkpoint", "--cluster-metadata-decoder", "SnapshotHeader"),
+        (
+            "__consumer_offsets-*/*.log",
+            "--offsets-decoder",
+            " ".join(f'"type":"{kind}"' for kind in (*range(1, 4), *range(5, 9), *range(10, 16)))
+            + " "
+            + " ".join(f'"type":"{kind}"' for kind in (17, *range(19, 24))),
+        ),
+        ("__transaction_state-*/*.log", "--transaction-log-decoder", "transactionalId"),
+        ("__share_group_state-*/*.log", "--share-group-state-decoder", "stateBatches"),
+        ("st-dumped-0/*.log", "", "isTransactional: true"),
+        ("st-dumped-0/*.log", "--print-data-log", "zürich endTxnMarker headerKeys: [kind,none]"),
+        ("st-dumped-0/*.log", "--deep-iteration", "keySize:"),
+        ("st-dumped-0/*.log", "--print-data-log --skip-record-metadata", "payload: zürich"),
+        ("st-dumped-0/*.log", "--print-data-log --max-bytes 5000", "payload:"),
+        ("st-dumped-0/*.index", "", "position:"),
+        ("st-dumped-0/*.index", "--index-sanity-check", "passed sanity check"),
+        ("st-dumped-0/*.index", "--verify-index-only", "Dumping"),
+        ("st-dumped-0/*.timeindex", "", "timestamp:"),
+        ("st-dumped-0/*.timeindex", "--index-sanity-check", "passed sanity check"),
+        ("st-dumped-0/*.timeindex", "--verify-index-only", "Dumping"),
+        ("st-dumped-0/*.txnindex", "", "lastStableOffset"),
+        ("*-*/*.snapshot", "", "producerId"),
+    ],
+)
+def test_files_are_dumped_alike(
+    apache_kafka: ApacheKafka, tmp_path: Path, pattern: str, options: str, shown: str
+) -> None:
+    # Of copies, because the logs go on growing.
+    for partition in {path.parent for path in apache_kafka.directory.rglob(pattern)}:
+        shutil.copytree(partition, tmp_path / partition.name)
+    copies = sorted(path for path in tmp_path.rglob(pattern) if path.stat().st_size)
+    theirs, mine = dumped(apache_kafka, ["--files", ",".join(map(str, copies)), *options.split()])
+    assert mine.stdout.splitlines() == theirs.stdout.splitlines()
+    assert mine.returncode == theirs.returncode
+    for text in shown.split():
+        assert text in theirs.stdout
 
 
 @pytest.mark.slow

@@ -14,6 +14,8 @@ from typing import Any, Final
 
 FORMATS: Final = ("table", "json", "jsonl", "csv")
 
+#: Prose is easier to read in lines that are not longer.
+PROSE_COLUMNS: Final = 78
 #: No column of texts is cut shorter than this.
 NARROWEST: Final = 27
 
@@ -89,6 +91,12 @@ def described(name: str, text: str) -> str:
         return name + text
     room = max(2 * len(name), shutil.get_terminal_size().columns - 1)
     return textwrap.fill(text, room, initial_indent=name, subsequent_indent=" " * len(name))
+
+
+def prose(text: str, first: str = "", others: str = "") -> str:
+    """A text in lines that the terminal does not break; `first` and `others` stand before them."""
+    width = min(PROSE_COLUMNS, shutil.get_terminal_size().columns - 1)
+    return textwrap.fill(text, width, initial_indent=first, subsequent_indent=others)
 
 
 def _cell(value: Any, none: str = "-") -> str:

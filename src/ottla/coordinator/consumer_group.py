@@ -214,7 +214,8 @@ class ConsumerGroup:
             rebalance_timeout_ms=value.rebalance_timeout_ms,
             server_assignor=value.server_assignor,
             classic=None
-            if classic is None
+            # Nothing is said in what Ottla wrote before it wrote the null that Kafka writes.
+            if classic is None or not classic.supported_protocols
             else ClassicSide(
                 classic.session_timeout_ms,
                 tuple((p.name, bytes(p.metadata)) for p in classic.supported_protocols),

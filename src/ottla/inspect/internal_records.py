@@ -23,7 +23,7 @@ from ottla.wire.errors import ProtocolError
 from ottla.wire.message import ZERO_UUID, Buffer, FieldSchema, Message, Schema
 
 #: Topic → modules that define its records.
-GROUPS: Final = ("offsets", "consumer_groups", "share_groups")
+GROUPS: Final = ("offsets", "consumer_groups", "share_groups", "streams_groups")
 TRANSACTIONS: Final = ("transactions",)
 SHARE_STATE: Final = ("share_state",)
 #: Kinds of record among those of groups.
@@ -39,6 +39,7 @@ WITHOUT_UNITS: Final = frozenset(
         "OffsetCommitValue",
         "ShareGroupTargetAssignmentMetadataValue",
         "ShareSnapshotValue",
+        "StreamsGroupTargetAssignmentMetadataValue",
     }
 )
 
@@ -120,12 +121,11 @@ def fields(message: Message, version: int) -> dict[str, Any]:
 
     def is_shown(field: FieldSchema) -> bool:
         # A tagged field that was left alone is not in the bytes (KIP-482).
-        value = getattr(message, field.name)
-        return field.tag < 0 or value is None or value != getattr(untouched, field.name)
+        return field.tag < 0 or getattr(message, field.name) != getattr(untouched, field.name)
 
     return {
         camel_case(field.name.removesuffix("_ms") if drops_units else field.name): _value(
-            getattr(message, field.name), version
+            getattr(message, field.name), version, field.type_ == "uuid"
         )
         for field in message.SCHEMA
         if field.first <= version <= field.last and is_shown(field)
@@ -138,22 +138,19 @@ def camel_case(name: str) -> str:
     return first + "".join(word.capitalize() for word in rest)
 
 
-def _value(value: Any, version: int) -> Any:
+def _value(value: Any, version: int, is_uuid: bool = False) -> Any:
     if isinstance(value, Message):
         return fields(value, version)
     if isinstance(value, list):
-        return [_value(item, version) for item in value]
+        return [_value(item, version, is_uuid) for item in value]
     if isinstance(value, bytes | bytearray | memoryview):
-        return _bytes_text(value)
+        return _uuid_text(value) if is_uuid else base64.b64encode(value).decode()
     return value
 
 
-def _bytes_text(data: Buffer) -> str:
-    """Bytes as base64; a UUID as Kafka writes one."""
-    raw = bytes(data)
-    if len(raw) == 16:
-        return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
-    return base64.b64encode(raw).decode()
+def _uuid_text(data: Buffer) -> str:
+    """A UUID as Kafka writes one."""
+    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
 
 
 def _open_consumer_protocol(member: dict[str, Any]) -> None:

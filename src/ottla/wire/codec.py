@@ -420,10 +420,12 @@ def encoder_for(cls: type[Message], version: int, flexible: bool) -> Encoder:
     return encoder
 
 
-def _differs(src: _Source, expression: str, default: object) -> str:
+def _differs(src: _Source, expression: str, default: object, nullable: bool = False) -> str:
     """Python source that says whether a value is not its default, field by field."""
     if default is None:
         return f"{expression} is not None"
+    if nullable:
+        return f"{expression} is None or {_differs(src, expression, default)}"
     if isinstance(default, list):
         return expression
     if isinstance(default, Message):
@@ -442,7 +444,8 @@ def _encode_tags(src: _Source, cls: type[Message], tagged: list[FieldSchema], ve
     src.add(1, "tags = ()")
     for field in sorted(tagged, key=lambda f: f.tag):
         assert field.type_ != "records", "splices count from the start of the message"
-        src.add(1, f"if {_differs(src, f'm.{field.name}', getattr(defaults, field.name))}:")
+        default, nullable = getattr(defaults, field.name), _nullable(field, version)
+        src.add(1, f"if {_differs(src, f'm.{field.name}', default, nullable)}:")
         src.add(2, "t = bytearray()")
         _encode_value(src, 2, field, version, True, "t")
         src.add(2, f"tags += (({field.tag}, t),)")

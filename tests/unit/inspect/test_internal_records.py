@@ -33,6 +33,120 @@ def test_a_member_of_a_modern_group() -> None:
     }
 
 
+@pytest.mark.parametrize(
+    ("key", "value", "fields"),
+    [
+        (
+            "0017000167",
+            (
+                "0000000000020202300203696e0204782e2a02026300000000000102026b02760000020272010202"
+                "00000101000000"
+            ),
+            {
+                "epoch": 2,
+                "subtopologies": [
+                    {
+                        "subtopologyId": "0",
+                        "sourceTopics": ["in"],
+                        "sourceTopicRegex": ["x.*"],
+                        "stateChangelogTopics": [
+                            {
+                                "name": "c",
+                                "partitions": 0,
+                                "replicationFactor": 1,
+                                "topicConfigs": [{"key": "k", "value": "v"}],
+                            }
+                        ],
+                        "repartitionSinkTopics": ["r"],
+                        "repartitionSourceTopics": [],
+                        "copartitionGroups": [
+                            {
+                                "sourceTopics": [0],
+                                "sourceTopicRegex": [],
+                                "repartitionSourceTopics": [],
+                            }
+                        ],
+                    }
+                ],
+            },
+        ),
+        (
+            "00130001670000",
+            "000001010101ffffffff0000000001010268fde8000100",
+            {
+                "instanceId": "",
+                "rackId": "",
+                "clientId": "",
+                "clientHost": "",
+                "rebalanceTimeoutMs": -1,
+                "topologyEpoch": 0,
+                "processId": "",
+                "userEndpoint": {"host": "h", "port": 65000},
+                "clientTags": [],
+            },
+        ),
+        # What is left out, what is null and what is said are three things.
+        ("0011000167", "000000000000000000000000000000", {"epoch": 0, "metadataHash": 0}),
+        (
+            "0011000167",
+            "000000000000000000000000000001010100",
+            {"epoch": 0, "metadataHash": 0, "lastAssignmentConfigs": None},
+        ),
+        (
+            "0011000167",
+            "000000000000000000000000000001011902156e756d2e7374616e6462792e7265706c69636173023000",
+            {
+                "epoch": 0,
+                "metadataHash": 0,
+                "lastAssignmentConfigs": [{"key": "num.standby.replicas", "value": "0"}],
+            },
+        ),
+        (
+            "00150001670000",
+            "000002023003000000010000000200010100",
+            {
+                "activeTasks": [{"subtopologyId": "0", "partitions": [1, 2]}],
+                "standbyTasks": [],
+                "warmupTasks": [],
+            },
+        ),
+        (
+            "0014000167",
+            "0000000000000100080000000000000007",
+            {"assignmentEpoch": 0, "assignmentTimestamp": 7},
+        ),
+    ],
+)
+def test_records_of_streams_groups(key: str, value: str, fields: dict[str, object]) -> None:
+    shown = decode(GROUPS, bytes.fromhex(key), bytes.fromhex(value))
+    assert shown[2:] == (0, fields)
+
+
+def test_sixteen_bytes_are_not_always_a_uuid() -> None:
+    value = bytes.fromhex(
+        "00030001780000000000000000ffffffffffffffff000000010000ffff00000000ffffffff00000000000000"
+        "103132333435363738393031323334353600000000"
+    )
+    shown = decode(GROUPS, bytes.fromhex("0002000167"), value)[3]
+    assert shown is not None
+    assert shown["members"][0]["subscription"] == "MTIzNDU2Nzg5MDEyMzQ1Ng=="
+
+
+def test_a_modern_member_is_written_as_kafka_writes_it() -> None:
+    """Left out, the classic side would be an empty one, and the member classic to Kafka."""
+    from ottla.coordinator.consumer_group import ConsumerMember
+    from ottla.coordinator.records.framing import encode_value
+
+    member = ConsumerMember(
+        member_id="m1",
+        client_id="rdkafka",
+        client_host="/127.0.0.1",
+        subscribed_topic_names=("tools-ck",),
+        rebalance_timeout_ms=300_000,
+    )
+    assert encode_value(member.metadata_record()) == MEMBER_VALUE
+
+
 def test_a_deletion_has_no_value() -> None:
     assert decode(GROUPS, MEMBER_KEY, None) == (5, {"groupId": "g1", "memberId": "m1"}, None, None)
 

@@ -155,7 +155,7 @@ def _internal_decoder(modules: tuple[str, ...]) -> Decoder:
     from ottla.wire.errors import ProtocolError
 
     def compact(type_: str, number: int, data: dict[str, Any]) -> str:
-        return json.dumps({type_: str(number), "data": data}, separators=(",", ":"))
+        return _compact({type_: str(number), "data": data})
 
     def decode_record(record: Record) -> tuple[str | None, str | None]:
         if record.key is None:

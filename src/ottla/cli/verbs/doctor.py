@@ -5,13 +5,11 @@ from __future__ import annotations
 import argparse
 import json
 import platform
-import shutil
-import textwrap
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Final
 
 from ottla import __version__
-from ottla.cli.output import GREEN, RED, YELLOW, colour
+from ottla.cli.output import GREEN, RED, YELLOW, colour, prose
 from ottla.cli.verbs.connection import add_connection_arguments, connection_of
 
 if TYPE_CHECKING:
@@ -32,7 +30,6 @@ PORTS: Final = {
     9644: "broker metrics",
 }
 MARKS: Final = {"good": ("ok", GREEN), "warning": ("!!", YELLOW), "bad": ("XX", RED)}
-WIDTH: Final = 78
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -108,10 +105,6 @@ def _versions() -> str:
 
 def _print(finding: Finding) -> None:
     mark, code = MARKS[finding.verdict]
-    width = min(WIDTH, shutil.get_terminal_size().columns - 1)
-    text = textwrap.fill(finding.sentence, width, initial_indent="   ", subsequent_indent="   ")
-    print(colour(mark, code) + text[2:])
+    print(colour(mark, code) + prose(finding.sentence, "   ", "   ")[2:])
     if finding.remedy:
-        print(
-            textwrap.fill(finding.remedy, width, initial_indent="   → ", subsequent_indent="     ")
-        )
+        print(prose(finding.remedy, "   → ", "     "))

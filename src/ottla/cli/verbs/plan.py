@@ -6,11 +6,10 @@ import argparse
 import json
 import math
 import sys
-import textwrap
 from typing import TYPE_CHECKING, Final
 
 from ottla.cli.errors import CommandError
-from ottla.cli.output import BOLD, colour
+from ottla.cli.output import BOLD, colour, prose
 from ottla.cli.verbs.connection import add_connection_arguments, connection_of, opened_cluster
 
 if TYPE_CHECKING:
@@ -27,7 +26,6 @@ this cluster with records of your size and your client settings.
 """
 
 UNITS: Final = {"kb": 1e3, "mb": 1e6, "gb": 1e9, "kib": 1024.0, "mib": 1024.0**2, "gib": 1024.0**3}
-WIDTH: Final = 78
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -175,4 +173,4 @@ def _explain(
             "it usually decides.",
         )
     for note in notes:
-        print(textwrap.fill(note, WIDTH, initial_indent="- ", subsequent_indent="  "))
+        print(prose(note, "- ", "  "))

@@ -9,13 +9,15 @@ Errors: `ProtocolError` for bytes that are not such a record.
 from __future__ import annotations
 
 import struct
-from typing import ClassVar, Final, TypeVar
+from typing import Any, ClassVar, Final, TypeVar
 
 from ottla.wire.codec import decode, encode
 from ottla.wire.errors import ProtocolError
 from ottla.wire.message import Message
 
 INT16: Final = struct.Struct(">h")
+#: Stands for a tagged field that is left out: Kafka then reads an empty one, where null says null.
+ABSENT: Final[Any] = object()
 
 
 class RecordKey(Message):
