@@ -131,6 +131,10 @@ def test_ps_down_and_reset_follow_an_instance(shell: Shell) -> None:
     assert re.search(rf"^shop\s+{re.escape(address)}\s+up since .*\d+ MB", table, re.MULTILINE)
     (listed,) = json.loads(shell.run("ps", "--json").stdout)
     assert listed["bootstrap_servers"] == address
+    assert json.loads(shell.run("ps", "-o", "jsonl").stdout) == listed
+    head, row = shell.run("ps", "-o", "csv").stdout.splitlines()[:2]
+    assert head == "name,address,state,memory,pid"
+    assert row.startswith(f"shop,{address},up since ")
     refused = shell.run("reset", "--yes")
     assert refused.returncode == 1
     assert "in use by shop" in refused.stderr

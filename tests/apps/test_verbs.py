@@ -90,6 +90,9 @@ def test_consume_formats_filters_and_ends(shell: Shell, unique: str) -> None:
     assert shell(f"{consume} --tail 3 -F %o").split() == ["17", "18", "19"]
     assert shell(f"{consume} --from 1h -F %o -n 1") == "0\n"
     assert shell(f"{consume} -k nothing") == ""
+    head, row = shell(f"{consume} -o csv -j 'id=4'").splitlines()
+    assert head == "topic,partition,offset,timestamp,key,value,headers"
+    assert row.startswith(f"{unique},0,4,")
 
 
 def test_a_group_is_followed_moved_and_deleted(shell: Shell, unique: str) -> None:
@@ -118,6 +121,7 @@ def test_search_finds_as_grep_does(shell: Shell, unique: str) -> None:
     shell(f"ottla produce {unique} -q", text="alpha\nbeta 17\ngamma 18\n")
     assert "beta 17" in shell(f"ottla search beta {unique}")
     assert shell(f"ottla search '/1[78]/' {unique} --count") == f"{unique}: 2\n"
+    assert shell(f"ottla search gamma {unique} -o csv").splitlines()[1].endswith(",,gamma 18,")
     assert shell(f"ottla search omega {unique}", status=1) == ""
 
 
@@ -220,6 +224,8 @@ def test_plan_measures_and_answers(shell: Shell) -> None:
 def test_the_doctor_finds_a_healthy_cluster_and_a_missing_one(shell: Shell) -> None:
     verdicts = [json.loads(line)["verdict"] for line in shell("ottla doctor --json").splitlines()]
     assert "bad" not in verdicts
+    assert shell("ottla doctor -o csv").splitlines()[0] == "verdict,sentence,remedy"
+    assert all(row["verdict"] != "bad" for row in json.loads(shell("ottla doctor -o json")))
     shell.environment["KAFKA_BOOTSTRAP_SERVERS"] = "localhost:1"
     assert "No connection: localhost:1" in shell("ottla doctor -q", status=1)
 

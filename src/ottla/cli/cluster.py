@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ottla.cli.errors import CommandError
+from ottla.cli.output import add_output_argument, print_rows
 
 if TYPE_CHECKING:
     from ottla.engine.standing import StandingCluster
@@ -48,7 +49,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="for every node's properties",
     )
     up.add_argument("--detach", action="store_true", help="leave the nodes running and return")
-    actions.add_parser("status", help="nodes, what they are and whether they run")
+    shown = actions.add_parser("status", help="nodes, what they are and whether they run")
+    add_output_argument(shown)
     for name, help_ in (
         ("kill", "end a node at once, as a crash would"),
         ("pause", "stop a node from doing anything until it is started"),
@@ -118,7 +120,7 @@ def up(cluster: StandingCluster, args: argparse.Namespace) -> int:
         first_port=args.first_port,
         properties=pairs,
     )
-    status(cluster, args)
+    _show(cluster, "table")
     if args.detach:
         print("`ottla cluster stop` stops it.")
         return 0
@@ -148,19 +150,31 @@ def watch(cluster: StandingCluster) -> None:
             return
 
 
-def status(cluster: StandingCluster, _: argparse.Namespace) -> int:
+def status(cluster: StandingCluster, args: argparse.Namespace) -> int:
     """One line for each node, and the address for clients."""
     if not cluster.exists:
         print(f"There is no cluster in {cluster.directory}; `ottla cluster up` makes one.")
         return 1
-    print(f"{'NODE':<6}{'ROLE':<20}{'PORT':<7}{'STATE':<9}PROCESS")
+    _show(cluster, args.output)
+    return 0
+
+
+def _show(cluster: StandingCluster, output: str) -> None:
+    rows = []
     for node in cluster.nodes:
         state = "paused" if node.is_paused else "running" if cluster.is_running(node) else "stopped"
-        port = node.port or node.controller_port
-        pid = node.pid if state != "stopped" else "-"
-        print(f"{node.node_id:<6}{node.role:<20}{port:<7}{state:<9}{pid}")
-    print(f"bootstrap servers  {cluster.bootstrap_servers}")
-    return 0
+        rows.append(
+            {
+                "node": node.node_id,
+                "role": node.role,
+                "port": node.port or node.controller_port,
+                "state": state,
+                "process": node.pid if state != "stopped" else None,
+            }
+        )
+    print_rows(rows, ("node", "role", "port", "state", "process"), output)
+    if output == "table":
+        print(f"bootstrap servers  {cluster.bootstrap_servers}")
 
 
 def destroy(cluster: StandingCluster, args: argparse.Namespace) -> int:

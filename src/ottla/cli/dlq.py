@@ -8,12 +8,14 @@ from datetime import UTC, datetime
 
 from ottla.cli.demo import add_connection_arguments, connection_settings
 from ottla.cli.errors import CommandError
+from ottla.cli.output import add_output_argument, print_rows
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_connection_arguments(parser)
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
     listing = actions.add_parser("list", help="the dead-letter topics and how much lies in each")
+    add_output_argument(listing)
     show = actions.add_parser("show", help="the letters of a topic with their history")
     show.add_argument("topic")
     show.add_argument("--json", action="store_true", help="one JSON object a line")
@@ -38,19 +40,21 @@ def run(args: argparse.Namespace) -> int:
         raise CommandError(f"Kafka says: {error.args[0].str()}") from None
 
 
-def list_topics(settings: dict[str, str], _: argparse.Namespace) -> int:
+def list_topics(settings: dict[str, str], args: argparse.Namespace) -> int:
     from ottla.demos.services import dead_letters
 
-    names = dead_letters.topics(settings)
-    if not names:
-        print("There is no dead-letter topic; they end in .dlt")
-        return 0
-    width = max(len("TOPIC"), *(len(n) for n in names))
-    print(f"{'TOPIC':<{width}}  LETTERS  NOT REPLAYED")
-    for name in names:
-        total = sum(1 for _ in dead_letters.letters(settings, name))
-        left = sum(1 for _ in dead_letters.letters(settings, name, dead_letters.REPLAY_GROUP))
-        print(f"{name:<{width}}  {total:>7,}  {left:>12,}")
+    rows = [
+        {
+            "topic": name,
+            "letters": sum(1 for _ in dead_letters.letters(settings, name)),
+            "not_replayed": sum(
+                1 for _ in dead_letters.letters(settings, name, dead_letters.REPLAY_GROUP)
+            ),
+        }
+        for name in dead_letters.topics(settings)
+    ]
+    empty = "There is no dead-letter topic; they end in .dlt"
+    print_rows(rows, ("topic", "letters", "not_replayed"), args.output, empty=empty)
     return 0
 
 

@@ -8,7 +8,7 @@ import json
 
 from ottla.cli.demo import add_connection_arguments, connection_settings
 from ottla.cli.errors import CommandError
-from ottla.cli.output import described
+from ottla.cli.output import add_output_argument, described, print_rows
 from ottla.labs import catalog
 from ottla.labs.screen import Screen
 
@@ -35,6 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--fast", action="store_true", help="little of everything, in seconds")
     parser.add_argument("--json", action="store_true", help="only the result, for machines")
+    add_output_argument(parser)
     add_connection_arguments(parser, default="a throw-away broker of the lab's own")
 
 
@@ -46,6 +47,9 @@ def run(args: argparse.Namespace) -> int:
     if args.name == "list":
         if args.json:
             print(json.dumps(labs, indent=2))
+        elif args.output != "table":
+            rows = [{"lab": name, "about": text} for name, text in labs.items()]
+            print_rows(rows, ("lab", "about"), args.output)
         else:
             for name, text in labs.items():
                 print(described(f"  {name:<14}", text))

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import argparse
-import json
 import shutil
 import sys
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from datetime import datetime
 from pathlib import Path
 
 from ottla.cli import instances
+from ottla.cli.output import add_output_argument, print_rows
 from ottla.cli.tables import aligned
 
 #: What a narrow terminal shows, too: name and address.
@@ -19,25 +19,38 @@ LEAST_COLUMNS = 2
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--json", action="store_true", help="print JSON")
+    add_output_argument(parser)
+    parser.add_argument(
+        "--json", dest="output", action="store_const", const="json", help="the same as -o json"
+    )
 
 
 def run(args: argparse.Namespace) -> int:
-    """Print one row per process, and one for each further address that it answers at."""
+    """Print one row per process, and one for each further address that it answers at.
+
+    JSON has all that is known of each platform, with its parts inside it.
+    """
     found = instances.running()
-    if args.json:
-        print(json.dumps([asdict(instance) for instance in found], indent=2))
+    if args.output == "csv":
+        columns = ("name", "address", "state", "memory", "pid")
+        rows = [row for instance in found for row in _rows(instance)]
+        named = [dict(zip(columns, map(str.strip, row), strict=True)) for row in rows]
+        print_rows(named, columns, "csv")
+        return 0
+    if args.output != "table":
+        names = [field.name for field in fields(instances.Instance)]
+        print_rows([asdict(instance) for instance in found], names, args.output)
         return 0
     if not found:
         print("Nothing is running. `ottla up` starts a broker here.")
         return 0
-    rows: list[tuple[str, ...]] = [("NAME", "ADDRESS", "STATE", "MEMORY", "PID")]
+    table: list[tuple[str, ...]] = [("NAME", "ADDRESS", "STATE", "MEMORY", "PID")]
     paths = {}
     for instance in found:
         where = instance.data_directory
-        paths[len(rows)] = where if instance.engine == "cluster" else f"data in {where}"
-        rows += _rows(instance)
-    for number, line in enumerate(_lines(rows)):
+        paths[len(table)] = where if instance.engine == "cluster" else f"data in {where}"
+        table += _rows(instance)
+    for number, line in enumerate(_lines(table)):
         print(line)
         if number in paths:  # it may be long, so it has a line for itself
             print(f"  {paths[number]}")

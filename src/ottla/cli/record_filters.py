@@ -39,7 +39,11 @@ def add_filter_arguments(parser: argparse.ArgumentParser) -> None:
         help="value with this text, or /regex/",
     )
     group.add_argument(
-        "--header", action="append", default=[], metavar="NAME[=PATTERN]", help="one that has it"
+        "--header",
+        action="append",
+        default=[],
+        metavar="NAME[=PATTERN]",
+        help="it has this header (and what that holds)",
     )
     group.add_argument(
         "-j",
@@ -47,7 +51,8 @@ def add_filter_arguments(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="PATH[=X]",
-        help="the value's field: user.id=7, items[0].price>10, name=~^A, error (is there)",
+        help="the value's field: user.id=7, items[0].price>10, name=~^A, error (is there); "
+        "key:user.id=7 is the key's, header:trace:id=7 that of a header",
     )
 
 
@@ -92,7 +97,8 @@ def json_value(document: Any, steps: Sequence[str | int]) -> tuple[bool, Any]:
 
 
 def json_filter(text: str) -> RecordFilter:
-    """The filter of one `--json`; values that are no JSON never pass. Errors: `CommandError`."""
+    """The filter of one `--json`; what is no JSON never passes. Errors: `CommandError`."""
+    place, text = _place_of(text)
     operator = min(
         (found for found in COMPARISONS if found in text),
         key=lambda found: (text.index(found), -len(found)),
@@ -103,14 +109,29 @@ def json_filter(text: str) -> RecordFilter:
     compare = _comparison(operator, wanted)
 
     def is_wanted(record: TextRecord) -> bool:
-        try:
-            document = json.loads(record.value or b"")
-        except ValueError:
-            return False
-        is_there, value = json_value(document, steps)
-        return is_there and compare(value)
+        for data in place(record):
+            try:
+                document = json.loads(data or b"")
+            except ValueError:
+                continue
+            is_there, value = json_value(document, steps)
+            if is_there and compare(value):
+                return True
+        return False
 
     return is_wanted
+
+
+def _place_of(text: str) -> tuple[Callable[[TextRecord], list[bytes | None]], str]:
+    """Where a `--json` looks, and the rest of it: `key:PATH`, `header:NAME:PATH` or `PATH`."""
+    if text.startswith("key:"):
+        return lambda record: [record.key], text.removeprefix("key:")
+    if text.startswith("header:"):
+        name, colon, rest = text.removeprefix("header:").partition(":")
+        if not colon:
+            raise CommandError(f"'{text}' names no field; write header:NAME:PATH=X.")
+        return lambda record: [value for header, value in record.headers if header == name], rest
+    return lambda record: [record.value], text
 
 
 def _as_text(value: Any) -> str:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import base64
 import binascii
+import csv
+import io
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple
 
@@ -85,6 +87,26 @@ def to_json(record: TextRecord, *, inline: bool = False) -> str:
     if headers:
         line["headers"] = headers
     return json.dumps(line, ensure_ascii=False)
+
+
+CSV_COLUMNS: Final = ("topic", "partition", "offset", "timestamp", "key", "value", "headers")
+
+
+def to_csv(record: TextRecord) -> str:
+    """One row without its line end: bytes that are no text in base64, null as an empty cell,
+    headers as JSON.
+    """
+    line = json.loads(to_json(record))
+    if "headers" in line:
+        line["headers"] = json.dumps(line["headers"], ensure_ascii=False)
+    return csv_row(line.get(name, line.get(f"{name}_base64")) for name in CSV_COLUMNS)
+
+
+def csv_row(cells: Iterable[object]) -> str:
+    """Cells as one row without its line end."""
+    row = io.StringIO()
+    csv.writer(row, lineterminator="").writerow(cells)
+    return row.getvalue()
 
 
 def _bytes_of(line: dict[str, Any], name: str) -> bytes | None:

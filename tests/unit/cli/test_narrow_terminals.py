@@ -8,7 +8,7 @@ import pytest
 
 from ottla.cli import main, ps
 from ottla.cli.errors import fitted
-from ottla.cli.output import described, print_head
+from ottla.cli.output import described, print_head, prose
 from ottla.labs.screen import Screen, plain
 
 
@@ -53,6 +53,12 @@ def test_a_head_above_a_table_is_one_line_or_two(
     print_head("a-name-of-forty-characters-which-is-long:", " and thirty characters about it")
     assert len(shown.getvalue().splitlines()) == (2 if columns == 60 else 1)
     assert all(len(line) <= columns for line in shown.getvalue().splitlines())
+
+
+def test_prose_has_room(columns: int) -> None:
+    lines = prose("Many partitions cost: each has files and memory. " * 3, "- ", "  ").splitlines()
+    assert all(len(line) < columns for line in lines)
+    assert all(line.startswith("  ") for line in lines[1:])
 
 
 def test_a_list_with_long_texts_goes_on_below_them(

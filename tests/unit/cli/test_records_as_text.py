@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from ottla.cli.errors import CommandError
 from ottla.cli.record_filters import add_filter_arguments, filter_of, json_filter
-from ottla.cli.record_texts import TextRecord, compile_format, from_json, to_json
+from ottla.cli.record_texts import TextRecord, compile_format, from_json, to_csv, to_json
 
 RECORD = TextRecord(
     "orders",
@@ -66,6 +66,8 @@ def test_a_letter_without_meaning_is_named() -> None:
         ("ok>0", False),
         ("nothing", False),
         ("user", True),
+        ("key:alice", False),
+        ("header:source:name", False),
     ],
 )
 def test_a_filter_looks_into_json(text: str, passes: bool) -> None:
@@ -93,7 +95,33 @@ def test_all_filters_must_pass(words: list[str], passes: bool | None) -> None:
     assert (None if found is None else found(RECORD)) is passes
 
 
-@pytest.mark.parametrize("text", ["a>b", "a=~(", "a[=1"])
+@pytest.mark.parametrize(
+    ("text", "passes"),
+    [
+        ("key:tenant.id=7", True),
+        ("key:tenant.id=8", False),
+        ("header:trace:span=abc", True),
+        ("header:trace:span=~^b", True),
+        ("header:trace:span=c", False),
+        ("header:other:span", False),
+    ],
+)
+def test_a_filter_looks_into_the_json_of_keys_and_headers(text: str, passes: bool) -> None:
+    headers = [("trace", b"no json"), ("trace", b'{"span": "abc"}'), ("trace", b'{"span": "b"}')]
+    record = RECORD._replace(key=b'{"tenant": {"id": 7}}', headers=headers)
+    assert json_filter(text)(record) is passes
+
+
+def test_a_row_of_csv_has_everything() -> None:
+    record = TextRecord("t", 1, 7, 1_700_000_000_000, None, b'a,"b"', [("h", b"x"), ("h", None)])
+    assert to_csv(record) == (
+        't,1,7,1700000000000,,"a,""b""",'
+        '"[{""name"": ""h"", ""value"": ""x""}, {""name"": ""h"", ""value"": null}]"'
+    )
+    assert to_csv(record._replace(value=b"\xff", headers=[])) == "t,1,7,1700000000000,,/w==,"
+
+
+@pytest.mark.parametrize("text", ["a>b", "a=~(", "a[=1", "header:a=1"])
 def test_a_filter_that_is_none_is_named(text: str) -> None:
     with pytest.raises(CommandError):
         json_filter(text)

@@ -12,9 +12,12 @@ from ottla.cli.errors import INTERRUPTED, CommandError, flush_to_reader
 from ottla.cli.progress import Progress
 from ottla.cli.record_filters import RecordFilter, add_filter_arguments, filter_of
 from ottla.cli.record_texts import (
+    CSV_COLUMNS,
     LETTERS_HELP,
     TextRecord,
     compile_format,
+    csv_row,
+    to_csv,
     to_json,
 )
 from ottla.cli.verbs.connection import (
@@ -23,6 +26,9 @@ from ottla.cli.verbs.connection import (
     connection_of,
     opened_cluster,
 )
+
+#: JSON is in lines either way: topics have no end.
+OUTPUTS = ("value", "json", "jsonl", "csv", "full")
 
 DESCRIPTION = """\
 Read records of topics, from the first one on, and wait for more.
@@ -39,7 +45,7 @@ Read records of topics, from the first one on, and wait for more.
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("topics", nargs="+", metavar="TOPIC")
-    add("-o", "--output", choices=("value", "json", "full"), default="value", help="what to print")
+    add("-o", "--output", choices=OUTPUTS, default="value", help="what to print")
     add("-F", "--format", metavar="TEXT", help=LETTERS_HELP.replace("%", "%%"))
     add("--inline", action="store_true", help="with -o json: values that are JSON as JSON")
     where = parser.add_argument_group(
@@ -71,6 +77,8 @@ def run(args: argparse.Namespace) -> int:
     write, is_wanted = _writer(args), filter_of(args)
     connection = connection_of(args)
     output = sys.stdout.buffer
+    if args.output == "csv" and args.format is None:
+        output.write(csv_row(CSV_COLUMNS).encode() + b"\n")
     try:
         with Progress("reading", is_wanted=not sys.stdout.isatty()) as progress:
             records = _records(connection, args, progress, is_wanted)
@@ -86,8 +94,10 @@ def run(args: argparse.Namespace) -> int:
 def _writer(args: argparse.Namespace) -> Callable[[TextRecord], bytes]:
     if args.format is not None:
         return compile_format(args.format if args.format.endswith("\\n") else args.format + "\\n")
-    if args.output == "json":
+    if args.output in ("json", "jsonl"):
         return lambda record: to_json(record, inline=args.inline).encode() + b"\n"
+    if args.output == "csv":
+        return lambda record: to_csv(record).encode() + b"\n"
     if args.output == "full":
         return compile_format("%d  %t-%p@%o  %h\\n  %k\\n  %v\\n")
     return lambda record: (b"" if record.value is None else record.value) + b"\n"

@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import argparse
-import json
 import platform
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Final
 
 from ottla import __version__
-from ottla.cli.output import GREEN, RED, YELLOW, colour, prose
+from ottla.cli.output import (
+    GREEN,
+    RED,
+    YELLOW,
+    add_output_argument,
+    colour,
+    print_rows,
+    prose,
+)
 from ottla.cli.verbs.connection import add_connection_arguments, connection_of
 
 if TYPE_CHECKING:
@@ -33,23 +40,31 @@ MARKS: Final = {"good": ("ok", GREEN), "warning": ("!!", YELLOW), "bad": ("XX", 
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--json", action="store_true", help="print JSON lines")
+    add_output_argument(parser)
+    parser.add_argument(
+        "--json", dest="output", action="store_const", const="jsonl", help="the same as -o jsonl"
+    )
     parser.add_argument("-q", "--quiet", action="store_true", help="leave out what is good")
     add_connection_arguments(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Print one sentence each; 1 when something is bad."""
-    is_bad = False
-    for finding in findings(args):
-        is_bad = is_bad or finding.verdict == "bad"
-        if args.quiet and finding.verdict == "good":
-            continue
-        if args.json:
-            print(json.dumps(finding._asdict()))
-        else:
+    seen: list[Finding] = []
+
+    def told() -> Iterator[Finding]:
+        for finding in findings(args):
+            seen.append(finding)
+            if not args.quiet or finding.verdict != "good":
+                yield finding
+
+    if args.output == "table":
+        for finding in told():
             _print(finding)
-    return 1 if is_bad else 0
+    else:
+        columns = ("verdict", "sentence", "remedy")
+        print_rows((finding._asdict() for finding in told()), columns, args.output)
+    return 1 if any(finding.verdict == "bad" for finding in seen) else 0
 
 
 def findings(args: argparse.Namespace) -> Iterator[Finding]:

@@ -49,9 +49,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     sub.add_argument("--keyed", action="store_true", help="records have keys")
     sub.add_argument("--seconds", type=float, default=2.0, help="of each trial (2)")
     sub.add_argument("--rounds", type=int, default=3, help="trials (3)")
-    sub.add_argument("--replication-factor", type=int, default=-1, metavar="N")
+    sub.add_argument(
+        "--replication-factor",
+        type=int,
+        default=-1,
+        metavar="N",
+        help="copies of the partition that is measured",
+    )
     sub.add_argument("--headroom", type=float, default=0.0, metavar="SHARE", help="0.3: 30 %% more")
-    sub.add_argument("-o", "--output", choices=("text", "json"), default="text")
+    sub.add_argument(
+        "-o", "--output", choices=("text", "json"), default="text", help="how to answer"
+    )
     add_connection_arguments(sub, is_nested=True)
 
 

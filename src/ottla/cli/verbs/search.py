@@ -10,7 +10,14 @@ from ottla.cli.errors import INTERRUPTED
 from ottla.cli.output import BOLD, DIM, RED, colour
 from ottla.cli.progress import Progress
 from ottla.cli.record_filters import add_filter_arguments, filter_of, pattern_filter
-from ottla.cli.record_texts import TextRecord, moment_text, to_json
+from ottla.cli.record_texts import (
+    CSV_COLUMNS,
+    TextRecord,
+    csv_row,
+    moment_text,
+    to_csv,
+    to_json,
+)
 from ottla.cli.verbs.connection import (
     add_connection_arguments,
     connection_of,
@@ -29,14 +36,26 @@ Find text in keys, values and headers of whole topics; 1 when there is none.
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("pattern", metavar="PATTERN", help="text, or a regular expression between slashes")
-    add("topics", nargs="*", metavar="TOPIC")
+    add("topics", nargs="*", metavar="TOPIC", help="where to look")
     add("-a", "--all", action="store_true", help="every topic but the internal ones")
-    add("--in", dest="places", choices=("key", "value", "headers", "any"), default="any")
+    add(
+        "--in",
+        dest="places",
+        choices=("key", "value", "headers", "any"),
+        default="any",
+        help="where in a record",
+    )
     add("--from", dest="start", default="earliest", metavar="WHERE", help="time or offset")
     add("--to", dest="end", metavar="WHERE", help="time or offset")
     add("-n", "--max", type=int, metavar="N", help="end after N finds")
     add("--count", action="store_true", help="print only how many there are, per topic")
-    add("-o", "--output", choices=("text", "json"), default="text")
+    add(
+        "-o",
+        "--output",
+        choices=("text", "json", "jsonl", "csv"),
+        default="text",
+        help="how to print what is found",
+    )
     add_filter_arguments(parser)
     add_connection_arguments(parser)
 
@@ -59,6 +78,8 @@ def run(args: argparse.Namespace) -> int:
         ranges = resolve(cluster, partitions, start=args.start, end=args.end)
     counts = dict.fromkeys(topics, 0)
     read = 0
+    if args.output == "csv" and not args.count:
+        print(csv_row(CSV_COLUMNS))
     try:
         with (
             Progress("searching") as progress,
@@ -102,8 +123,10 @@ def _finder(pattern: str, places: str) -> Callable[[TextRecord], bool]:
 
 
 def _text(record: TextRecord, args: argparse.Namespace) -> str:
-    if args.output == "json":
+    if args.output in ("json", "jsonl"):
         return to_json(record)
+    if args.output == "csv":
+        return to_csv(record)
     place = colour(f"{record.topic}-{record.partition}@{record.offset}", BOLD)
     when = colour(moment_text(record.timestamp_ms), DIM)
     key = "" if record.key is None else f"{record.key.decode(errors='replace')} = "
