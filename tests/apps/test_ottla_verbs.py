@@ -133,8 +133,8 @@ def test_ps_down_and_reset_follow_an_instance(shell: Shell) -> None:
     assert listed["bootstrap_servers"] == address
     assert json.loads(shell.run("ps", "-o", "jsonl").stdout) == listed
     head, row = shell.run("ps", "-o", "csv").stdout.splitlines()[:2]
-    assert head == "name,address,state,memory,pid"
-    assert row.startswith(f"shop,{address},up since ")
+    assert head == "platform,name,address,state,memory,pid"
+    assert row.startswith(f"shop,shop,{address},up since ")
     refused = shell.run("reset", "--yes")
     assert refused.returncode == 1
     assert "in use by shop" in refused.stderr

@@ -412,14 +412,17 @@ class Broker:
         wall_ms: int,
         mono_ms: int,
         run_all: RunAll = run_in_turn,
+        *,
+        directory: str = "",
     ) -> Broker:
-        """A broker that can serve, with everything the directory in `config` holds. After a
-        crash `run_all` may recover logs at the same time.
+        """A broker that can serve, with everything its directory holds: the one in `config`,
+        or `directory`, which is the same in full. After a crash `run_all` may recover logs at
+        the same time.
 
         Raises `DirectoryRefusedError`, `LogOfflineError`, `MetadataFormatError` or
         `OSError`, each with a sentence for the person who starts it.
         """
-        path = config.log_directory
+        path = directory or config.log_directory
         identity = Identity(
             format_id(random_bytes(16)), config.node_id, format_id(random_bytes(16))
         )

@@ -32,8 +32,8 @@ def run(args: argparse.Namespace) -> int:
     """
     found = instances.running()
     if args.output == "csv":
-        columns = ("name", "address", "state", "memory", "pid")
-        rows = [row for instance in found for row in _rows(instance)]
+        columns = ("platform", "name", "address", "state", "memory", "pid")
+        rows = [(instance.name, *row) for instance in found for row in _rows(instance)]
         named = [dict(zip(columns, map(str.strip, row), strict=True)) for row in rows]
         print_rows(named, columns, "csv")
         return 0

@@ -27,7 +27,14 @@ def open_core(config: BrokerConfig, effects: Effects) -> Broker:
     path = os.path.abspath(config.log_directory)
     try:
         broker = Broker.open(
-            config, RealFileSystem(), effects, os.urandom, wall_ms(), mono_ms(), _run_all
+            config,
+            RealFileSystem(),
+            effects,
+            os.urandom,
+            wall_ms(),
+            mono_ms(),
+            _run_all,
+            directory=path,
         )
     except (StorageError, MetadataFormatError) as error:
         raise StartError(str(error)) from None
