@@ -134,7 +134,7 @@ def test_sql_sees_topics_as_tables(shell: Shell, unique: str, tmp_path: Path) ->
         {"country": "D", "n": 5, "s": 22.5},
         {"country": "F", "n": 5, "s": 27.5},
     ]
-    assert shell.said == f"note: 1 values of {unique} are not JSON\n"
+    assert shell.said == f"note: {unique}: 1 value is not JSON\n"
     offsets = shell(
         f'ottla sql "SELECT offset FROM {unique} WHERE offset >= 8 ORDER BY offset" -o csv'
     )
@@ -144,6 +144,8 @@ def test_sql_sees_topics_as_tables(shell: Shell, unique: str, tmp_path: Path) ->
     assert parquet.stat().st_size > 0
     shell(f'ottla sql "SELECT nope FROM {unique}"', status=1)
     assert "nope" in shell.said
+    shell('ottla sql "SELECT * FROM nope"', status=1)
+    assert shell.said == "There is no topic nope; `ottla topics` lists them.\n"
 
 
 def test_sql_takes_whatever_is_in_a_topic(shell: Shell, unique: str, tmp_path: Path) -> None:
@@ -163,13 +165,16 @@ def test_sql_takes_whatever_is_in_a_topic(shell: Shell, unique: str, tmp_path: P
         (1, 0, "raw", r"\xFF\x00a", None, None),
         (1, 1, "gone", None, None, None),
     ]
-    assert "1 values" in shell.said
+    assert "1 value is not JSON" in shell.said
     joined = f"SELECT count(*) c FROM {unique} a JOIN {unique} b USING (partition)"
     assert shell(f'ottla sql "{joined}" -o csv').split() == ["c", "13"]
     late = f"SELECT count(*) c FROM {unique} WHERE timestamp > now() - INTERVAL 1 HOUR"
     assert shell(f'ottla sql "{late} AND partition = 0" -o csv').split() == ["c", "3"]
     assert shell(f"ottla sql \"COPY {unique} TO '{tmp_path}/all.csv'\"").split() == ["Count", "5"]
-    assert len((tmp_path / "all.csv").read_text().splitlines()) == 6
+    copied = (tmp_path / "all.csv").read_text()
+    assert len(copied.splitlines()) == 6
+    assert r"raw,\xFF\x00a" in copied
+    assert '{""n"": 1}' in copied
 
 
 def test_a_followed_query_sees_what_comes(environment: dict[str, str], unique: str) -> None:

@@ -230,7 +230,8 @@ def every_kind_of_record(
     for more in ("--release", "--reject"):
         done = ours(apache_kafka, [*shared, "--max-messages", "2", "--timeout-ms", "30000", more])
         assert done.stdout == "a\nb\n", done.stderr
-    ours(apache_kafka, ["kafka-topics", "--create", "--topic", "st-dumped"])
+    small = ["--config", f"segment.bytes={1024 * 1024}"]
+    ours(apache_kafka, ["kafka-topics", "--create", "--topic", "st-dumped", *small])
     common = {"bootstrap.servers": apache_kafka.bootstrap_servers}
     transactional = Producer(common | {"transactional.id": "st-transactions"})
     transactional.init_transactions()
@@ -249,6 +250,11 @@ def every_kind_of_record(
         for number in range(300):
             plain.produce("st-dumped", f"{number} " * 20)
         plain.flush()
+    several_segments = Producer(common | {"enable.idempotence": True})
+    for number in range(25_000):
+        several_segments.produce("st-dumped", f"{number} " * 20)
+        several_segments.poll(0)
+    several_segments.flush()
 
 
 def dumped(kafka: ApacheKafka, words: list[str]) -> list[subprocess.CompletedProcess[str]]:

@@ -144,27 +144,39 @@ def _hand_over(name: str, verb: Verb, rest: list[str]) -> int:
 
 
 class HelpWithExamples(argparse.RawDescriptionHelpFormatter):
-    """Leaves the lines of a description as they are where they fit.
+    """Leaves the paragraphs of a description as they are where they fit.
 
     Of a command line with a remark behind it that does not fit, the remark goes below.
     """
 
     def _fill_text(self, text: str, width: int, indent: str) -> str:
         lines: list[str] = []
-        for line in super()._fill_text(text, width, indent).splitlines():
-            command, _, remark = line.strip().partition("   ")
-            if len(line) <= width:
-                lines.append(line)
-            elif line.startswith("  ") and remark:
-                lines.append(f"  {command}")
-                lines += textwrap.wrap(
-                    remark.strip(), width, initial_indent=" " * 6, subsequent_indent=" " * 6
-                )
-            elif line.startswith(" "):
-                lines.append(line)  # a command line, to be copied whole
+        for paragraph in super()._fill_text(text, width, indent).split("\n\n"):
+            found = paragraph.splitlines()
+            if all(len(line) <= width for line in found):
+                lines += found
+            elif any(line.startswith(" ") for line in found):
+                for line in found:
+                    lines += self._command_line(line, width)
             else:
-                lines += textwrap.wrap(line, width)
-        return "\n".join(lines)
+                lines += textwrap.wrap(" ".join(found), width)
+            lines.append("")
+        return "\n".join(lines[:-1])
+
+    @staticmethod
+    def _command_line(line: str, width: int) -> list[str]:
+        command, _, remark = line.strip().partition("   ")
+        if len(line) <= width:
+            return [line]
+        if not line.startswith(" "):
+            return textwrap.wrap(line, width)
+        if not remark:
+            return [line]  # to be copied whole
+        below = " " * 6
+        return [
+            f"  {command}",
+            *textwrap.wrap(remark.strip(), width, initial_indent=below, subsequent_indent=below),
+        ]
 
 
 def _overview() -> str:

@@ -34,6 +34,7 @@ __all__ = [
     "aborted_transactions",
     "base_offset_of",
     "batch_at",
+    "first_and_last_time",
     "index_entries",
     "producer_states",
     "time_index_entries",
@@ -169,6 +170,17 @@ def time_index_entries(path: Path) -> Iterator[tuple[int, int]]:
         if relative == 0 and number > 0:
             return
         yield timestamp, base + relative
+
+
+def first_and_last_time(path: Path) -> tuple[int, int] | None:
+    """Timestamps of the first and the last entry of a time index, zeros behind them included."""
+    data = path.read_bytes()
+    count = len(data) // _TIME_INDEX_ENTRY.size
+    if not count:
+        return None
+    last, _ = _TIME_INDEX_ENTRY.unpack_from(data, (count - 1) * _TIME_INDEX_ENTRY.size)
+    first, _ = _TIME_INDEX_ENTRY.unpack_from(data)
+    return first, last
 
 
 def aborted_transactions(path: Path) -> list[AbortedTransaction]:

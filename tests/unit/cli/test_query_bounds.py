@@ -94,6 +94,10 @@ def test_copy_and_subqueries_are_looked_into() -> None:
         ("SELECT country FROM t JOIN u USING (key)", {"key", "value"}),
         ("SELECT a.Headers FROM t a", {"headers", "value"}),
         ("COPY (SELECT json FROM t) TO 'x'", {"value"}),
+        ("COPY t TO 'x.parquet'", {"key", "value", "headers"}),
+        ("COPY (SELECT key FROM t) TO 'x.parquet'", {"key"}),
+        ("CREATE TABLE u AS SELECT value FROM t", {"key", "value", "headers"}),
+        ("SELECT count(*) FROM t; SELECT value FROM t", {"key", "value", "headers"}),
     ],
 )
 def test_only_columns_that_are_named_are_read(query: str, wanted: set[str]) -> None:

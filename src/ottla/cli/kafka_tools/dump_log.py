@@ -361,6 +361,18 @@ def _check_size(path: Path, entry_bytes: int) -> None:
     print(f"{path} passed sanity check.")
 
 
+def _check_last_time(path: Path) -> None:
+    """Refuse an index whose last entry, be it of the zeros of an open segment, is too early."""
+    from ottla.inspect.data_files import first_and_last_time
+
+    times = first_and_last_time(path)
+    if times is not None and times[1] < times[0]:
+        raise CommandError(
+            f"Corrupt time index found, time index file ({path.absolute()}) has non-zero size but "
+            f"the last timestamp is {times[1]} which is less than the first timestamp {times[0]}"
+        )
+
+
 def _last_offset(batch: LoggedBatch) -> int:
     if batch.header is not None:
         return batch.header.last_offset
@@ -372,6 +384,7 @@ def _dump_time_index(path: Path, options: argparse.Namespace, complaints: list[s
     from ottla.inspect.data_files import Segment, time_index_entries
 
     if options.index_sanity_check:
+        _check_last_time(path)
         _check_size(path, 12)
         return
     ends: dict[int, int] = {}

@@ -70,7 +70,8 @@ def run(args: argparse.Namespace) -> int:
             for topic in topics:
                 strays = tables.not_json(topic)
                 if strays:
-                    note(f"{strays:,} values of {topic} are not JSON")
+                    are = "value is" if strays == 1 else "values are"
+                    note(f"{topic}: {strays:,} {are} not JSON")
         finally:
             tables.close()
     return 0

@@ -83,9 +83,10 @@ def bounds_of(
 
 
 def columns_of_records(database: duckdb.DuckDBPyConnection, query: str) -> frozenset[str]:
-    """Which of key, value and headers a query can need."""
-    nodes = list(_nodes(_parsed(database, query)))
-    if not nodes or any(
+    """Which of key, value and headers a query can need; all where that cannot be told."""
+    tree = _parsed(database, query)
+    nodes = list(_nodes(tree))
+    if not tree or any(
         node.get("class") == "STAR"
         or node.get("ref_type") == "NATURAL"
         or node.get("type") in ("SHOW_REF", "PIVOT")

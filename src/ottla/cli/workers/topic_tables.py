@@ -29,6 +29,7 @@ MAX_FIELDS: Final = 200
 #: Records handed to DuckDB at once.
 CHUNK: Final = 100_000
 _WORDS: Final = re.compile(r"""'(?:[^']|'')*'|"((?:[^"]|"")*)"|([A-Za-z_][\w]*)""")
+_MISSING: Final = re.compile(r"Table with name (\S+) does not exist")
 _OFFSET_WORD: Final = re.compile(
     r"""('(?:[^']|'')*'|"(?:[^"]|"")*")|(?<![\w."])(offset)\b(?!\s*(?:\d|\?|\$|:))""", re.IGNORECASE
 )
@@ -152,6 +153,10 @@ class TopicTables:
                 return [], []
             return [column[0] for column in result.description], result.fetchall()
         except duckdb.Error as error:
+            missing = _MISSING.search(str(error))
+            if missing:
+                sentence = f"There is no topic {missing[1]}; `ottla topics` lists them."
+                raise CommandError(sentence) from None
             raise CommandError(_first_words(error)) from None
 
 
