@@ -288,6 +288,10 @@ def test_completion_knows_verbs_flags_topics_and_values(shell: Shell, unique: st
 
     assert unique in words(f"ottla configs set {unique[:6]}")
     assert "retention.ms=" in words(f"ottla configs set {unique} ret")
+    shell(f"ottla configs set {unique} retention.ms=77")
+    assert words(f"ottla configs set {unique} retention.ms=") == ["retention.ms=77"]
+    other = words("ottla configs set nobody retention.ms=")
+    assert other in ([], ["retention.ms=604800000"]), "not what some topic has"
     assert words("ottla configs set --group g share.auto.offset.reset=e") == [
         "share.auto.offset.reset=earliest"
     ]

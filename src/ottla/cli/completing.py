@@ -11,6 +11,7 @@ import os
 import time
 from collections.abc import Callable, Sequence
 from importlib import import_module
+from itertools import pairwise
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -128,7 +129,10 @@ class ClusterNames:
         self._kept.clear()
 
     def of(self, kind: str) -> list[Candidate]:
-        """Candidates of a kind: topic, group, broker, and keys of what is named: topics, …"""
+        """Candidates of a kind: topic, group, broker, and keys of what is named: topics, …
+
+        `topics NAME` are the keys with the values that this topic has now.
+        """
         now = time.monotonic()
         kept = self._kept.get(kind)
         if kept is not None and now - kept[0] < FRESH_S:
@@ -172,13 +176,24 @@ class ClusterNames:
                 return _keys(cluster, GROUP, "ottla")
             if kind == "brokers":
                 return _keys(cluster, BROKER, str(metadata.brokers[0].node_id))
-            return _keys(cluster, TOPIC, topics[0].name or "") if topics else COMMON
+            named = kind.removeprefix("topics").strip()
+            if named:
+                return _keys(cluster, TOPIC, named) if named in {t.name for t in topics} else []
+            if not topics:
+                return COMMON
+            # Any topic has the keys, and the defaults where nobody set anything.
+            some = next((topic for topic in topics if not topic.is_internal), topics[0])
+            return _keys(cluster, TOPIC, some.name or "", only_defaults=True)
 
 
-def _keys(cluster: Cluster, type_: int, name: str) -> list[Candidate]:
-    from ottla.cli.workers.configs import describe_configs
+def _keys(
+    cluster: Cluster, type_: int, name: str, *, only_defaults: bool = False
+) -> list[Candidate]:
+    from ottla.cli.workers.configs import describe_configs, is_default
 
     entries = describe_configs(cluster, type_, [name])[name]
+    if only_defaults:
+        return [Candidate(e.name, f"default {e.value}" * is_default(e)) for e in entries]
     return [Candidate(entry.name, f"now {entry.value}") for entry in entries]
 
 
@@ -299,9 +314,9 @@ def _values(
         known = load_contexts().by_name
         return [Candidate(name, context.bootstrap_servers) for name, context in known.items()]
     if kind == "setting":
-        return settings(current, names, entity)
+        return settings(current, names, entity, _topic_named(words))
     if kind == "key":
-        return _known_keys(names, entity)
+        return _known_keys(names, entity, _topic_named(words))
     if kind == "entity_type":
         return [Candidate(name) for name in dict.fromkeys(ENTITY_FLAGS.values())]
     if kind == "entity":
@@ -330,13 +345,29 @@ def _kind_in_configs(words: Sequence[str]) -> str:
     return CONFIG_ACTIONS.get(action, "topic") if is_named else "topic"
 
 
-def _known_keys(names: ClusterNames, entity: str) -> list[Candidate]:
+def _topic_named(words: Sequence[str]) -> str:
+    """The topic whose configuration is to change, where one is named already."""
+    for before, word in pairwise(words):
+        if before in ("--topic", "--entity-name"):
+            return word
+    if words[0] == "configs":
+        return next((word for word in words[2:] if word and not word.startswith("-")), "")
+    return ""
+
+
+def _known_keys(names: ClusterNames, entity: str, topic: str = "") -> list[Candidate]:
     fixed = FIXED_KEYS.get(entity)
-    return names.of(entity) if fixed is None else [Candidate(key) for key in fixed]
+    if fixed is not None:
+        return [Candidate(key) for key in fixed]
+    if entity == "topics" and topic:
+        return names.of(f"topics {topic}") or names.of(entity)
+    return names.of(entity)
 
 
-def settings(current: str, names: ClusterNames, entity: str = "topics") -> list[Candidate]:
-    """`key=value` words: keys, then the values that a key allows.
+def settings(
+    current: str, names: ClusterNames, entity: str = "topics", topic: str = ""
+) -> list[Candidate]:
+    """`key=value` words: keys, then the values that a key allows, of a topic if it is named.
 
     Several may stand in one word, with commas between.
     """
@@ -345,15 +376,16 @@ def settings(current: str, names: ClusterNames, entity: str = "topics") -> list[
         done, comma, last = "", "", current
     before = f"{done}{comma}"
     key, equals, _ = last.partition("=")
-    keys = _known_keys(names, entity)
+    keys = _known_keys(names, entity, topic)
     if not equals:
         return [Candidate(f"{before}{known.text}=", known.meaning) for known in keys]
     values = SETTING_VALUES.get(key, ())
-    now = next((known.meaning for known in keys if known.text == key), "")
-    if not values and now in ("now true", "now false"):
+    meaning = next((known.meaning for known in keys if known.text == key), "")
+    _, _, now = meaning.partition(" ")
+    if not values and now in ("true", "false"):
         values = ("true", "false")
     if not values and now:
-        values = (now.removeprefix("now "),)
+        values = (now,)
     return [Candidate(f"{before}{key}={value}") for value in values]
 
 
