@@ -11,8 +11,8 @@ import os
 import time
 from collections.abc import Callable, Sequence
 from importlib import import_module
-from itertools import pairwise
 from importlib.util import find_spec
+from itertools import pairwise
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from ottla.cli.errors import CommandError
