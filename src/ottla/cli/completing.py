@@ -167,7 +167,7 @@ class ClusterNames:
             topics = sorted(metadata.topics, key=lambda topic: topic.name or "")
             if kind == "topic":
                 return [
-                    Candidate(topic.name or "", f"{len(topic.partitions)} partitions")
+                    Candidate(topic.name or "", _partitions(len(topic.partitions)))
                     for topic in topics
                     if not topic.is_internal
                 ]
@@ -184,6 +184,10 @@ class ClusterNames:
             # Any topic has the keys, and the defaults where nobody set anything.
             some = next((topic for topic in topics if not topic.is_internal), topics[0])
             return _keys(cluster, TOPIC, some.name or "", only_defaults=True)
+
+
+def _partitions(count: int) -> str:
+    return f"{count} partition{'s'[: count != 1]}"
 
 
 def _keys(

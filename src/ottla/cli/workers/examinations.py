@@ -136,6 +136,8 @@ def _names(asked: list[tuple[str, int]]) -> Iterator[Finding]:
 
 def _advertised_remedy(host: str, asked: tuple[str, int]) -> str:
     wish = f"advertised.listeners=PLAINTEXT://{asked[0]}:{asked[1]}"
+    if _is_here(host) and _is_here(asked[0]):
+        return f"Set {wish} on the broker."
     try:
         is_private = ipaddress.ip_address(host).is_private
     except ValueError:
