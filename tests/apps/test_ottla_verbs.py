@@ -16,6 +16,8 @@ from pathlib import Path
 import pytest
 from confluent_kafka import Consumer, Producer
 
+from ottla.engine.ports import free_ports
+
 OTTLA = [sys.executable, "-m", "ottla.cli.main"]
 LIMIT_S = 90
 
@@ -51,6 +53,19 @@ class Shell:
         process = self.start(*words)
         out, err = process.communicate(timeout=LIMIT_S)
         return subprocess.CompletedProcess(words, process.returncode, out, err)
+
+    def tool(self, name: str, *words: str) -> subprocess.CompletedProcess[str]:
+        """Run one of Kafka's tools to its end."""
+        return subprocess.run(
+            [Path(sys.executable).with_name(name), *words],
+            cwd=self.directory,
+            env=self.environment,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=LIMIT_S,
+            check=False,
+        )
 
     def up(self, *words: str) -> tuple[subprocess.Popen[str], str]:
         """Start `ottla up` on a free port; returns it with its address, ready."""
@@ -260,3 +275,26 @@ def test_a_mistyped_verb_gets_a_hint(shell: Shell) -> None:
     wrong = shell.run("up", "--prot", "1")
     assert wrong.returncode == 2
     assert wrong.stderr.count("\n") == 1
+
+
+def test_kafkas_own_names_start_and_stop_a_broker_in_the_background(shell: Shell) -> None:
+    (port,) = free_ports(1)
+    (shell.directory / "server.properties").write_text(
+        f"process.roles=broker,controller\nlisteners=PLAINTEXT://127.0.0.1:{port}\n"
+        "log.dirs=kraft-logs\nottla.metrics.port=0\n"
+    )
+    words = ("-daemon", "server.properties", "--override", "num.partitions=2")
+    started = shell.tool("kafka-server-start.sh", *words)
+    try:
+        assert started.returncode == 0, started.stderr
+        assert f"127.0.0.1:{port}" in started.stdout
+        address = ("--bootstrap-server", f"127.0.0.1:{port}")
+        shell.tool("kafka-topics.sh", *address, "--create", "--topic", "a")
+        described = shell.tool("kafka-topics.sh", *address, "--describe", "--topic", "a").stdout
+        assert "PartitionCount: 2" in described
+        where = shell.tool("kafka-log-dirs.sh", *address, "--describe").stdout
+        assert f'"logDir":"{shell.directory / "kraft-logs"}"' in where
+    finally:
+        stopped = shell.tool("kafka-server-stop.sh")
+    assert stopped.returncode == 0
+    assert "stopped" in stopped.stdout

@@ -2,7 +2,7 @@
 
 Only the module of the verb that was typed is loaded, so that each starts as
 fast as it can. A verb's module has `add_arguments(parser)` and
-`run(args) -> int`, the exit status.
+`run(args) -> int`, the exit status; `args.typed` are all words, the verb first.
 """
 
 from __future__ import annotations
@@ -139,6 +139,7 @@ def _hand_over(name: str, verb: Verb, rest: list[str]) -> int:
         parsed = parser.parse_args(rest)
     except SystemExit as end:  # argparse has printed the help
         return int(end.code or 0)
+    parsed.typed = [name, *rest]
     status: int = module.run(parsed)
     return status
 

@@ -10,6 +10,7 @@ import argparse
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -109,7 +110,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Returns 0 after an orderly stop."""
-    return _detach() if args.detach else _foreground(args)
+    return _detach(args.typed) if args.detach else _foreground(args)
 
 
 def _foreground(args: argparse.Namespace) -> int:
@@ -253,11 +254,11 @@ def _ready_fd() -> int | None:
     return int(text) if text else None
 
 
-def _detach() -> int:
+def _detach(typed: Sequence[str]) -> int:
     """Start the same command in a session of its own; return when it is ready."""
     if sys.platform == "win32":
         raise CommandError("ottla up: --detach does not work on Windows; give it a window instead.")
-    words = [word for word in sys.argv[1:] if word != "--detach"]
+    words = [word for word in typed if word != "--detach"]
     log = instances.log_path("up", os.getpid())
     log.parent.mkdir(parents=True, exist_ok=True)
     receive, send = os.pipe()
