@@ -1,6 +1,7 @@
 """How long a test suite waits: from nothing to the first record read by a group.
 
     .venv/bin/python -m benchmarks.first_record            (real Kafka needs Java 17 and Maven)
+    .venv/bin/python -m benchmarks.first_record --rounds 1 embedded mock
 
 One fresh process for each run: starts a Kafka as a test would get it, creates a topic,
 produces one record, reads it in a new group, commits. Processor time is that of
@@ -9,6 +10,7 @@ everything the run has started.
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import json
 import resource
@@ -19,7 +21,6 @@ import time
 from collections.abc import Iterator
 from typing import Final
 
-ROUNDS: Final = 5
 KINDS: Final = {
     "embedded": "Ottla, the `kafka` fixture",
     "mock": "librdkafka's mock cluster",
@@ -73,11 +74,16 @@ def main() -> int:
     if sys.argv[1:2] == ["--once"]:
         print(json.dumps(once(sys.argv[2])))
         return 0
+    parser = argparse.ArgumentParser(description="How long a test suite waits for its Kafka.")
+    parser.add_argument("kinds", nargs="*", metavar="KIND", help=", ".join(KINDS))
+    parser.add_argument("--rounds", type=int, default=5, metavar="N", help="default: %(default)s")
+    args = parser.parse_args()
     print("| | ready, s | first record read and committed, s | processor time, s |")
     print("|---|---|---|---|")
-    for kind, title in KINDS.items():
+    for kind in args.kinds or KINDS:
+        title = KINDS[kind]
         rows = []
-        for _ in range(ROUNDS):
+        for _ in range(args.rounds):
             done = subprocess.run(
                 [sys.executable, "-m", "benchmarks.first_record", "--once", kind],
                 capture_output=True,

@@ -8,6 +8,7 @@ Usage: python tools/generate_reference.py DIRECTORY
 
 from __future__ import annotations
 
+import ast
 import contextlib
 import json
 import re
@@ -31,6 +32,7 @@ from ottla.testing import KafkaForTests, eventually
 from ottla.wire.errors import RETRIABLE, ErrorCode
 
 ROOT: Final = Path(__file__).parents[1]
+PLUGIN: Final = ROOT / "src" / "ottla" / "pytest_plugin" / "plugin.py"
 GENERATED: Final = (
     "Generated from the code by `tools/generate_reference.py` when the site is built.\n"
 )
@@ -301,7 +303,16 @@ Generated from the docstrings when the site is built. Whatever is not named here
 
 ## Tests
 
-The fixtures of the pytest plugin are described in [Kafka in your tests](../testing.md).
+[Kafka in your tests](../testing.md) shows how they are used.
+
+### Fixtures of the pytest plugin
+
+FIXTURES
+
+`--kafka-bootstrap-servers HOST:PORT`, or the variable `KAFKA_TEST_BOOTSTRAP_SERVERS`, has the
+fixtures use that Kafka instead of an embedded broker; `kafka_broker_factory` always starts its own.
+
+### With any runner
 
 ```{eval-rst}
 .. automodule:: ottla.testing
@@ -323,9 +334,23 @@ The fixtures of the pytest plugin are described in [Kafka in your tests](../test
 """
 
 
+def fixtures() -> Iterator[Sequence[object]]:
+    """Name, scope and docstring of each fixture, as the plugin's source has them."""
+    for node in ast.parse(PLUGIN.read_text()).body:
+        if not isinstance(node, ast.FunctionDef):
+            continue
+        for decorator in map(ast.unparse, node.decorator_list):
+            if decorator.startswith("pytest.fixture"):
+                scope = "session" if "scope='session'" in decorator else "test"
+                text = ast.get_docstring(node) or ""
+                yield f"`{node.name}`", scope, " ".join(text.split())
+
+
 def python() -> str:
-    """Public classes, by Sphinx's autodoc."""
-    return PYTHON
+    """The plugin's fixtures, and public classes by Sphinx's autodoc."""
+    return PYTHON.replace(
+        "FIXTURES\n", "\n".join(table(("Fixture", "For", "What it is"), fixtures()))
+    )
 
 
 PAGES: Final[dict[str, Callable[[], str]]] = {

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -14,9 +16,13 @@ from confluent_kafka import Consumer, KafkaException, Producer
 from confluent_kafka.admin import AdminClient
 
 from ottla.client import Connection
-from ottla.testing import KafkaForTests, NotEmbeddedError
+from ottla.client.errors import NoAnswerError
+from ottla.testing import KafkaForTests, NotEmbeddedError, eventually, keys_and_values
+from ottla.wire.messages.share_group_heartbeat import ShareGroupHeartbeatRequest
 
 pytest_plugins = ("pytester",)
+
+ROOT = Path(__file__).parents[2]
 
 
 def test_produce_and_consume_exactly(
@@ -46,6 +52,78 @@ def test_one_message_too_many_is_said(
     kafka.produce(kafka_topic, "1", "2")
     with pytest.raises(AssertionError, match="one message more"):
         kafka.consume_exactly(kafka_consumer(kafka_topic), 1)
+
+
+def test_too_few_messages_are_said(
+    kafka: KafkaForTests, kafka_topic: str, kafka_consumer: Callable[..., Consumer]
+) -> None:
+    kafka.produce(kafka_topic, "1")
+    with pytest.raises(AssertionError, match="1 of 2 messages within"):
+        kafka.consume_exactly(kafka_consumer(kafka_topic), 2, timeout_s=3)
+
+
+def test_assignments_of_a_group_are_waited_for(
+    kafka: KafkaForTests, kafka_consumer: Callable[..., Consumer]
+) -> None:
+    topic = kafka.new_topic(partitions=4)
+    group = f"group-{uuid4().hex[:12]}"
+    consumers = [kafka_consumer(topic, group_id=group) for _ in range(2)]
+    partitions = kafka.wait_for_assignment(*consumers)
+    assert sorted(p.partition for p in partitions) == [0, 1, 2, 3]
+    assert all(len(consumer.assignment()) == 2 for consumer in consumers)
+    for number in range(4):
+        kafka.produce(topic, str(number), partition=number)
+    read = [m.value() for consumer in consumers for m in kafka.consume_exactly(consumer, 2)]
+    assert sorted(value or b"" for value in read) == [b"0", b"1", b"2", b"3"]
+
+
+def test_a_wait_for_an_assignment_ends(
+    kafka: KafkaForTests, kafka_topic: str, kafka_consumer: Callable[..., Consumer]
+) -> None:
+    with pytest.raises(AssertionError, match="no assignment within"):
+        kafka.wait_for_assignment(kafka_consumer(), timeout_s=0.1)
+    kafka.produce(kafka_topic, "early")
+    with pytest.raises(AssertionError, match="a record arrived before"):
+        kafka.wait_for_assignment(kafka_consumer(kafka_topic), kafka_consumer())
+
+
+def test_the_lag_of_a_group_that_never_committed_is_not_nothing(kafka: KafkaForTests) -> None:
+    with pytest.raises(AssertionError, match="has not committed anything"):
+        kafka.lag("nobody")
+    with pytest.raises(AssertionError, match="still 'group nobody has not committed"):
+        kafka.assert_lag("nobody", 0, timeout_s=0.1)
+
+
+def test_a_wait_says_what_it_saw_last() -> None:
+    numbers = iter(range(100))
+    assert eventually(lambda: next(numbers), lambda n: n == 3) == 3
+    with pytest.raises(AssertionError, match="still 7 after 0 s"):
+        eventually(lambda: 7, lambda n: n == 8, timeout_s=0)
+
+
+def test_keys_and_values_are_what_assertions_are_about(
+    kafka: KafkaForTests, kafka_topic: str
+) -> None:
+    kafka.produce(kafka_topic, "1", key="a")
+    kafka.produce(kafka_topic, b"2")
+    assert keys_and_values(kafka.records(kafka_topic)) == [(b"a", b"1"), (None, b"2")]
+
+
+def test_what_is_queued_at_the_end_of_a_test_is_delivered(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(
+        """
+        NAMES = []
+
+        def test_one(kafka_topic, kafka_producer, kafka_consumer):
+            NAMES.append(kafka_topic)
+            kafka_producer.produce(kafka_topic, "not flushed")
+            kafka_consumer(kafka_topic).close()  # closing it once more does no harm
+
+        def test_two(kafka):
+            assert [record.value for record in kafka.records(NAMES[0])] == [b"not flushed"]
+        """
+    )
+    pytester.runpytest_subprocess("-p", "no:randomly").assert_outcomes(passed=2)
 
 
 def test_records_shows_all_there_is(kafka: KafkaForTests) -> None:
@@ -90,6 +168,21 @@ def test_retriable_errors_and_disconnects_are_survived_by_the_client(
     assert [r.value for r in own.records(topic)] == [b"x"]
     assert refused.seen == 2
     assert cut.seen == 1
+
+
+def test_faults_stay_until_they_are_cleared(
+    kafka_broker_factory: Callable[..., KafkaForTests],
+) -> None:
+    own = kafka_broker_factory()
+    topic = own.new_topic()
+    for_ever = own.control.inject("produce", error="POLICY_VIOLATION", times=-1)
+    for _ in range(2):
+        with pytest.raises(KafkaException, match="POLICY_VIOLATION"):
+            own.produce(topic, "x")
+    assert for_ever.seen == 2
+    own.control.clear()
+    own.produce(topic, "y")
+    assert [r.value for r in own.records(topic)] == [b"y"]
 
 
 def test_injected_delays_hold_the_answer(
@@ -149,6 +242,49 @@ def test_a_frozen_group_commits_nothing(
     consumer.close()
 
 
+def test_a_frozen_group_takes_no_offsets_of_a_transaction(
+    kafka_broker_factory: Callable[..., KafkaForTests],
+) -> None:
+    own = kafka_broker_factory()
+    topic = own.new_topic()
+    own.produce(topic, "1", "2")
+    consumer = own.consumer(topic, group_id="g", enable_auto_commit=False)
+    own.consume_exactly(consumer, 2)
+    consumer.commit(offsets=[own_position(topic, 1)], asynchronous=False)
+    producer = own.producer(transactional_id="t")
+    producer.init_transactions()
+    producer.begin_transaction()
+
+    def commit() -> None:
+        member = consumer.consumer_group_metadata()
+        producer.send_offsets_to_transaction([own_position(topic, 2)], member)
+        producer.commit_transaction()
+
+    with own.freeze_group("g"):
+        done = threading.Thread(target=commit)
+        done.start()
+        assert own.lag("g") == 1
+    done.join(90)
+    assert not done.is_alive()
+    own.assert_lag("g", 0)
+    consumer.close()
+
+
+def test_nobody_joins_a_frozen_share_group(
+    kafka_broker_factory: Callable[..., KafkaForTests],
+) -> None:
+    own = kafka_broker_factory()
+    assert own.broker is not None
+    topic = own.new_topic()
+    member = str(uuid4())
+    join = ShareGroupHeartbeatRequest("s", member, 0, None, [topic])
+    with own.freeze_group("s"), Connection("127.0.0.1", own.broker.port) as joining:
+        with pytest.raises(NoAnswerError):
+            joining.request(join, timeout_ms=300)
+    with Connection("127.0.0.1", own.broker.port) as joining:
+        assert joining.request(join).member_epoch >= 1
+
+
 def own_position(topic: str, offset: int) -> Any:
     from confluent_kafka import TopicPartition
 
@@ -196,6 +332,30 @@ def test_the_second_door(pytester: pytest.Pytester, kafka: KafkaForTests) -> Non
     result.assert_outcomes(passed=1)
 
 
+def test_the_second_door_by_a_variable(
+    pytester: pytest.Pytester, kafka: KafkaForTests, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KAFKA_TEST_BOOTSTRAP_SERVERS", kafka.bootstrap_servers)
+    pytester.makepyfile(
+        f"""
+        import pytest
+
+        from ottla.testing import NotEmbeddedError
+
+        def test_it(kafka, kafka_broker_factory):
+            assert kafka.bootstrap_servers == "{kafka.bootstrap_servers}"
+            with pytest.raises(NotEmbeddedError, match="is not embedded"):
+                kafka.control
+            with pytest.raises(NotEmbeddedError), kafka.freeze_group("g"):
+                pass
+            own = kafka_broker_factory()
+            assert own.bootstrap_servers != kafka.bootstrap_servers
+            own.control.clear()
+        """
+    )
+    pytester.runpytest_subprocess("-p", "no:randomly").assert_outcomes(passed=1)
+
+
 A_HUNDRED = """
     import pytest
 
@@ -212,6 +372,23 @@ A_HUNDRED = """
 def test_a_hundred_isolated_tests(pytester: pytest.Pytester) -> None:
     pytester.makepyfile(A_HUNDRED.format(count=100))
     pytester.runpytest_subprocess("-p", "no:randomly").assert_outcomes(passed=100)
+
+
+def test_the_time_to_a_first_record_is_measured() -> None:
+    """As docs/testing.md says; Apache Kafka, which needs Java, is left to people."""
+    words = ["-m", "benchmarks.first_record", "--rounds", "1", "embedded", "mock"]
+    done = subprocess.run(
+        [sys.executable, *words], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    rows = [line.split("|")[1:-1] for line in done.stdout.splitlines()[2:]]
+    assert [title.strip() for title, *_ in rows] == [
+        "Ottla, the `kafka` fixture",
+        "librdkafka's mock cluster",
+    ]
+    for _, ready, read, spent in rows:
+        assert 0 < float(ready) < float(read)
+        assert float(spent) > 0
 
 
 def test_each_worker_of_xdist_has_a_broker(pytester: pytest.Pytester) -> None:

@@ -25,12 +25,9 @@ from markdown_it import MarkdownIt
 #: Why a block may be left out.
 REASONS: Final = {
     "containers": "needs a container engine",
-    "java": "needs Java and Maven; `make conformance` starts Apache Kafka",
     "network": "needs a network",
     "cloud": "needs an account at a cloud",
-    "windows": "is for Windows",
     "setting-up": "sets up the checkout that the tests are part of",
-    "toolchain": "needs another language's toolchain",
 }
 #: Languages of blocks that are no examples.
 PLAIN: Final = {"text", "{eval-rst}", "{include}", "{toctree}"}

@@ -39,7 +39,10 @@ PROGRAMS: Final = {
     "ottla demo fraud veritas": {"--port": 5050},
     "ottla demo instigator": {"--producer-port": 5000, "--consumer-port": 5001},
     "ottla demo services": {"--producer-port": 7000, "--consumer-port": 7001},
+    "ottla console": {"--port": 9021},
 }
+#: How pages name a second Kafka, one that is there already.
+OTHERS: Final = ("--to localhost:19092", "--to kafka.example.org:9092")
 #: Below the ports that systems hand out, and apart for each process of the tests.
 FIRST_PORT: Final = 20_000 + os.getpid() % 1_000 * 10
 PYTEST_INI: Final = """\
@@ -72,6 +75,16 @@ class Stage(contextlib.ExitStack):
         broker = self.enter_context(ottla.Broker(config=config))
         self.addresses["localhost:9092"] = broker.bootstrap_servers
         self.addresses["localhost:9644"] = f"127.0.0.1:{broker.metrics_port}"
+        self.addresses["kafka.example.com:9092"] = broker.bootstrap_servers
+        if "ottla chaos --to localhost:9093" in text:  # a second listener of the same broker
+            self.addresses |= {
+                "localhost:9093": broker.bootstrap_servers,
+                "--port 19092": "--port 0",
+            }
+        for name in OTHERS:
+            if name in text:
+                other = self.enter_context(ottla.Broker())
+                self.addresses[name] = f"--to {other.bootstrap_servers}"
         if any(door in text for door in DOORS):
             doors = self.enter_context(running_gateway(any_ports(broker.bootstrap_servers)))
             for usual, name in DOORS.items():

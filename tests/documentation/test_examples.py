@@ -24,6 +24,7 @@ PAGES = [
     *sorted((ROOT / "src" / "ottla" / "demos").glob("*/README.md")),
 ]
 SHELL = {"sh", "bash", "console"}
+COMMAND = re.compile(r"^\s*(ottla|kafka-[a-z-]+|curl|pip|pytest|make|docker|podman) ", re.MULTILINE)
 
 
 def relative(page: Path) -> str:
@@ -35,8 +36,13 @@ def test_examples_say_what_they_are(page: Path) -> None:
     """Nothing is left out silently, and nobody has to guess a language."""
     for block in blocks_of(page):
         assert block.language, f"{block.where}: name the block's language"
-        if block.reason is not None:
-            assert block.reason in REASONS or (ROOT / block.reason).is_file(), block.where
+        if not block.is_example:
+            assert not COMMAND.search(block.text), f"{block.where}: a command that nobody tries"
+        if block.reason is not None and block.reason not in REASONS:
+            assert block.reason.startswith("tests/"), block.where
+            tried = (ROOT / block.reason).read_text(encoding="utf-8")
+            words = {word for line in block.text.splitlines() for word in line.split()[1:3]}
+            assert any(word in tried for word in words), f"{block.where}: {words}"
 
 
 @pytest.mark.timeout(900)  # a page is many programs, and machines are busy

@@ -35,7 +35,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.fixture(scope="session")
 def kafka(pytestconfig: pytest.Config) -> Iterator[KafkaForTests]:
-    """A Kafka for this session or worker, ready; `kafka.bootstrap_servers` is its address."""
+    """A `KafkaForTests` for this session or worker, ready: address, clients, topics and waits.
+
+    `kafka.bootstrap_servers` is its address. Errors: `ottla.StartError`.
+    """
     from ottla.testing import KafkaForTests
 
     with KafkaForTests.start(bootstrap_servers=pytestconfig.getoption(OPTION)) as running:
@@ -46,9 +49,10 @@ def kafka(pytestconfig: pytest.Config) -> Iterator[KafkaForTests]:
 def kafka_broker_factory() -> Iterator[Callable[..., KafkaForTests]]:
     """Call it for a broker of this test's own: `kafka_broker_factory({"num.partitions": "3"})`.
 
-    Its argument is Kafka's configuration: security, limits, `ottla.protocol`;
-    `client` are settings for the clients, such as a user and a password. The
-    brokers end with the test.
+    Gives a `KafkaForTests`. Its first argument is Kafka's configuration, as
+    text: security, limits, `ottla.protocol`; `client` are librdkafka's settings
+    for the clients, such as a user and a password. The brokers end with the
+    test. Errors: `ottla.StartError`.
     """
     from ottla.testing import KafkaForTests
 
@@ -70,7 +74,7 @@ def kafka_topic(kafka: KafkaForTests) -> str:
 
 @pytest.fixture
 def kafka_producer(kafka: KafkaForTests) -> Iterator[Producer]:
-    """A confluent-kafka producer; what is queued at the end of the test is delivered."""
+    """A confluent-kafka producer; what is queued at the end of the test is delivered (10 s)."""
     producer = kafka.producer()
     yield producer
     producer.flush(10)
@@ -80,7 +84,8 @@ def kafka_producer(kafka: KafkaForTests) -> Iterator[Producer]:
 def kafka_consumer(kafka: KafkaForTests) -> Iterator[Callable[..., Consumer]]:
     """Call it for a consumer that reads topics from the beginning, in a group of its own.
 
-    `kafka_consumer("orders", group_id="billing")`; all are closed with the test.
+    `kafka_consumer("orders", group_id="billing")` gives a confluent-kafka consumer; keywords are
+    its settings, with `_` for `.`. All are closed with the test.
     """
     consumers: list[Consumer] = []
 
@@ -104,7 +109,10 @@ def kafka_admin(kafka: KafkaForTests) -> AdminClient:
 def kafka_async_producer(
     kafka: KafkaForTests,
 ) -> Callable[..., contextlib.AbstractAsyncContextManager[Any]]:
-    """`async with kafka_async_producer() as producer:` a started AIOKafkaProducer."""
+    """`async with kafka_async_producer() as producer:` a started AIOKafkaProducer.
+
+    Keywords are aiokafka's. It is flushed and stopped at the end of the block.
+    """
 
     @contextlib.asynccontextmanager
     async def make(**config: Any) -> AsyncIterator[Any]:
@@ -122,7 +130,10 @@ def kafka_async_producer(
 def kafka_async_consumer(
     kafka: KafkaForTests,
 ) -> Callable[..., contextlib.AbstractAsyncContextManager[Any]]:
-    """`async with kafka_async_consumer("orders") as consumer:` a started AIOKafkaConsumer."""
+    """`async with kafka_async_consumer("orders") as consumer:` a started AIOKafkaConsumer.
+
+    It reads from the beginning; keywords are aiokafka's (`group_id="billing"`).
+    """
 
     @contextlib.asynccontextmanager
     async def make(*topics: str, **config: Any) -> AsyncIterator[Any]:

@@ -26,15 +26,19 @@ if TYPE_CHECKING:
     from ottla.broker.connection import Connection
 
 T = TypeVar("T")
-#: OffsetCommit, JoinGroup, Heartbeat, LeaveGroup, SyncGroup, ConsumerGroupHeartbeat.
-_GROUP_KEYS: Final = frozenset((8, 11, 12, 13, 14, 68))
+#: OffsetCommit, JoinGroup, Heartbeat, LeaveGroup, SyncGroup, TxnOffsetCommit,
+#: ConsumerGroupHeartbeat, ShareGroupHeartbeat.
+_GROUP_KEYS: Final = frozenset((8, 11, 12, 13, 14, 28, 68, 76))
 _KEYS: Final = {name: key for key, name in API_NAMES.items()}
 CALL_TIMEOUT_S: Final = 10.0
 
 
 @dataclass(slots=True)
 class Fault:
-    """What happens to the next `times` requests of an API (None: of any); -1 is for ever."""
+    """What happens to the next `times` requests of an API (None: of any); -1 is for ever.
+
+    `seen` is how many requests it has met so far, `delay_ms` milliseconds.
+    """
 
     api_key: int | None
     error: ErrorCode | None
@@ -71,7 +75,7 @@ class Control:
         """The broker's clocks jump ahead by so many seconds; what became due has happened.
 
         Sessions and transactions time out, retention and offset expiry see the
-        new time. Clients keep their own clocks.
+        new time. Clients keep their own clocks. Time moves forward only.
         """
         self._on_loop(partial(self._driver.advance_time, round(seconds * 1000)))
 
@@ -86,9 +90,12 @@ class Control:
     ) -> Fault:
         """The next `times` requests of an API (`"produce"`, `"offset_commit"`; None: any) fail.
 
-        They are answered with `error`, or handled `delay_ms` later, or lose
-        their connection. `times` -1 is until `clear`. Returns the fault, whose
-        `seen` counts what it met. Errors: `ValueError` for an unknown name.
+        They are answered with `error` and change nothing, or are handled
+        `delay_ms` milliseconds later, or lose their connection unhandled.
+        `times` -1 is until `clear`. Faults are met in the order in which they
+        were injected, one a request. Returns the fault, whose `seen` counts
+        what it met. Names of APIs are those of Kafka's protocol in snake case,
+        names of errors Kafka's. Errors: `ValueError` for an unknown name.
         """
         if api is not None and api not in _KEYS:
             raise ValueError(f"there is no API {api!r}; names are like 'produce', 'join_group'")
@@ -102,7 +109,11 @@ class Control:
         return fault
 
     def hold_group(self, group: str) -> None:
-        """The group's joins, heartbeats, departures and commits wait until `release_group`."""
+        """The group's joins, heartbeats, departures and commits wait until `release_group`.
+
+        Of any kind of group: classic, KIP-848 and share groups, commits within
+        transactions included.
+        """
         self._on_loop(lambda: self._held.setdefault(group, []))
 
     def release_group(self, group: str) -> None:

@@ -46,8 +46,11 @@ class Record:
 class KafkaForTests:
     """One Kafka, with the few calls that tests repeat.
 
-    The same tests run on the embedded broker and on Apache Kafka, as long as
-    they do not use `control` and `freeze_group`.
+    `bootstrap_servers` is `host:port[,host:port]`; `broker` the embedded
+    `ottla.Broker`, None when it is another Kafka. The same tests run on the
+    embedded broker and on Apache Kafka, as long as they do not use `control`
+    and `freeze_group`. Its clients are confluent-kafka's, so whatever fails at
+    the broker is their `confluent_kafka.KafkaException`.
     """
 
     def __init__(
@@ -73,7 +76,9 @@ class KafkaForTests:
         """A throw-away embedded broker, ready; or the given Kafka, which is left alone.
 
         `config` are Kafka's broker keys, as text; `client` are librdkafka's settings
-        that every client needs, such as a user and a password.
+        that every client needs, such as a user and a password. A context manager;
+        the embedded broker and its data end with the block. Errors: `ottla.StartError`,
+        with one sentence.
         """
         if bootstrap_servers is not None:
             yield cls(bootstrap_servers, client=client)
@@ -116,9 +121,12 @@ class KafkaForTests:
         return Producer(self.settings(**config))
 
     def consumer(self, *topics: str, **config: Any) -> Consumer:
-        """A consumer that reads from the beginning, subscribed, in a group of its own.
+        """A confluent-kafka consumer that reads from the beginning, in a group of its own.
 
-        It has its first record after some ten milliseconds; see `starter`.
+        It is subscribed to the topics, if any are given, and has its first record after
+        some ten milliseconds: partitions without a commit are assigned with the offset
+        to begin with, because `auto.offset.reset` would take effect 100 ms later.
+        Keywords are its settings: `group_id="billing"`. Close it yourself.
         """
         from confluent_kafka import Consumer
 
@@ -283,7 +291,10 @@ class KafkaForTests:
         return messages
 
     def lag(self, group: str) -> int:
-        """Records that the group has not committed, over the partitions it has committed."""
+        """Records that the group has not committed, over the partitions it has committed.
+
+        Errors: `AssertionError` when it has committed nothing at all.
+        """
         from confluent_kafka import ConsumerGroupTopicPartitions
         from confluent_kafka.admin import OffsetSpec
 
@@ -318,7 +329,8 @@ class KafkaForTests:
 
         Joins, heartbeats, departures and commits wait until it ends: members,
         generation and committed offsets stay as they are. Keep it shorter than
-        the session time-out. Errors: `NotEmbeddedError` on another Kafka.
+        the session time-out. It holds for classic groups, KIP-848's and share
+        groups. Errors: `NotEmbeddedError` on another Kafka.
         """
         control = self.control
         control.hold_group(group)
@@ -378,9 +390,9 @@ def eventually(
     *,
     timeout_s: float = DEFAULT_TIMEOUT_S,
 ) -> T:
-    """Ask until the answer is right, and give it.
+    """Ask, fifty times a second, until the answer is right, and give it.
 
-    Errors: `AssertionError` with the last answer after the time-out.
+    Errors: `AssertionError` with the last answer after `timeout_s` seconds.
     """
     deadline = time.monotonic() + timeout_s
     while not is_right(answer := ask()):

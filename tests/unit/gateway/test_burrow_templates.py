@@ -70,6 +70,14 @@ def test_capitals_may_be_wrong_as_they_are_in_a_template_that_burrow_brings() ->
     assert filled_in("{{.Id}} {{.Result.totallag}}") == "id-1 1234577"
 
 
+def test_the_template_of_the_documentation_makes_json() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "burrow.md").read_text()
+    (template,) = [block for block in page.split("```text\n")[1:] if "{{" in block]
+    message = json.loads(filled_in(template.partition("```")[0]))
+    assert message["text"] == "billing is ERR: 1234577 behind since 15:06"
+    assert message["partitions"] == ["orders-0", "orders-3"]
+
+
 def test_lag_in_seconds_is_there_beside_what_the_original_has() -> None:
     assert filled_in("{{range .Result.Partitions}}{{.LagSeconds}} {{end}}") == "<nil> 4.5 "
 
