@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -14,15 +16,23 @@ from tests.conformance.programs import toolchains
 ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "examples" / "clients"
 
+README = (EXAMPLES / "README.md").read_text()
+BIN = Path(sys.executable).parent
+
 PYTHON = ("confluent-kafka", "aiokafka", "kafka-python")
-#: What gets the libraries, and what runs the tests.
-OTHERS: dict[str, list[list[str]]] = {
-    "kafka-go": [["go", "test", "-count=1", "./..."]],
-    "sarama": [["go", "test", "-count=1", "./..."]],
-    "kafkajs": [["npm", "install", "--no-audit", "--no-fund"], ["npm", "test"]],
-    "java": [["mvn", "-q", "-B", "test"]],
-    "rust": [["cargo", "test", "--quiet"]],
+#: Those whose libraries have to be there before their tests are started.
+NPM = ("npm", "install", "--no-audit", "--no-fund")
+OTHERS: dict[str, tuple[str, ...]] = {
+    "kafka-go": (),
+    "franz-go": (),
+    "sarama": (),
+    "kafkajs": NPM,
+    "confluent-kafka-javascript": (),
+    "java": (),
+    "rust": (),
 }
+#: Its compiled part may have to be made here, which takes minutes: once for all tests.
+CONFLUENTS_JAVASCRIPT = "@confluentinc/kafka-javascript@1.10.1"
 
 
 def run(words: list[str], directory: Path, **environment: str) -> str:
@@ -42,8 +52,9 @@ def run(words: list[str], directory: Path, **environment: str) -> str:
 def test_every_project_is_tried() -> None:
     found = {path.name for path in EXAMPLES.iterdir() if path.is_dir()}
     assert found == {*PYTHON, *OTHERS}
-    readme = (EXAMPLES / "README.md").read_text()
-    assert all(f"]({name})" in readme for name in found)
+    assert all(f"]({name})" in README for name in found)
+    package = (EXAMPLES / "confluent-kafka-javascript" / "package.json").read_text()
+    assert CONFLUENTS_JAVASCRIPT.replace("javascript@", 'javascript": "') in package
 
 
 @pytest.mark.parametrize("name", PYTHON)
@@ -53,20 +64,38 @@ def test_a_python_project(name: str, tmp_path: Path) -> None:
     assert "1 passed" in said
 
 
+def command_of(name: str) -> list[str]:
+    """How the README says to start its tests."""
+    (row,) = [line for line in README.splitlines() if f"]({name})" in line]
+    (command,) = re.findall(r"`(ottla run -- [^`]+)`", row)
+    return shlex.split(command)
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("name", OTHERS)
-def test_a_project_of_another_language(name: str, bootstrap_servers: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("target", ["ottla run", pytest.param("apache", marks=pytest.mark.apache)])
+def test_a_project_of_another_language(
+    target: str, name: str, request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
     if os.environ.get("OTTLA_CONFORMANCE") != "1":
         pytest.skip("[other-languages] run `make conformance`")
-    tool = OTHERS[name][0][0]
+    command = command_of(name)
+    tool = command[3]
     if shutil.which(tool) is None:
         pytest.skip(f"[other-languages] {tool} was not found")
     project = shutil.copytree(EXAMPLES / name, tmp_path / name)
-    for words in OTHERS[name]:
-        run(
-            words,
-            project,
-            KAFKA_BOOTSTRAP_SERVERS=bootstrap_servers,
-            CARGO_TARGET_DIR=str(toolchains.CACHE / "rust-orders"),  # librdkafka is built once
-        )
+    if OTHERS[name]:
+        run([*OTHERS[name]], project)
+    if name == "confluent-kafka-javascript":
+        place = toolchains.node_package(CONFLUENTS_JAVASCRIPT)
+        (project / "node_modules").symlink_to(place / "node_modules")
+    environment = {
+        "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}",
+        "CARGO_TARGET_DIR": str(toolchains.CACHE / "rust-orders"),  # librdkafka is built once
+    }
+    if target == "apache":
+        address = request.getfixturevalue("apache_kafka").bootstrap_servers
+        run(command[3:], project, KAFKA_BOOTSTRAP_SERVERS=address, **environment)
+    else:
+        run(command, project, **environment)

@@ -92,7 +92,8 @@ def run_go(folder: str, *arguments: str, limit_s: int = PREPARE_LIMIT_S, **varia
     return run(command, cwd=HERE / folder, limit_s=limit_s, **variables)
 
 
-def run_node(folder: str, script: str, package: str, *arguments: str, limit_s: int = 60) -> str:
+def node_package(package: str) -> Path:
+    """Where a package of npm lies, installed once, in its `node_modules`."""
     need("node", "npm")
     place = CACHE / package.strip("@").replace("@", "-").replace("/", "-")
     if not (place / "complete").exists():
@@ -104,6 +105,11 @@ def run_node(folder: str, script: str, package: str, *arguments: str, limit_s: i
             # Its compiled part cannot be fetched: compile it, with what this machine has.
             run(install, cwd=place, limit_s=2 * PREPARE_LIMIT_S, CKJS_LINKING="dynamic")
         (place / "complete").touch()
+    return place
+
+
+def run_node(folder: str, script: str, package: str, *arguments: str, limit_s: int = 60) -> str:
+    place = node_package(package)
     shutil.copy(HERE / folder / script, place / script)
     return run(["node", script, *arguments], cwd=place, limit_s=limit_s)
 
