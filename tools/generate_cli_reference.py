@@ -128,7 +128,7 @@ Generated from the parsers by `tools/generate_cli_reference.py`.
 
 One verb for each thing people do: first those that start something on this machine
 ([Running the broker](running.md) says more), then those that work on a Kafka, any Kafka. Kafka's
-own tools come along under their own names: [kafka-tools.md](kafka-tools.md).
+own tools come along under their own names ([Kafka's tools](kafka-tools.md)).
 
 - **Where the cluster is**, from strong to weak: `-b HOST:PORT` (`--bootstrap-servers`),
   `-c NAME` (`--context`), `$KAFKA_BOOTSTRAP_SERVERS`, the current context, `localhost:9092`.
