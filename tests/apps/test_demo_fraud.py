@@ -15,7 +15,7 @@ from random import Random
 import pytest
 from confluent_kafka import Consumer, Producer, TopicPartition
 
-from ottla.demos.fraud.accounts import BankAccount
+from ottla.demos.fraud.accounts import BankAccount, account_drawer
 from ottla.demos.fraud.detector import Detector, Tally
 from ottla.demos.fraud.producer import send_accounts
 from ottla.demos.fraud.veritas import ChanceVeritas, Veritas, VeritasDownError
@@ -39,7 +39,13 @@ class Detection:
     """A detector at work in a thread."""
 
     def __init__(
-        self, settings: dict[str, str], topic: str, veritas: Veritas, **more: bool
+        self,
+        settings: dict[str, str],
+        topic: str,
+        veritas: Veritas,
+        *,
+        starts: bool = True,
+        **more: bool,
     ) -> None:
         self.lines: list[str] = []
         self.stop = Stop()
@@ -48,6 +54,10 @@ class Detection:
         self._thread = threading.Thread(
             target=self.detector.run, args=(self.stop,), kwargs={"on_ready": self.ready.set}
         )
+        if starts:
+            self.start()
+
+    def start(self) -> None:
         self._thread.start()
         assert self.ready.wait(90)
 
@@ -290,3 +300,97 @@ def test_a_fenced_detector_begins_again_and_judges_nobody_twice(
         for _, headers in read_committed(settings, f"{unique}-{verdict}")
     ]
     assert len(decided) == len({*decided}) == 500
+
+
+class MomentousVeritas:
+    """Something happens at its so-and-so-manyth call; then it is unwell once."""
+
+    def __init__(self, call: int, happening: Callable[[], None]) -> None:
+        self.calls = 0
+        self._call = call
+        self._happening = happening
+
+    def is_authorized(self, account: BankAccount) -> bool:
+        self.calls += 1
+        if self.calls == self._call:
+            self._happening()
+            raise VeritasDownError("unwell", retry_after_s=0.05)
+        return True
+
+    def close(self) -> None:
+        pass
+
+
+def send_to_each(settings: dict[str, str], topic: str, partitions: int, size: int) -> None:
+    """As many accounts in each partition."""
+    producer = Producer(settings)
+    draw = account_drawer(Random(5))
+    for number in range(partitions * size):
+        producer.produce(topic, draw(), partition=number // size)
+    assert producer.flush(90) == 0
+
+
+def decided_sources(settings: dict[str, str], topic: str) -> Counter[bytes]:
+    return Counter(
+        headers["source"]
+        for verdict in ("authorized", "unauthorized")
+        for _, headers in read_committed(settings, f"{topic}-{verdict}")
+    )
+
+
+def test_what_was_in_hand_when_a_transaction_failed_is_read_again(
+    settings: dict[str, str], unique: str, detect: Callable[..., Detection]
+) -> None:
+    """Also of partitions of which nothing had been decided yet."""
+    create_topic(settings, unique, 2)
+    send_to_each(settings, unique, 2, 10)
+    detections: list[Detection] = []
+
+    def fence() -> None:
+        name = detections[0].detector._transactional_id
+        Producer({**settings, "transactional.id": name}).init_transactions(90)
+
+    veritas = MomentousVeritas(5, fence)
+    detection = Detection(settings, unique, veritas, from_start=True, starts=False)
+    detections.append(detection)
+    detection.start()
+    try:
+        wait_until(lambda: detection.tally.received >= 20)
+    finally:
+        detection.end()
+    found = decided_sources(settings, unique)
+    assert len(found) == 20
+    assert set(found.values()) == {1}
+
+
+class SulkingVeritas:
+    """Answers nobody until it is told to."""
+
+    def __init__(self) -> None:
+        self.answers = threading.Event()
+
+    def is_authorized(self, account: BankAccount) -> bool:
+        if not self.answers.is_set():
+            raise VeritasDownError("sulking", retry_after_s=0.05)
+        return True
+
+    def close(self) -> None:
+        pass
+
+
+def test_what_another_has_taken_over_meanwhile_is_not_judged_twice(
+    settings: dict[str, str], unique: str, detect: Callable[..., Detection]
+) -> None:
+    """A partition goes to a second consumer while the first, with its accounts in hand, waits."""
+    create_topic(settings, unique, 2)
+    send_to_each(settings, unique, 2, 10)
+    sulking = SulkingVeritas()
+    first = detect(sulking, from_start=True)
+    wait_until(lambda: any("does not answer" in line for line in first.lines))
+    second = detect(is_quiet=True, from_start=True)
+    wait_until(lambda: second.tally.received == 10)
+    sulking.answers.set()
+    wait_until(lambda: first.tally.received + second.tally.received >= 20)
+    found = decided_sources(settings, unique)
+    assert len(found) == 20
+    assert set(found.values()) == {1}

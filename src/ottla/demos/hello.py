@@ -77,8 +77,16 @@ def write_messages(
 
     producer = Producer({"log_level": "0", **settings})
     for number in range(1, count + 1):
-        # The key decides the partition: messages of one key stay in order.
-        producer.produce(topic, f"hello {number}", key=f"key-{number}", on_delivery=on_delivery)
+        while True:
+            try:
+                # The key decides the partition: messages of one key stay in order.
+                producer.produce(
+                    topic, f"hello {number}", key=f"key-{number}", on_delivery=on_delivery
+                )
+                break
+            except BufferError:  # the client's queue is full: wait for the broker
+                producer.poll(0.05)
+        producer.poll(0)
     waiting = producer.flush(30)
     if failures or waiting:
         reason = failures[0] if failures else no_broker(settings)
@@ -140,6 +148,7 @@ class Readers:
                 "client.id": f"hello-{number}",
                 "group.id": self._group,
                 "auto.offset.reset": "earliest",
+                "enable.auto.offset.store": "false",  # committed is what was shown
                 "session.timeout.ms": SESSION_TIMEOUT_MS,
                 "heartbeat.interval.ms": HEARTBEAT_INTERVAL_MS,
                 "topic.metadata.refresh.interval.ms": 1_000,  # the topic may come after us
@@ -166,6 +175,7 @@ class Readers:
                     f"consumer {number}: partition {message.partition()} "
                     f"offset {message.offset()}: {value}"
                 )
+                consumer.store_offsets(message)
         finally:
             consumer.close()
 

@@ -153,6 +153,7 @@ def consume(
             "log_level": "0",
             "group.id": group,
             "auto.offset.reset": "earliest",
+            "enable.auto.offset.store": "false",  # committed is what was logged
             "topic.metadata.refresh.interval.ms": "1000",  # the topic may come after us
             **settings,
         }
@@ -173,6 +174,7 @@ def consume(
             report(f"consumer:  {datetime.now().astimezone():%Y-%m-%d %H:%M:%S}")
             report(log_line(message.topic(), message.partition(), message.offset(),
                             message.key(), message.value()))  # fmt: skip
+            consumer.store_offsets(message)
     finally:
         consumer.close()
     report(f"{read} messages read.")

@@ -83,6 +83,7 @@ class Detector:
         self._from_start = from_start
         self._group = group
         self._ends: dict[int, int] = {}  # of the partitions that were there when we started
+        self._given_up: set[int | None] = set()  # partitions taken from us with messages in hand
         self._consumer = Consumer(
             {
                 "log_level": "0",
@@ -124,7 +125,9 @@ class Detector:
         try:
             self._ends = self._measure()
             self._producer.init_transactions(ANSWER_TIMEOUT_S)
-            self._consumer.subscribe([self.topic], on_assign=self._on_assign)
+            self._consumer.subscribe(
+                [self.topic], on_assign=self._on_assign, on_revoke=self._on_revoke
+            )
             on_ready()
             while not stop.is_set() and (limit is None or self.tally.received < limit):
                 wanted = ROUND_MESSAGES if limit is None else limit - self.tally.received
@@ -169,11 +172,17 @@ class Detector:
         if known:  # so that whoever takes over starts there, too
             consumer.commit(offsets=known, asynchronous=False)
 
+    def _on_revoke(self, _: Consumer, partitions: list[TopicPartition]) -> None:
+        self._given_up.update(partition.partition for partition in partitions)
+
     def _decide_all(self, messages: list[Message], stop: Stop) -> None:
         """Decide and commit in rounds; what a stop leaves undecided is not committed."""
         waiting = messages
+        self._given_up.clear()
         while waiting:
             waiting = self._decide_round(waiting, stop)
+            if self._given_up:  # others decide these
+                waiting = [m for m in waiting if m.partition() not in self._given_up]
             if stop.is_set():
                 return
 
@@ -193,11 +202,11 @@ class Detector:
                 break
             if stop.is_set() or time.monotonic() > end:
                 break
-        if self._commit(decisions):
-            for decision in decisions:
-                self._count(decision)
-        else:
+        if not self._commit(decisions):
+            self._go_back(messages)
             return []
+        for decision in decisions:
+            self._count(decision)
         if trouble is not None:
             self._show(f"Veritas does not answer ({trouble}); asking again")
             self._stay_in_group(trouble.retry_after_s, stop)
@@ -250,7 +259,7 @@ class Detector:
     def _commit(self, decisions: list[_Decision]) -> bool:
         """Commit decisions and offsets together; False if the group has moved on meanwhile.
 
-        Then none of the decisions counts, and what is still ours is read again.
+        Then none of the decisions counts.
         """
         decided = [decision for decision in decisions if decision.verdict]
         if not decided:
@@ -271,14 +280,18 @@ class Detector:
             if not failure.args[0].txn_requires_abort():
                 raise
         _again(self._producer.abort_transaction)
+        return False
+
+    def _go_back(self, messages: list[Message]) -> None:
+        """What is in hand and still ours is read again, decided in vain or not yet."""
         firsts: dict[int | None, int] = {}
-        for decision in decided:
-            firsts.setdefault(decision.message.partition(), decision.message.offset() or 0)
+        for message in messages:
+            if message.error() is None:
+                firsts.setdefault(message.partition(), message.offset() or 0)
         for owned in self._consumer.assignment():
             if owned.partition in firsts:
                 first = firsts[owned.partition]
                 self._consumer.seek(TopicPartition(self.topic, owned.partition, first))
-        return False
 
     def _begin_again(self, offsets: dict[int | None, int]) -> bool:
         """A new producer for one that is fenced; whether its last transaction was committed.
@@ -291,13 +304,7 @@ class Detector:
         self._producer.init_transactions(ANSWER_TIMEOUT_S)
         owned = [p for p in self._consumer.assignment() if p.partition in offsets]
         committed = self._consumer.committed(owned, timeout=ANSWER_TIMEOUT_S)
-        if committed and all(p.offset == offsets[p.partition] for p in committed):
-            return True
-        for place in committed:
-            if place.offset < 0:
-                place.offset = OFFSET_BEGINNING
-            self._consumer.seek(place)
-        return False
+        return bool(committed) and all(p.offset == offsets[p.partition] for p in committed)
 
     def _stay_in_group(self, seconds: float, stop: Stop) -> None:
         """Wait without reading on; polling meanwhile keeps our place in the group."""

@@ -30,7 +30,6 @@ from sqlalchemy import (
     update,
 )
 from sqlalchemy.exc import IntegrityError, OperationalError
-from sqlalchemy.pool import NullPool
 
 from ottla.demos.kafka_clients import DemoError
 from ottla.demos.services.events import Outgoing, now_ms
@@ -81,7 +80,7 @@ def connect(url: str) -> Engine:
     """An engine whose tables exist. Errors: `DemoError` when the database cannot be used."""
     address = url.replace("postgres://", "postgresql://", 1)
     address = address.replace("postgresql://", "postgresql+psycopg://", 1)
-    engine = create_engine(address, poolclass=NullPool if "sqlite" in address else None)
+    engine = create_engine(address)
     if engine.dialect.name == "sqlite":
         event.listen(engine, "connect", _prepare_sqlite)
     try:
