@@ -30,7 +30,7 @@ from ottla.embedded import Broker
 from ottla.engine.apache import ApacheKafka
 from ottla.engine.errors import MissingJavaError
 from ottla.engine.ports import free_ports
-from ottla.labs import catalog
+from ottla.labs import catalog, groups
 from ottla.labs.screen import Screen
 
 USER = "ada"
@@ -65,7 +65,8 @@ def kafka(request: pytest.FixtureRequest, folder: Path) -> Iterator[Secured]:
     files = folder / "admin.properties", folder / f"{USER}.properties"
     if request.param == "embedded":
         config = read_properties(str(folder / "server.properties"))
-        with Broker(config={**config, "listeners": "SASL_SSL://localhost:0"}) as broker:
+        config |= {**groups.BROKER, "listeners": "SASL_SSL://localhost:0"}
+        with Broker(config=config) as broker:
             yield Secured(broker.bootstrap_servers, *files)
         return
     if os.environ.get("OTTLA_CONFORMANCE") != "1":
@@ -206,8 +207,10 @@ def test_instigator(kafka: Secured, tmp_path: Path, more: list[str]) -> None:
         asking.get(f"{consumer}/start_consumer")
         eventually(lambda: asking.get(consumer).json()["consumed"], bool)
         if more:
-            groups = f"{served.doors['Burrow']}/v3/kafka/local/consumer"
-            eventually(lambda: asking.get(groups).json()["consumers"], lambda g: "instigator" in g)
+            consumers = f"{served.doors['Burrow']}/v3/kafka/local/consumer"
+            eventually(
+                lambda: asking.get(consumers).json()["consumers"], lambda g: "instigator" in g
+            )
             assert asking.get(served.doors["Console"]).status_code == 200
     finally:
         assert served.end() == 0

@@ -154,6 +154,9 @@ def consume(
             "group.id": group,
             "auto.offset.reset": "earliest",
             "enable.auto.offset.store": "false",  # committed is what was logged
+            # So long a successor waits for a member that was killed.
+            "session.timeout.ms": "6000",
+            "heartbeat.interval.ms": "1000",
             "topic.metadata.refresh.interval.ms": "1000",  # the topic may come after us
             **settings,
         }

@@ -186,6 +186,10 @@ def price_of_rebalances(bench: Bench) -> None:
         )
     legend = f"partitions; went on: read without a pause of {PAUSE_MS} ms; stopped: pauses added up"
     screen.say(screen.paint(legend, "dim"))
+    screen.say(
+        screen.paint("eager stops all for one round; cooperative what moves, for two", "dim")
+    )
+    screen.say(screen.paint("rounds; KIP-848 has none: each heartbeat tells its member", "dim"))
     bench.count(rebalances=prices)
     moved = prices["eager"]["moved"]
     bench.check(

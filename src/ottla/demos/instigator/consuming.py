@@ -37,6 +37,9 @@ class MessageConsumer(Worker):
     def work(self) -> None:
         consumer = Consumer(
             {
+                # So long a successor waits for a member that was killed.
+                "session.timeout.ms": "6000",
+                "heartbeat.interval.ms": "1000",
                 **self.settings,
                 "log_level": "0",
                 "group.id": self.group,
