@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import argparse
 import difflib
+import re
 import sys
 import textwrap
 from collections.abc import Sequence
 from importlib import import_module
 from importlib.util import find_spec
-from typing import Final, NamedTuple, NoReturn
+from typing import Any, Final, NamedTuple, NoReturn
 
 from ottla import __version__
 from ottla.cli.errors import CommandError, exit_status_of
@@ -88,6 +89,10 @@ kafka-console-consumer, kafka-consumer-groups and more.
 class Parser(argparse.ArgumentParser):
     """Says what is wrong in one sentence and points to --help."""
 
+    def __init__(self, **settings: Any) -> None:
+        settings.setdefault("formatter_class", HelpWithExamples)
+        super().__init__(**settings)
+
     def error(self, message: str) -> NoReturn:
         raise CommandError(f"{self.prog}: {message} (see {self.prog} --help)", status=2)
 
@@ -131,7 +136,6 @@ def _hand_over(name: str, verb: Verb, rest: list[str]) -> int:
     parser = Parser(
         prog=f"ottla {name}",
         description=getattr(module, "DESCRIPTION", f"{verb.summary[0].upper()}{verb.summary[1:]}."),
-        formatter_class=HelpWithExamples,
         allow_abbrev=False,
     )
     module.add_arguments(parser)
@@ -148,11 +152,22 @@ class HelpWithExamples(argparse.RawDescriptionHelpFormatter):
     """Leaves the paragraphs of a description as they are where they fit.
 
     Of a command line with a remark behind it that does not fit, the remark goes below.
+    What an option takes is said once, however many names it has.
     """
 
+    def _format_action_invocation(self, action: argparse.Action) -> str:
+        if not action.option_strings or action.nargs == 0:
+            return super()._format_action_invocation(action)
+        taken = self._format_args(action, self._get_default_metavar_for_optional(action))
+        return f"{', '.join(action.option_strings)} {taken}"
+
     def _fill_text(self, text: str, width: int, indent: str) -> str:
+        filled = self._filled(text, width - len(indent))
+        return "\n".join(f"{indent}{line}".rstrip() for line in filled.splitlines())
+
+    def _filled(self, text: str, width: int) -> str:
         lines: list[str] = []
-        for paragraph in super()._fill_text(text, width, indent).split("\n\n"):
+        for paragraph in text.rstrip("\n").split("\n\n"):
             found = paragraph.splitlines()
             if all(len(line) <= width for line in found):
                 lines += found
@@ -166,7 +181,7 @@ class HelpWithExamples(argparse.RawDescriptionHelpFormatter):
 
     @staticmethod
     def _command_line(line: str, width: int) -> list[str]:
-        command, _, remark = line.strip().partition("   ")
+        command, remark = (*re.split(" {2,}", line.strip(), maxsplit=1), "")[:2]
         if len(line) <= width:
             return [line]
         if not line.startswith(" "):
