@@ -3,7 +3,13 @@
 from __future__ import annotations
 
 import math
+import struct
 from decimal import Decimal
+from typing import Final
+
+_FLOAT: Final = struct.Struct(">f")
+#: So many digits tell any two floats apart.
+_FLOAT_DIGITS: Final = 9
 
 
 def double_text(value: float) -> str:
@@ -20,3 +26,15 @@ def double_text(value: float) -> str:
         return f"{'-' if sign else ''}{digits[0]}.{fraction}E{power}"
     text = format(Decimal(repr(value)), "f")
     return text if "." in text else f"{text}.0"
+
+
+def float_text(data: bytes) -> str:
+    """The four bytes of a float as Java's `Float.toString`: as few digits as tell it apart."""
+    (value,) = _FLOAT.unpack(data)
+    if not math.isfinite(value):
+        return double_text(value)
+    for digits in range(1, _FLOAT_DIGITS):
+        shortened = float(f"{value:.{digits}g}")
+        if _FLOAT.pack(shortened) == data:
+            return double_text(shortened)
+    return double_text(float(f"{value:.{_FLOAT_DIGITS}g}"))

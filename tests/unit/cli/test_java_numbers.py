@@ -1,6 +1,8 @@
+import struct
+
 import pytest
 
-from ottla.cli.java_numbers import double_text
+from ottla.cli.java_numbers import double_text, float_text
 
 
 @pytest.mark.parametrize(
@@ -19,3 +21,19 @@ from ottla.cli.java_numbers import double_text
 )
 def test_doubles_look_as_in_java(value: float, text: str) -> None:
     assert double_text(value) == text
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (0.1, "0.1"),
+        (1.0, "1.0"),
+        (16777216.0, "1.6777216E7"),
+        (3.4028235e38, "3.4028235E38"),
+        (-0.00075, "-7.5E-4"),
+        (float("inf"), "Infinity"),
+        (0.0, "0.0"),
+    ],
+)
+def test_floats_look_as_in_java(value: float, text: str) -> None:
+    assert float_text(struct.pack(">f", value)) == text

@@ -32,19 +32,27 @@ class MessageFormatter(Protocol):
         """The bytes for one record, its line end included; may be empty."""
 
 
-def _fixed(code: str) -> Callable[[bytes], str]:
+def _fixed(code: str, text: Callable[[bytes], str] | None = None) -> Callable[[bytes], str]:
     reader = struct.Struct(code)
 
     def deserialize(data: bytes) -> str:
         if len(data) != reader.size:
             raise CommandError(f"Size of data received by the deserializer is not {reader.size}")
-        return str(reader.unpack(data)[0])
+        return str(reader.unpack(data)[0]) if text is None else text(data)
 
     return deserialize
 
 
-def _java_float(data: bytes) -> str:
-    return repr(struct.unpack(">d", data)[0])
+def _double(data: bytes) -> str:
+    from ottla.cli.java_numbers import double_text
+
+    return double_text(struct.unpack(">d", data)[0])
+
+
+def _float(data: bytes) -> str:
+    from ottla.cli.java_numbers import float_text
+
+    return float_text(data)
 
 
 #: Short class name → text of a key or value.
@@ -52,8 +60,8 @@ DESERIALIZERS: dict[str, Callable[[bytes], str]] = {
     "IntegerDeserializer": _fixed(">i"),
     "LongDeserializer": _fixed(">q"),
     "ShortDeserializer": _fixed(">h"),
-    "DoubleDeserializer": _java_float,
-    "FloatDeserializer": _fixed(">f"),
+    "DoubleDeserializer": _fixed(">d", _double),
+    "FloatDeserializer": _fixed(">f", _float),
     "BooleanDeserializer": lambda data: str(data == b"\x01").lower(),
     "UUIDDeserializer": lambda data: str(uuid.UUID(data.decode())),
     "VoidDeserializer": lambda _: "null",
