@@ -35,6 +35,9 @@ def float_text(data: bytes) -> str:
         return double_text(value)
     for digits in range(1, _FLOAT_DIGITS):
         shortened = float(f"{value:.{digits}g}")
-        if _FLOAT.pack(shortened) == data:
-            return double_text(shortened)
+        try:
+            if _FLOAT.pack(shortened) == data:
+                return double_text(shortened)
+        except OverflowError:
+            pass  # rounded beyond the largest float
     return double_text(float(f"{value:.{_FLOAT_DIGITS}g}"))
