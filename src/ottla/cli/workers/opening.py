@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from ottla.cli.errors import CommandError
 from ottla.cli.workers.failures import unreachable
 from ottla.client.cluster import Cluster
-from ottla.client.errors import CannotConnectError, ClientError
+from ottla.client.errors import CannotConnectError, ClientError, ConnectionLostError
 from ottla.client.settings import Settings
 
 
@@ -27,8 +27,9 @@ def open_cluster(
         client_id=properties.get("client.id", "ottla-admin"),
         request_timeout_ms=timeout_ms,
     )
+    is_plain = properties.get("security.protocol", "PLAINTEXT").upper() == "PLAINTEXT"
     try:
-        if properties.get("security.protocol", "PLAINTEXT").upper() != "PLAINTEXT":
+        if not is_plain:
             from ottla.client.security import secured
 
             settings = secured(settings, properties)
@@ -36,6 +37,13 @@ def open_cluster(
             yield cluster
     except CannotConnectError as error:
         raise unreachable(servers, str(error)) from None
+    except ConnectionLostError as error:
+        hint = (
+            "; if it wants TLS or a user, give the properties with --command-config"
+            if is_plain
+            else ""
+        )
+        raise CommandError(f"{error}{hint}.") from None
     except ClientError as error:
         text = str(error)
         raise CommandError(f"{text[:1].upper()}{text[1:]}.") from None
