@@ -18,7 +18,9 @@ from pathlib import Path
 
 import pytest
 from tests.conformance.programs import toolchains
+from tests.unit.inspect.test_remote_log_records import WRITTEN
 
+from ottla.batch.record_batch import Record, build_batch
 from ottla.engine.apache import ApacheKafka
 
 BIN = Path(sys.executable).parent
@@ -309,6 +311,18 @@ def test_files_are_dumped_alike(
     assert mine.returncode == theirs.returncode
     for text in shown.split():
         assert text in theirs.stdout
+
+
+@pytest.mark.slow
+def test_records_of_tiered_storage_are_dumped_alike(
+    apache_kafka: ApacheKafka, tmp_path: Path
+) -> None:
+    records = [Record(0, 0, None, bytes.fromhex(data)) for data, _ in WRITTEN]
+    path = tmp_path / "00000000000000000000.log"
+    path.write_bytes(build_batch(records))
+    theirs, mine = dumped(apache_kafka, ["--files", str(path), "--remote-log-metadata-decoder"])
+    assert "RemotePartitionDeleteMetadata{" in theirs.stdout
+    assert mine.stdout == theirs.stdout
 
 
 @pytest.mark.slow

@@ -12,6 +12,7 @@ from __future__ import annotations
 import base64
 import re
 import struct
+from collections.abc import Mapping
 from functools import cache
 from typing import Any, Final, NamedTuple
 
@@ -112,6 +113,8 @@ STRUCTURES: Final = {
     "KRaftVoter": "voterId int32, voterDirectoryId uuid, "
     "endpoints [](name string, host string, port uint16), kRaftVersionFeature Range",
     "Range": "minSupportedVersion int16, maxSupportedVersion int16",
+    "TopicIdPartition": "name string, id uuid, partition int32",
+    "SegmentId": "topicIdPartition TopicIdPartition, id uuid",
 }
 #: Number of a control record → how Kafka begins its line, and its fields; the first is its version.
 CONTROLS: Final = {
@@ -148,17 +151,22 @@ class _Field(NamedTuple):
     tag: int | None
 
 
-def decode(value: bytes) -> tuple[str, int, dict[str, Any]]:
-    """(Kafka's name of the kind, version, fields). Errors: `UnknownMetadataError`."""
+def decode(
+    value: bytes, kinds: Mapping[int, tuple[str, str]] = KINDS
+) -> tuple[str, int, dict[str, Any]]:
+    """(Kafka's name of the kind, version, fields). Errors: `UnknownMetadataError`.
+
+    Other logs have the same frame around kinds of their own.
+    """
     reader = _Reader(value)
     try:
         if reader.varint() != FRAME_VERSION:
             raise UnknownMetadataError("the frame's version is not 1")
         kind, version = reader.varint(), reader.varint()
-        if kind not in KINDS:
+        if kind not in kinds:
             raise UnknownMetadataError(f"there is no kind {kind}")
-        name, _ = KINDS[kind]
-        return name, version, reader.structure(_fields(KINDS[kind][1]), version)
+        name, text = kinds[kind]
+        return name, version, reader.structure(_fields(text), version)
     except (IndexError, struct.error, UnicodeDecodeError):
         raise UnknownMetadataError("its bytes end too early, or are no text") from None
 

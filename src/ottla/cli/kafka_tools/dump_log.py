@@ -44,7 +44,7 @@ def build_parser() -> OptionParser:
     flag("--offsets-decoder", "keys and values are those of __consumer_offsets")
     flag("--transaction-log-decoder", "keys and values are those of __transaction_state")
     flag("--cluster-metadata-decoder", "values are those of Apache Kafka's __cluster_metadata")
-    flag("--remote-log-metadata-decoder", "not here: only Apache Kafka has such a log")
+    flag("--remote-log-metadata-decoder", "values are those of __remote_log_metadata")
     flag("--share-group-state-decoder", "keys and values are those of __share_group_state")
     value("--key-decoder-class", "Java class; only Kafka's StringDecoder", metavar="CLASS")
     value("--value-decoder-class", "Java class; only Kafka's StringDecoder", metavar="CLASS")
@@ -98,11 +98,6 @@ def _dump(
 
 def _decoder(options: argparse.Namespace) -> Decoder | None:
     """How to print keys and values; None when they are not to be printed."""
-    if options.remote_log_metadata_decoder:
-        raise CommandError(
-            "--remote-log-metadata-decoder: only Apache Kafka's own kafka-dump-log decodes these "
-            "records."
-        )
     for name in (options.key_decoder_class, options.value_decoder_class):
         if name and not name.endswith("StringDecoder"):
             raise CommandError(f"{name} is a Java class that cannot be loaded here.")
@@ -120,6 +115,8 @@ def _decoder(options: argparse.Namespace) -> Decoder | None:
         return _internal_decoder(SHARE_STATE)
     if options.cluster_metadata_decoder:
         return _metadata_decoder
+    if options.remote_log_metadata_decoder:
+        return _remote_log_decoder
     return _text_decoder if options.print_data_log else None
 
 
@@ -137,6 +134,17 @@ def _metadata_decoder(record: Record) -> tuple[str | None, str | None]:
     for number in numbers.values():
         text = text.replace('"\\u0000"', number, 1)
     return None, text
+
+
+def _remote_log_decoder(record: Record) -> tuple[str | None, str | None]:
+    """As Kafka shows a record of tiered storage's own log; its key is not shown."""
+    from ottla.inspect.metadata_records import UnknownMetadataError
+    from ottla.inspect.remote_log_records import text_of
+
+    try:
+        return None, text_of(record.value or b"")
+    except UnknownMetadataError as error:
+        return None, f"Error at offset {record.offset}, skipping. {error}"
 
 
 def _compact(shown: dict[str, Any]) -> str:
