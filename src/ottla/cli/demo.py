@@ -18,6 +18,10 @@ from ottla.cli.connection_options import (
 from ottla.cli.errors import CommandError
 from ottla.cli.main import Parser
 
+DESCRIPTION = """\
+Run one of the write-ups' programs on a Kafka; `ottla demo NAME --help` tells its options.
+"""
+
 STDIN = 0
 #: So long a demo that nobody waits for may take to end in order.
 LAST_WORDS_S = 10.0
