@@ -18,6 +18,8 @@ from tests.conftest import ORACLE_PROPERTIES
 from ottla.engine.apache import ApacheKafka
 
 USUAL = ("1", "3")
+#: The console's are a person's in a browser; without Chromium they say that they did not run.
+TESTS = ("tests/apps", "tests/browser")
 
 
 def main(words: list[str]) -> int:
@@ -29,7 +31,7 @@ def main(words: list[str]) -> int:
         start = time.monotonic()
         with ApacheKafka(brokers=int(size), properties=ORACLE_PROPERTIES) as kafka:
             environment = {**os.environ, "OTTLA_TEST_BOOTSTRAP_SERVERS": kafka.bootstrap_servers}
-            command = [sys.executable, "-m", "pytest", "tests/apps", "-q", *more]
+            command = [sys.executable, "-m", "pytest", *TESTS, "-q", *more]
             status = subprocess.run(command, env=environment, check=False).returncode
         outcomes.append((size, status, time.monotonic() - start))
     for size, status, seconds in outcomes:
