@@ -20,6 +20,8 @@ from ottla.cli.platform import PART_STOP_LIMIT_S, TRAFFIC_STOP_LIMIT_S
 from ottla.testing.kafka import eventually
 
 LIMIT_S = 90
+#: A make that runs the tests hands its own words on to those that they start.
+OF_THE_OUTER_MAKE = ("MAKEFLAGS", "MAKELEVEL", "MFLAGS", "ARGS")
 
 
 class Terminal:
@@ -36,6 +38,8 @@ class Terminal:
             try:
                 os.chdir(directory)
                 os.environ.update(TERM="xterm-256color", OTTLA_STATE_DIR=str(directory / "state"))
+                for name in OF_THE_OUTER_MAKE:
+                    os.environ.pop(name, None)
                 os.execvp(command[0], command)
             finally:
                 os._exit(127)  # or it would go on as a second run of the tests
