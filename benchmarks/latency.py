@@ -7,6 +7,7 @@ The producer is a process of its own, so that neither waits for the other's inte
 
 from __future__ import annotations
 
+import os
 import struct
 import subprocess
 import sys
@@ -41,6 +42,7 @@ def produce_to_consume(system: System, *, rate: int, seconds: float) -> Figures:
     try:
         consumer.assign([TopicPartition(topic, 0, 0)])
         consumer.poll(0.2)
+        os.sync()  # what the rows before have left in the page cache is nobody's wait
         command = [sys.executable, "-m", "benchmarks.latency", system.bootstrap_servers, topic]
         with subprocess.Popen([*command, str(rate), str(seconds + WARM_UP_S)]) as producer:
             count = int(rate * (seconds + WARM_UP_S))

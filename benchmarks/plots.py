@@ -90,7 +90,7 @@ def _groups(
 
 def _svg(picture: Picture, groups: Sequence[tuple[str, dict[str, list[float]]]]) -> str:
     systems = [key for key in COLOURS if any(key in bars for _, bars in groups)]
-    largest = max(statistics.median(v) for _, bars in groups for v in bars.values())
+    largest = max(max(samples) for _, bars in groups for samples in bars.values())
     scale = (WIDTH - LABEL_WIDTH - 80) / largest
     parts = list(_legend(picture.title, systems))
     y = TOP
@@ -126,12 +126,9 @@ def _bar(key: str, samples: Sequence[float], y: float, scale: float) -> Iterator
     yield (f'<rect x="{LABEL_WIDTH}" y="{y}" width="{width:.1f}" height="{BAR - 2}"'
            f' fill="{COLOURS[key]}"/>')  # fmt: skip
     low, high = LABEL_WIDTH + min(samples) * scale, LABEL_WIDTH + max(samples) * scale
-    high = min(high, WIDTH - 4)
     at = y + (BAR - 2) / 2
     if len(samples) > 1:
         yield (f'<line x1="{low:.1f}" x2="{high:.1f}" y1="{at}" y2="{at}" stroke="#222"'
                ' stroke-width="1"/>')  # fmt: skip
     text = f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
-    x = max(LABEL_WIDTH + width, high) + 5
-    anchor = 'text-anchor="start"' if x < WIDTH - 50 else 'text-anchor="end"'
-    yield f'<text x="{min(x, WIDTH - 4):.1f}" y="{y + BAR - 3}" {anchor}>{text}</text>'
+    yield f'<text x="{high + 5:.1f}" y="{y + BAR - 3}">{text}</text>'
