@@ -196,9 +196,42 @@ def test_injected_delays_hold_the_answer(
     assert time.monotonic() - started >= 0.3
 
 
-def test_time_moves_sessions_and_retention(
-    kafka_broker_factory: Callable[..., KafkaForTests],
-) -> None:
+def test_time_moves_sessions(kafka_broker_factory: Callable[..., KafkaForTests]) -> None:
+    """A member whose heartbeats do not arrive is taken out, without 45 seconds of waiting."""
+    own = kafka_broker_factory()
+    topic = own.new_topic()
+    consumer = own.consumer(topic, group_id="g", session_timeout_ms=45_000)
+    own.wait_for_assignment(consumer)
+
+    def members() -> int:
+        return len(own.admin.describe_consumer_groups(["g"])["g"].result(90).members)
+
+    assert members() == 1
+    with own.freeze_group("g"):
+        own.control.advance_time(44)
+        assert members() == 1
+        own.control.advance_time(2)
+        assert members() == 0
+    consumer.close()
+
+
+def test_time_moves_transactions(kafka_broker_factory: Callable[..., KafkaForTests]) -> None:
+    """One that has taken too long is aborted, and its producer hears of it."""
+    own = kafka_broker_factory()
+    topic = own.new_topic()
+    producer = own.producer(transactional_id="t", transaction_timeout_ms=60_000)
+    producer.init_transactions()
+    producer.begin_transaction()
+    producer.produce(topic, "late")
+    producer.flush(90)
+    own.control.advance_time(70)
+    with pytest.raises(KafkaException):
+        producer.commit_transaction()
+    own.produce(topic, "later")
+    assert [r.value for r in own.records(topic)] == [b"later"]
+
+
+def test_time_moves_retention(kafka_broker_factory: Callable[..., KafkaForTests]) -> None:
     own = kafka_broker_factory({"log.retention.check.interval.ms": "1000"})
     topic = own.new_topic(
         config={
@@ -208,13 +241,10 @@ def test_time_moves_sessions_and_retention(
         }
     )
     own.produce(topic, "old")
-    consumer = own.consumer(topic, group_id="g", session_timeout_ms=6000)
-    own.consume_exactly(consumer, 1)
     own.control.advance_time(700)
     own.produce(topic, "new")
     own.control.advance_time(3200)
     eventually_records(own, topic, [b"new"])
-    consumer.close()
 
 
 def eventually_records(own: KafkaForTests, topic: str, expected: list[bytes]) -> None:

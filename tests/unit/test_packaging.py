@@ -11,9 +11,11 @@ import tomllib
 from importlib.metadata import packages_distributions
 from pathlib import Path
 from types import ModuleType
+from zipfile import ZipFile
 
 import pytest
 
+from ottla import __version__
 from ottla.cli.main import main
 
 ROOT = Path(__file__).parents[2]
@@ -116,6 +118,33 @@ def test_the_broker_alone_needs_two_small_libraries() -> None:
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip() == "0"
+
+
+def test_the_wheel_is_for_every_machine(tmp_path: Path) -> None:
+    """Pure Python, typed, with the plugin and all commands; the folders of the tests stay here."""
+    words = ["wheel", "--quiet", "--no-deps", "--no-build-isolation", "--disable-pip-version-check"]
+    subprocess.run(
+        [sys.executable, "-m", "pip", *words, "--wheel-dir", str(tmp_path), str(ROOT)], check=True
+    )
+    (wheel,) = tmp_path.iterdir()
+    assert wheel.name == f"ottla-{__version__}-py3-none-any.whl"
+    with ZipFile(wheel) as archive:
+        inside = set(archive.namelist())
+        about = f"ottla-{__version__}.dist-info"
+        commands = archive.read(f"{about}/entry_points.txt").decode()
+        assert "Root-Is-Purelib: true" in archive.read(f"{about}/WHEEL").decode()
+    assert "ottla/py.typed" in inside
+    assert {name.partition("/")[0] for name in inside} == {"ottla", about}
+    assert not [name for name in inside if name.endswith((".so", ".pyd", ".dylib", ".pyc"))]
+    assert "[pytest11]\nottla = ottla.pytest_plugin.plugin" in commands
+    assert all(f"{command} = " in commands for command in PROJECT["scripts"])
+
+
+def test_the_changelog_begins_with_this_version() -> None:
+    assert PROJECT["version"] == __version__
+    heading = re.search(r"^## (\S+)", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
+    assert heading is not None
+    assert heading[1] == __version__
 
 
 def test_a_missing_extra_is_named(
