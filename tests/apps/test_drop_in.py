@@ -6,9 +6,11 @@ and fixed ports are replaced, because there is no container network here.
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -16,12 +18,23 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+import yaml
 
 from ottla.engine.ports import free_ports
 from ottla.testing import KafkaForTests
 
-#: `A`, `B`, … stand for free ports; `broker` for this machine.
-SETS: dict[str, tuple[dict[str, str], str]] = {
+CONTAINERFILE = (Path(__file__).parents[2] / "Containerfile").read_text()
+#: What the image sets and starts.
+IMAGE = dict(
+    pair.split("=", 1)
+    for line in re.findall(r"^ENV (.*)$", CONTAINERFILE, re.MULTILINE)
+    for pair in line.split()
+    if pair.startswith(("KAFKA_", "OTTLA_"))
+)
+(COMMAND,) = map(json.loads, re.findall(r"^CMD (\[.*\])$", CONTAINERFILE, re.MULTILINE))
+#: `A`, `B`, … stand for free ports; `broker` for this machine. After the variables: the ports that
+#: clients can use, and those of them that other machines reach, too.
+SETS: dict[str, tuple[dict[str, str], str, str]] = {
     "confluentinc/cp-kafka": (
         {
             "KAFKA_NODE_ID": "1",
@@ -46,6 +59,7 @@ SETS: dict[str, tuple[dict[str, str], str]] = {
             "CLUSTER_ID": "MkU3OEVBNTcwNTJENDM2Qk",
         },
         "AB",
+        "B",
     ),
     "confluentinc/cp-kafka with ZooKeeper": (
         {
@@ -59,6 +73,7 @@ SETS: dict[str, tuple[dict[str, str], str]] = {
             "KAFKA_CONFLUENT_SCHEMA_REGISTRY_URL": "http://schema-registry:8081",
             "CONFLUENT_METRICS_ENABLE": "true",
         },
+        "AB",
         "AB",
     ),
     "apache/kafka": (
@@ -74,6 +89,7 @@ SETS: dict[str, tuple[dict[str, str], str]] = {
             "KAFKA_NUM_PARTITIONS": "3",
         },
         "A",
+        "",
     ),
     "bitnami/kafka": (
         {
@@ -94,6 +110,7 @@ SETS: dict[str, tuple[dict[str, str], str]] = {
             "BITNAMI_DEBUG": "false",
         },
         "AB",
+        "AB",
     ),
     "bitnami/kafka with ZooKeeper": (
         {
@@ -103,6 +120,7 @@ SETS: dict[str, tuple[dict[str, str], str]] = {
             "KAFKA_CFG_ADVERTISED_LISTENERS": "PLAINTEXT://127.0.0.1:A",
             "ALLOW_PLAINTEXT_LISTENER": "yes",
         },
+        "A",
         "A",
     ),
     "wurstmeister/kafka": (
@@ -116,19 +134,34 @@ SETS: dict[str, tuple[dict[str, str], str]] = {
             "HOSTNAME_COMMAND": "hostname",
         },
         "A",
+        "A",
     ),
 }
+
+PAGE = (Path(__file__).parents[2] / "docs" / "how-to" / "drop-in.md").read_text()
+(COMPOSE,) = re.findall(r"^```yaml\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
+SETS["the page about it"] = (
+    {
+        key: re.sub(r"\bkafka:", "broker:", str(value))
+        .replace(":29092", ":A")
+        .replace(":9092", ":B")
+        .replace(":29093", ":C")
+        for key, value in yaml.safe_load(COMPOSE)["services"]["kafka"]["environment"].items()
+    },
+    "AB",
+    "B",
+)
 
 
 @contextmanager
 def image(environment: dict[str, str], directory: Path) -> Iterator[str]:
     """The Containerfile's command with the variables of a compose file; what it says at first."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("KAFKA_")}
-    words = ["up", "--bare", "--insecure", "--name", directory.name]
+    words = [*COMMAND, "--name", directory.name]
     broker = subprocess.Popen(
         [sys.executable, "-m", "ottla.cli.main", *words],
         cwd=directory,
-        env={**inherited, "KAFKA_OTTLA_METRICS_PORT": "0", **environment},
+        env={**inherited, **IMAGE, "KAFKA_OTTLA_METRICS_PORT": "0", **environment},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -146,9 +179,18 @@ def image(environment: dict[str, str], directory: Path) -> Iterator[str]:
             broker.send_signal(signal.SIGTERM)
 
 
+def reaches_others(port: int) -> bool:
+    """Whether it listens on more than 127.0.0.1, as in a container it has to."""
+    try:
+        socket.create_connection(("127.0.0.2", port), timeout=30).close()
+    except ConnectionRefusedError:
+        return False
+    return True
+
+
 @pytest.mark.parametrize("name", SETS)
 def test_a_compose_files_environment_works(name: str, tmp_path: Path) -> None:
-    written, reachable = SETS[name]
+    written, reachable, open_to_others = SETS[name]
     ports = dict(zip("ABC", map(str, free_ports(3)), strict=True))
     environment = {
         key: re.sub(r"(?<=:)[ABC]\b|^[ABC]$", lambda m: ports[m[0]], value)
@@ -158,6 +200,7 @@ def test_a_compose_files_environment_works(name: str, tmp_path: Path) -> None:
     }
     with image(environment, tmp_path) as said:
         for letter in reachable:
+            assert reaches_others(int(ports[letter])) is (letter in open_to_others), said
             kafka = KafkaForTests(f"localhost:{ports[letter]}")
             assert "is ready" in said, said
             topic = kafka.new_topic()
@@ -165,10 +208,10 @@ def test_a_compose_files_environment_works(name: str, tmp_path: Path) -> None:
             consumer = kafka.consumer(topic, group_id=f"group-{letter}")
             assert [m.value() for m in kafka.consume_exactly(consumer, 1)] == [b"x"]
             consumer.close()
-        if "KAFKA_CREATE_TOPICS" in written:
-            topics = kafka.admin.list_topics(timeout=90).topics
-            assert len(topics["first"].partitions) == 2
-            assert "second" in topics
+        for wanted in filter(None, written.get("KAFKA_CREATE_TOPICS", "").split(",")):
+            topic, partitions = wanted.split(":")[:2]
+            there = kafka.admin.list_topics(timeout=90).topics
+            assert len(there[topic].partitions) == int(partitions)
 
 
 def test_what_means_nothing_here_is_said_once(tmp_path: Path) -> None:

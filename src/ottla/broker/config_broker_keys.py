@@ -130,6 +130,9 @@ _GENERAL: Final = (
          "Apache Kafka does; a power cut may lose it.", OneOf(("fsync", "page-cache"))),
     _key("ottla.insecure", _BOOLEAN, "false", "medium",
          "Let listeners beyond this machine take clients that do not authenticate."),
+    _key("ottla.listen.host", _STRING, "", "medium",
+         "Where listeners without a host listen. Empty: on this machine only; 0.0.0.0, everywhere, "
+         "is what Apache Kafka does and images are expected to do."),
     _key("ottla.metrics.port", _INT, "-1", "low",
          "Loopback port of /metrics and /health; 0 picks a free one, -1 opens none.",
          Range(-1, 65535)),

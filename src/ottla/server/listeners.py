@@ -174,7 +174,8 @@ def _wanted(config: BrokerConfig) -> list[Endpoint]:
     key = "listeners"
     text = _derived(config) or config.text(key)
     controllers = {name.upper() for name in config.words("controller.listener.names")}
-    endpoints = [e for e in parse_endpoints(key, text) if e.name not in controllers]
+    named = [e for e in parse_endpoints(key, text) if e.name not in controllers]
+    endpoints = [replace(e, host=e.host or config.text("ottla.listen.host")) for e in named]
     if not endpoints:
         raise ConfigError(
             f"Invalid value {text!r} for configuration {key}: allowed is at least one "

@@ -45,6 +45,19 @@ def test_without_a_host_both_loopback_addresses_share_a_port_and_one_warning_tel
     listeners.close()
 
 
+def test_what_listens_without_a_host_can_listen_everywhere_as_images_do() -> None:
+    """Also where only advertised listeners are named; safety is asked for as ever."""
+    text = "PLAINTEXT://:0"
+    opened = bound(listeners=text, ottla_listen_host="0.0.0.0", ottla_insecure="true")
+    assert [host for host, _ in opened.bound[0].addresses] == ["0.0.0.0"]
+    assert not opened.warnings
+    opened.close()
+    kept = bound(listeners=text, ottla_listen_host="0.0.0.0")
+    assert "0.0.0.0" not in [host for host, _ in kept.bound[0].addresses]
+    assert "would let anybody on the network in" in kept.warnings[0]
+    kept.close()
+
+
 def test_a_file_for_kraft_keeps_its_controller_port_to_itself() -> None:
     listeners = bound(
         listeners="PLAINTEXT://127.0.0.1:0,CONTROLLER://127.0.0.1:1",
