@@ -50,7 +50,9 @@ class KafkaForTests:
     `ottla.Broker`, None when it is another Kafka. The same tests run on the
     embedded broker and on Apache Kafka, as long as they do not use `control`
     and `freeze_group`. Its clients are confluent-kafka's, so whatever fails at
-    the broker is their `confluent_kafka.KafkaException`.
+    the broker is their `confluent_kafka.KafkaException`. Waits give up after
+    `timeout_s` seconds, 30 unless told otherwise, with an `AssertionError` that
+    says what was seen last.
     """
 
     def __init__(
