@@ -25,6 +25,18 @@ pytest_plugins = ("pytester",)
 ROOT = Path(__file__).parents[2]
 
 
+def test_the_plugin_costs_nothing_until_a_fixture_is_used() -> None:
+    """No broker, no client library: a suite that has Ottla installed starts as fast as before."""
+    program = (
+        "import sys, pytest, ottla.pytest_plugin.plugin; "
+        "heavy = {'asyncio', 'confluent_kafka', 'aiokafka', 'ottla.testing', 'ottla.server'}; "
+        "sys.exit(', '.join(heavy & {*sys.modules}) or 0)"
+    )
+    words = [sys.executable, "-c", program]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
 def test_produce_and_consume_exactly(
     kafka: KafkaForTests,
     kafka_topic: str,
