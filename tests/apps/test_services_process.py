@@ -29,11 +29,11 @@ from ottla.demos.services.database import connect, handled_events
 
 
 class Services:
-    """`ottla demo services` in a process, with a database in a directory."""
+    """`ottla demo services` in a process."""
 
-    def __init__(self, bootstrap_servers: str, directory: Path) -> None:
+    def __init__(self, bootstrap_servers: str, database_url: str) -> None:
         words = ["--producer-port", "0", "--consumer-port", "0", "--partitions", "2"]
-        words += ["--database-url", f"sqlite:///{directory}/services.db"]
+        words += ["--database-url", database_url]
         self.process = subprocess.Popen(
             [sys.executable, "-m", "ottla.cli.main", "demo", "services", *words],
             stdout=subprocess.PIPE,
@@ -75,7 +75,7 @@ class Services:
 @pytest.fixture
 def services(bootstrap_servers: str, tmp_path: Path) -> Iterator[Services]:
     """Gone before the next test: its group would share events with that of another database."""
-    found = Services(bootstrap_servers, tmp_path)
+    found = Services(bootstrap_servers, f"sqlite:///{tmp_path}/services.db")
     yield found
     assert found.end(signal.SIGTERM) == 0
 
@@ -111,18 +111,26 @@ def handled(engine: Engine, users: list[str]) -> list[str]:
         return list(connection.execute(query).scalars())
 
 
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path}/services.db"
+    url: str = request.getfixturevalue("postgresql_url")
+    return url
+
+
 @pytest.mark.timeout(300)  # three starts, and machines are busy
 def test_a_kill_between_registration_and_reaction_loses_nobody(
-    bootstrap_servers: str, tmp_path: Path, unique: str
+    bootstrap_servers: str, database_url: str, unique: str
 ) -> None:
     """Whoever got a 201 is reacted to, once, by the programs that come after the killed one."""
     users: list[str] = []
     for life in range(2):
-        services = Services(bootstrap_servers, tmp_path)
+        services = Services(bootstrap_servers, database_url)
         users += [services.register(f"{unique}-{life}-{n}") for n in range(4)]
         services.end(signal.SIGKILL)
-    last = Services(bootstrap_servers, tmp_path)
-    engine = connect(f"sqlite:///{tmp_path}/services.db")
+    last = Services(bootstrap_servers, database_url)
+    engine = connect(database_url)
     try:
         while len(found := handled(engine, users)) < len(users):
             assert last.process.poll() is None
