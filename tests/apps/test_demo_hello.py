@@ -7,8 +7,9 @@ import re
 
 import pytest
 
-from ottla.demos import hello, uuid_log
+from ottla.demos.hello import program as hello
 from ottla.demos.kafka_clients import DemoError, Stop, create_topic
+from ottla.demos.uuid_log import program as uuid_log
 
 
 @pytest.fixture

@@ -19,9 +19,9 @@ from confluent_kafka import Consumer, TopicPartition
 from tests.apps.test_demo_analytics_crash import broker
 from tests.support import asking
 
-from ottla.demos.hello import write_messages
+from ottla.demos.hello.program import write_messages
 from ottla.demos.kafka_clients import Stop, create_topic
-from ottla.demos.uuid_log import produce
+from ottla.demos.uuid_log.program import produce
 from ottla.engine.ports import free_ports
 
 MESSAGES = 20_000

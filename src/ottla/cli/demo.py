@@ -29,10 +29,13 @@ LAST_WORDS_S = 10.0
 DEMOS = {
     "analytics": ("ottla.demos.analytics.program", "users of a shop, their events in one topic"),
     "fraud": ("ottla.demos.fraud.program", "bank accounts, checked one by one by Veritas"),
-    "hello": ("ottla.demos.hello", "2 partitions, 25 messages, 2 consumers"),
+    "hello": ("ottla.demos.hello.program", "2 partitions, 25 messages, 2 consumers"),
     "instigator": ("ottla.demos.instigator.program", "two HTTP services that produce and consume"),
     "services": ("ottla.demos.services.program", "two services with retries and dead letters"),
-    "uuid": ("ottla.demos.uuid_log", "a producer with UUID keys and a group that logs them"),
+    "uuid": (
+        "ottla.demos.uuid_log.program",
+        "a producer with UUID keys and a group that logs them",
+    ),
 }
 
 

@@ -1,0 +1,1 @@
+"""A topic with two partitions, 25 messages, two consumers (`ottla demo hello`)."""

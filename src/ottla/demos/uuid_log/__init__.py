@@ -1,0 +1,1 @@
+"""Messages with UUID keys, logged by a consumer group (`ottla demo uuid`)."""
