@@ -186,10 +186,11 @@ def price_of_rebalances(bench: Bench) -> None:
         )
     legend = f"partitions; went on: read without a pause of {PAUSE_MS} ms; stopped: pauses added up"
     screen.say(screen.paint(legend, "dim"))
-    screen.say(
-        screen.paint("eager stops all for one round; cooperative what moves, for two", "dim")
-    )
-    screen.say(screen.paint("rounds; KIP-848 has none: each heartbeat tells its member", "dim"))
+    for line in (
+        "eager: all is given up, in one round; cooperative: what moves, in two rounds;",
+        "KIP-848: no rounds, each member is told by its own heartbeat",
+    ):
+        screen.say(screen.paint(line, "dim"))
     bench.count(rebalances=prices)
     moved = prices["eager"]["moved"]
     bench.check(
