@@ -82,13 +82,13 @@ def test_an_unreliable_service_is_asked_until_it_answers() -> None:
 def test_a_slow_service_runs_into_the_time_out() -> None:
     with service(Character(seed=7, latency_s=1.0)) as url:
         veritas = HttpVeritas(url, tries=1, timeout_s=0.05)
-        with pytest.raises(VeritasDownError, match="TimeoutError"):
+        with pytest.raises(VeritasDownError, match="no answer in time"):
             veritas.is_authorized(ACCOUNT)
 
 
 def test_nobody_there_is_told_and_the_breaker_spares_the_next_tries() -> None:
     veritas = HttpVeritas("127.0.0.1:1", tries=10, wait=lambda _: None, breaker=CircuitBreaker(3))
-    with pytest.raises(VeritasDownError, match="ConnectionRefused"):
+    with pytest.raises(VeritasDownError, match="connection refused"):
         veritas.is_authorized(ACCOUNT)
     with pytest.raises(VeritasDownError, match="circuit breaker is open") as caught:
         veritas.is_authorized(ACCOUNT)

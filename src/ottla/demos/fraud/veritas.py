@@ -122,7 +122,7 @@ class HttpVeritas:
                 self.breaker.note_success()
                 return answer
             except (OSError, http.client.HTTPException, ValueError, KeyError) as error:
-                reason = f"{type(error).__name__}: {error}"
+                reason = _reason(error)
                 self._connection.close()
                 self.breaker.note_failure(time.monotonic())
             if attempt + 1 < self._tries:
@@ -138,3 +138,15 @@ class HttpVeritas:
         if response.status != 200:
             raise ValueError(f"status {response.status}")
         return bool(json.loads(text)["authorized"])
+
+
+def _reason(error: Exception) -> str:
+    """Why there was no answer, for a person."""
+    match error:
+        case TimeoutError():
+            return "no answer in time"
+        case OSError(strerror=str(text)):
+            return text.lower()
+        case KeyError():
+            return "its answer holds no decision"
+    return str(error) or type(error).__name__
