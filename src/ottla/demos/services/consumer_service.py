@@ -24,7 +24,7 @@ from ottla.demos.services.events import (
     NEW_USER_CREATED,
     Headers,
 )
-from ottla.demos.services.observing import Correlation, Metrics, correlation_id, log
+from ottla.demos.services.observing import Correlation, Metrics, consumer_log, correlation_id
 from ottla.demos.services.retrying import HandlingError, RetryingConsumer, RetryPolicy
 
 GROUP = "consumer-service"
@@ -101,7 +101,7 @@ class Reactions:
                 return
             self.metrics.count("events_handled_total", topic)
             self.feed.push({"topic": topic, "event_id": event_id, **payload})
-            log.info(
+            consumer_log.info(
                 "handled %s of user %s",
                 topic,
                 user_id,

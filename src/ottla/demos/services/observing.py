@@ -15,30 +15,28 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 correlation_id: contextvars.ContextVar[str] = contextvars.ContextVar("correlation_id", default="-")
 HEADER = b"x-correlation-id"
 log = logging.getLogger("ottla.demos.services")
+producer_log = log.getChild("producer")
+consumer_log = log.getChild("consumer")
 
 
 class JsonFormatter(logging.Formatter):
     """One JSON object a line, with the service and the correlation id."""
-
-    def __init__(self, service: str) -> None:
-        super().__init__()
-        self.service = service
 
     def format(self, record: logging.LogRecord) -> str:
         line = {
             "time": time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created))
             + f".{record.msecs:03.0f}Z",
             "level": record.levelname.lower(),
-            "service": self.service,
+            "service": record.name.rpartition(".")[2],
             "correlation_id": getattr(record, "correlation_id", correlation_id.get()),
             "message": record.getMessage(),
         }
         return json.dumps(line, ensure_ascii=False)
 
 
-def configure_logging(service: str) -> None:
+def configure_logging() -> None:
     handler = logging.StreamHandler(sys.stdout)
-    handler.setFormatter(JsonFormatter(service))
+    handler.setFormatter(JsonFormatter())
     log.handlers = [handler]
     log.setLevel(logging.INFO)
     log.propagate = False

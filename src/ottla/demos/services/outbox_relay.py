@@ -14,7 +14,7 @@ from sqlalchemy.exc import OperationalError
 from ottla.demos.kafka_clients import Settings
 from ottla.demos.services.database import Outbox
 from ottla.demos.services.events import encode
-from ottla.demos.services.observing import log
+from ottla.demos.services.observing import producer_log
 
 BATCH = 500
 IDLE_S = 0.05
@@ -62,7 +62,7 @@ class OutboxRelay:
                 moved = self.publish_pending()
             except (OperationalError, KafkaException, BufferError) as error:
                 # The events stay where they are, in the outbox.
-                log.warning("the outbox is tried again in a moment: %s", error)
+                producer_log.warning("the outbox is tried again in a moment: %s", error)
                 self.failed += 1
                 moved = 0
                 self._stop.wait(PAUSE_S)

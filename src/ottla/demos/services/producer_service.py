@@ -14,7 +14,7 @@ from starlette.responses import PlainTextResponse
 from ottla.demos.kafka_clients import Settings
 from ottla.demos.services.database import Outbox, Users
 from ottla.demos.services.events import IssuedToken, NewUserCreated, now_ms, outgoing
-from ottla.demos.services.observing import Correlation, Metrics, correlation_id, log
+from ottla.demos.services.observing import Correlation, Metrics, correlation_id, producer_log
 from ottla.demos.services.outbox_relay import OutboxRelay
 from ottla.demos.services.tokens import Passwords, TokenPair, Tokens, fingerprint
 
@@ -134,7 +134,7 @@ def application(settings: Settings, engine: Engine, registrar: Registrar) -> Fas
             raise HTTPException(409, "That e-mail address is registered already.")
         relay.nudge()
         metrics.count("users_registered_total")
-        log.info("registered user %s", user.id)
+        producer_log.info("registered user %s", user.id)
         return user
 
     @app.post("/tokens")

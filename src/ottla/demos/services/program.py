@@ -120,6 +120,6 @@ def run(args: argparse.Namespace, settings: Settings) -> int:
     del argon2, fastapi
     from ottla.demos.services.observing import configure_logging
 
-    configure_logging(args.service)
+    configure_logging()
     serve_until_signalled(build(args, settings))
     return 0

@@ -25,7 +25,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Produ
 
 from ottla.demos.kafka_clients import Settings, create_topic
 from ottla.demos.services.events import CORRELATION_ID, Headers, decode, header_dict, now_ms
-from ottla.demos.services.observing import log
+from ottla.demos.services.observing import consumer_log
 
 ATTEMPT = "retry-attempt"
 DUE_AT = "retry-due-at-ms"
@@ -131,7 +131,9 @@ class RetryingConsumer:
                 self._consume()
             except KafkaException as error:
                 self.trouble = error.args[0].str()
-                log.warning("%s is consumed again in a moment: %s", self.topic, self.trouble)
+                consumer_log.warning(
+                    "%s is consumed again in a moment: %s", self.topic, self.trouble
+                )
                 self._due.clear()
                 self._stop.wait(PAUSE_S)
 
@@ -214,7 +216,7 @@ class RetryingConsumer:
             consumer.commit(offsets=offsets, asynchronous=False)
         except KafkaException as error:
             # The partitions went to another member meanwhile: it handles these again.
-            log.warning("commit of %s was refused: %s", self.topic, error.args[0].str())
+            consumer_log.warning("commit of %s was refused: %s", self.topic, error.args[0].str())
 
     def _handle(self, producer: Producer, message: Message, headers: Headers) -> None:
         try:
@@ -251,7 +253,7 @@ class RetryingConsumer:
             self.dead += 1
         else:
             self.retried += 1
-        log.info(
+        consumer_log.info(
             "try %d of a message of %s failed (%s); it is in %s now",
             attempt,
             self.topic,
