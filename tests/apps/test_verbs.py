@@ -193,6 +193,28 @@ def test_a_followed_query_sees_what_comes(environment: dict[str, str], unique: s
     assert following.returncode == 130
 
 
+def test_a_followed_query_waits_for_the_first_record(
+    environment: dict[str, str], unique: str
+) -> None:
+    shell = Shell(environment)
+    shell(f"ottla topics create {unique}")
+    shell(f'ottla sql "SELECT n FROM {unique}"', status=1)
+    assert f"No JSON was read from {unique}" in shell.said
+    words = ["ottla", "sql", "--follow", "--every", "0.1", "-o", "csv", f"SELECT n FROM {unique}"]
+    with running(
+        words, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as following:
+        assert following.stdout is not None
+        assert following.stderr is not None
+        assert b"Referenced column" in following.stderr.readline()
+        shell(f"ottla produce {unique} -m '{{\"n\": 7}}' -q")
+        assert [following.stdout.readline() for _ in range(2)] == [b"n\n", b"7\n"]
+        following.send_signal(signal.SIGINT)
+        following.stdout.read()
+        following.stderr.read()
+    assert following.returncode == 130
+
+
 @pytest.mark.parametrize(
     "words", ["topics --watch 0.1 list {}", "groups lag {} -w 0.1", "offsets {} -w 0.1"]
 )

@@ -164,14 +164,21 @@ def _follow(
     """Show the result again and again, with what has come since; Ctrl-C ends it."""
     from ottla.cli.workers.column_reading import ColumnReader
     from ottla.cli.workers.ranges import Ranges
+    from ottla.cli.workers.topic_tables import NoFieldsYetError
 
     starts = {p: end for ranges in read.values() for p, end in ranges.ends.items()}
     clear = "\x1b[H\x1b[2J" if sys.stdout.isatty() else ""
     rounds = ColumnReader(cluster, Ranges(starts, dict(starts)), follow=True).rounds()
+    is_waiting = False
     try:
         while True:
-            print(clear, end="")
-            _print(tables, query, args)
+            try:
+                print(clear, end="")
+                _print(tables, query, args)
+            except NoFieldsYetError as error:
+                if not is_waiting:
+                    note(f"{error} Waiting for it.")
+                is_waiting = True
             flush_to_reader()
             deadline = time.monotonic() + args.every
             new: dict[str, list[Part]] = {}

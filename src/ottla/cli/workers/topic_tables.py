@@ -51,6 +51,10 @@ def identifier(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
+class NoFieldsYetError(CommandError):
+    """A query names a field, and what was read of a topic holds no JSON to learn fields from."""
+
+
 class TopicTables:
     """An in-memory DuckDB that topics are loaded into."""
 
@@ -146,7 +150,10 @@ class TopicTables:
         return int(found[0]) if found else 0
 
     def run(self, query: str) -> tuple[list[str], list[tuple[Any, ...]]]:
-        """Names of the columns, and the rows. Errors: `CommandError` in DuckDB's words."""
+        """Names of the columns, and the rows.
+
+        Errors: `CommandError` in DuckDB's words; `NoFieldsYetError`.
+        """
         try:
             result = self.database.execute(query)
             if not result.description:
@@ -157,6 +164,12 @@ class TopicTables:
             if missing:
                 sentence = f"There is no topic {missing[1]}; `ottla topics` lists them."
                 raise CommandError(sentence) from None
+            unlearnt = [topic for topic, fields in self._fields.items() if not fields]
+            if unlearnt and "Referenced column" in str(error):
+                first = str(error).partition("\n")[0]
+                names = ", ".join(unlearnt)
+                sentence = f"{first}\nNo JSON was read from {names}: its fields are not known."
+                raise NoFieldsYetError(sentence) from None
             raise CommandError(_first_words(error)) from None
 
 
