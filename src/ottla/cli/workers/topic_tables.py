@@ -99,6 +99,9 @@ class TopicTables:
     def _number_of(self, topic: str) -> int:
         number = self._numbers.get(topic)
         if number is None:
+            twin = next((name for name in self._numbers if name.lower() == topic.lower()), None)
+            if twin is not None:
+                raise CommandError(f"SQL cannot tell {twin} from {topic}; query one at a time.")
             number = self._numbers[topic] = len(self._numbers)
             self.database.execute(
                 f"CREATE TABLE records_{number} (partition INTEGER, "
