@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import re
@@ -334,6 +335,51 @@ def test_a_transaction_is_ended_by_force(shell: Shell, unique: str, bootstrap_se
     assert re.search(rf"^{unique}\s.*\sEmpty\s", listed, re.MULTILINE), listed
     with pytest.raises(KafkaException, match="fenced"):
         producer.commit_transaction(20)
+
+
+def test_records_of_internal_topics_are_printed_as_java_prints_them(
+    shell: Shell, unique: str, tmp_path: Path
+) -> None:
+    """Bytes and texts are those of Apache Kafka 4.3.1's own formatters."""
+    key = "00000001670000000000000001000000000000000200000004"
+    value = (
+        "000000000000000000000000000000000000000000050000000000000000000000000000000002"
+        "000000000000000500000000000000060200010001000400000002"
+    )
+    remote = (
+        "01020008746f7069632d61000000000000000100000000000000020000000300000000040000018bcfe5"
+        "68030000"
+    )
+    lines = [
+        {"key_base64": _base64(key), "value_base64": _base64(value), "partition": 0},
+        {"key_base64": _base64(key), "value": None, "partition": 0},
+        {"value_base64": _base64(remote), "partition": 1},
+    ]
+    shell(f"ottla topics create {unique} -p 2")
+    text = "".join(json.dumps(line) + "\n" for line in lines)
+    shell(f"ottla produce {unique} -i json --keep-partitions -q", text=text)
+    read = f"kafka-console-consumer --topic {unique} --offset earliest --partition"
+    share = "org.apache.kafka.tools.consumer.group.share.ShareGroupStateMessageFormatter"
+    name = (
+        '{"key":{"type":0,"data":{"groupId":"g","topicId":"AAAAAAAAAAEAAAAAAAAAAg","partition":4}}'
+    )
+    assert shell(f"{read} 0 --max-messages 2 --formatter {share}") == (
+        f'{name},"value":{{"version":0,"data":{{"snapshotEpoch":0,"stateEpoch":0,"leaderEpoch":0,'
+        '"startOffset":5,"deliveryCompleteCount":2,"createTimestamp":0,"writeTimestamp":0,'
+        '"stateBatches":[{"firstOffset":5,"lastOffset":6,"deliveryState":2,"deliveryCount":1}]}}}'
+        f'{name},"value":null}}'
+    )
+    storage = "org.apache.kafka.server.log.remote.metadata.storage.serialization"
+    formatter = f"'{storage}.RemoteLogMetadataSerde$RemoteLogMetadataFormatter'"
+    assert shell(f"{read} 1 --max-messages 1 --formatter {formatter}") == (
+        "partition: 1, offset: 0, value: RemotePartitionDeleteMetadata{topicPartition="
+        "AAAAAAAAAAEAAAAAAAAAAg:topic-a-3, state=DELETE_PARTITION_MARKED, "
+        "eventTimestampMs=1700000000003, brokerId=4}\n"
+    )
+
+
+def _base64(data: str) -> str:
+    return base64.b64encode(bytes.fromhex(data)).decode()
 
 
 def test_committed_offsets_can_be_read_as_records(shell: Shell, unique: str) -> None:

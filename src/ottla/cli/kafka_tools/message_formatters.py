@@ -263,13 +263,42 @@ class TransactionLogFormatter(InternalFormatter):
     modules = ("transactions",)
 
 
+class ShareGroupStateFormatter(InternalFormatter):
+    """Progress of share partitions in `__share_group_state`."""
+
+    modules = ("share_state",)
+
+
+class RemoteLogFormatter:
+    """Kafka's RemoteLogMetadataSerde$RemoteLogMetadataFormatter: tiered storage's own records."""
+
+    def __init__(self, properties: dict[str, str]) -> None:
+        del properties
+
+    def format(self, message: Message) -> bytes:
+        """Where the record is, and what it says."""
+        from ottla.inspect.metadata_records import UnknownMetadataError
+        from ottla.inspect.remote_log_records import text_of
+
+        try:
+            text = text_of(_as_bytes(message.value()) or b"")
+        except UnknownMetadataError as error:
+            raise CommandError(
+                f"Could not read record at offset {message.offset()} due to: {error}"
+            ) from None
+        place = f"partition: {message.partition()}, offset: {message.offset()}"
+        return f"{place}, value: {text}\n".encode()
+
+
 FORMATTERS: dict[str, Callable[[dict[str, str]], MessageFormatter]] = {
     "DefaultMessageFormatter": DefaultFormatter,
     "GroupMetadataMessageFormatter": GroupMetadataFormatter,
     "LoggingMessageFormatter": LoggingFormatter,
     "NoOpMessageFormatter": NoOpFormatter,
     "OffsetsMessageFormatter": OffsetsFormatter,
+    "RemoteLogMetadataSerde$RemoteLogMetadataFormatter": RemoteLogFormatter,
     "ShareGroupMessageFormatter": ShareGroupFormatter,
+    "ShareGroupStateMessageFormatter": ShareGroupStateFormatter,
     "TransactionLogMessageFormatter": TransactionLogFormatter,
 }
 
