@@ -145,10 +145,20 @@ class Bench:
         return Cluster(self.bootstrap_servers, secured(Settings("ottla-lab"), self.settings))
 
     def _partitions(self, topic: str) -> Sequence[int]:
+        """Errors: LabError when no broker comes to know it: a broker that has not heard of a
+        topic yet shows one without partitions, in which nothing would be missed."""
         from confluent_kafka.admin import AdminClient
 
-        found = AdminClient(self.client()).list_topics(topic, timeout=ANSWER_TIMEOUT_S)
-        return list(found.topics[topic].partitions)
+        admin = AdminClient(self.client())
+        found: list[int] = []
+
+        def is_known() -> bool:
+            shown = admin.list_topics(topic, timeout=ANSWER_TIMEOUT_S).topics[topic]
+            found[:] = shown.partitions
+            return shown.error is None and bool(found)
+
+        self.wait(is_known, f"nobody knows of the topic {topic}")
+        return found
 
     def topics(self) -> set[str]:
         from confluent_kafka.admin import AdminClient
