@@ -192,7 +192,7 @@ class Platform:
         tool = "kafka-console-consumer"
         beside = Path(sys.executable).with_name(tool)
         if shutil.which(tool) is None and beside.is_file():  # an environment not activated
-            tool = os.path.relpath(beside)
+            tool = min(os.path.relpath(beside), str(beside), key=len)
         words = [tool, "--bootstrap-server", address, *self._options.tool_words]
         return " ".join([*words, "--topic", topic, "--from-beginning"])
 
