@@ -19,6 +19,8 @@ from tests.support.processes import running
 
 from ottla.cli.chaos import obey
 from ottla.cli.main import main
+from ottla.embedded import Broker
+from ottla.engine.ports import free_ports
 from ottla.labs.chaos_proxy import ChaosProxy, Faults, broker_behind
 from ottla.testing.kafka import eventually
 
@@ -201,6 +203,54 @@ def test_the_command_starts_a_broker_and_ends_on_sigint() -> None:
         process.send_signal(signal.SIGINT)
         assert "bytes from clients" in output.read()
         assert process.wait(90) == 0
+
+
+def test_the_command_stands_in_front_of_a_broker_that_was_there() -> None:
+    """As the documentation has it: a second listener, which advertises the proxy."""
+    plain, behind, port = free_ports(3)
+    config = {
+        "listeners": f"PLAINTEXT://127.0.0.1:{plain},CHAOS://127.0.0.1:{behind}",
+        "advertised.listeners": f"PLAINTEXT://127.0.0.1:{plain},CHAOS://127.0.0.1:{port}",
+        "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CHAOS:PLAINTEXT",
+    }
+    with Broker(config=config):
+        slow_and_cut(f"127.0.0.1:{behind}", port)
+
+
+def slow_and_cut(behind: str, port: int) -> None:
+    """A client of the proxy's address waits, is cut off, and goes on."""
+    words = ["chaos", "--to", behind, "--port", str(port), "--latency-ms", "100"]
+    with running(
+        [sys.executable, "-m", "ottla.cli.main", *words],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        output, lines = process.stdout, process.stdin
+        assert output is not None
+        assert lines is not None
+        assert f"in front of {behind}" in output.readline()
+        assert "latency 100 ms" in output.readline()
+        assert "Ctrl-C" in output.readline()
+        producer = Producer({"bootstrap.servers": f"127.0.0.1:{port}", "linger.ms": 0})
+        send(producer, "before")
+        start = time.monotonic()
+        send(producer, "slow")
+        assert time.monotonic() - start >= 0.2  # there and back
+        print("cut", file=lines, flush=True)
+        assert re.fullmatch(r"[1-9]\d* connections cut\n", output.readline())
+        print("clear", file=lines, flush=True)
+        assert output.readline() == "faults: none\n"
+        send(producer, "after")
+        del producer
+        process.send_signal(signal.SIGINT)
+        assert re.search(r"[1-9]\d* cut", output.read())
+        assert process.wait(90) == 0
+
+
+def send(producer: Producer, value: str) -> None:
+    producer.produce("chaos", value)
+    assert producer.flush(90) == 0
 
 
 def test_a_taken_port_is_told(capsys: pytest.CaptureFixture[str]) -> None:
