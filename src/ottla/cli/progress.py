@@ -21,8 +21,8 @@ class Progress:
         self._drawn = 0.0
         self._has_line = False
 
-    def show(self, done: float, count: int) -> None:
-        """`done` is a share from 0 to 1; `count` the records so far."""
+    def show(self, done: float | None, count: int) -> None:
+        """`done` is a share from 0 to 1, None where nobody knows; `count` the records so far."""
         now = time.monotonic()
         if not self._is_shown or now - self._drawn < INTERVAL_S:
             return
@@ -30,12 +30,12 @@ class Progress:
         elapsed = now - self._started
         if elapsed < 2 * INTERVAL_S:
             return
-        filled = int(done * BAR)
-        left = f", {elapsed / done - elapsed:.0f} s left" if 0.01 < done < 1 else ""
-        line = (
-            f"{self.what} [{'#' * filled}{'.' * (BAR - filled)}] {done:4.0%} "
-            f"{count:,} records, {count / elapsed:,.0f}/s{left}"
-        )
+        line = f"{count:,} records, {count / elapsed:,.0f}/s"
+        if done is not None:
+            filled = int(done * BAR)
+            left = f", {elapsed / done - elapsed:.0f} s left" if 0.01 < done < 1 else ""
+            line = f"[{'#' * filled}{'.' * (BAR - filled)}] {done:4.0%} {line}{left}"
+        line = f"{self.what} {line}"
         room = shutil.get_terminal_size().columns - 1
         print(f"\r\x1b[2K{line[:room]}", end="", file=sys.stderr, flush=True)
         self._has_line = True

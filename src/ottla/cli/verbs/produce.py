@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import argparse
+import os
+import stat
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from ottla.cli.errors import CommandError
+from ottla.cli.progress import Progress
 from ottla.cli.record_texts import ESCAPES, TextRecord, from_json
 from ottla.cli.verbs.connection import add_connection_arguments, connection_of
 
 if TYPE_CHECKING:
     from ottla.cli.workers.producing import RecordSender
+
+#: So many records between two looks at the clock.
+PROGRESS_EVERY: Final = 1_000
 
 DESCRIPTION = """\
 Send records to a topic; each line of standard input is one.
@@ -64,12 +70,36 @@ def run(args: argparse.Namespace) -> int:
         "topic.metadata.propagation.max.ms": 10_000,
         "client.id": "ottla-produce",
     }
-    with RecordSender(connection.servers, connection.properties, defaults) as sender:
-        for record in _records(args):
+    with (
+        RecordSender(connection.servers, connection.properties, defaults) as sender,
+        Progress("sending", is_wanted=_wants_progress(args)) as progress,
+    ):
+        for count, record in enumerate(_records(args), 1):
             _send(sender, args, record, headers)
+            if count % PROGRESS_EVERY == 0:
+                progress.show(_share_read(), count)
     if not args.quiet:
         print(f"Sent {sender.sent} record{'s'[: sender.sent != 1]}.", file=sys.stderr)
     return 1 if sender.failures else 0
+
+
+def _wants_progress(args: argparse.Namespace) -> bool:
+    """Not for what a person types, nor beside the progress of an `ottla consume` in the pipe."""
+    if args.quiet or args.message or args.file or sys.stdin.isatty():
+        return False
+    return args.input == "lines" or _file_size() is not None
+
+
+def _share_read() -> float | None:
+    """How much of standard input is read; None when it has no end that is known."""
+    size = _file_size()
+    return min(1.0, sys.stdin.buffer.tell() / size) if size else None
+
+
+def _file_size() -> int | None:
+    """The size of standard input where it is a file."""
+    status = os.fstat(sys.stdin.fileno())
+    return status.st_size if stat.S_ISREG(status.st_mode) else None
 
 
 def _send(
