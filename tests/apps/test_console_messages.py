@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 
 import pytest
 from confluent_kafka import Producer
@@ -114,3 +115,23 @@ def test_a_search_says_how_far_it_came_when_it_is_stopped(
     *_, last = search(cluster, unique, Range(start="beginning"), lambda _: True, lambda: True)
     assert not last.is_complete
     assert 0 < last.scanned < last.total == 5_000
+
+
+def test_a_regular_expression_without_end_is_given_up_and_holds_up_nobody() -> None:
+    matches = filter_of("(a|aa)+$", is_regex=True)
+    ticks, ended = [0], threading.Event()
+
+    def tick() -> None:
+        while not ended.wait(0.01):
+            ticks[0] += 1
+
+    others = threading.Thread(target=tick)
+    others.start()
+    try:
+        with pytest.raises(ClusterError, match="needs more than 1 s"):
+            matches(RecordView(0, 0, 0, None, b"a" * 60 + b"b", []))
+    finally:
+        ended.set()
+        others.join()
+    assert ticks[0] > 5, "others waited for it"
+    assert matches(RecordView(0, 0, 0, None, b"xAA", []))

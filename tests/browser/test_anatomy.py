@@ -43,3 +43,18 @@ def test_a_topics_log_is_drawn(page: Page, console: str, bootstrap_servers: str)
         expect(page.get_by_text("no: it is written to")).to_be_visible()
     page.get_by_role("tab", name="Configuration").click()
     expect(page).to_have_url(f"{console}/topics/{name}?tab=configuration")
+
+
+def test_all_partitions_of_a_young_topic_can_be_looked_at(
+    page: Page, console: str, bootstrap_servers: str
+) -> None:
+    name = f"young-{time.time_ns()}"
+    admin = AdminClient({"bootstrap.servers": bootstrap_servers})
+    admin.create_topics([NewTopic(name, 3)])[name].result(90)
+    page.goto(f"{console}/topics/{name}?tab=anatomy&partition=1")
+    picker = page.get_by_role("combobox", name="Partition to look at")
+    expect(picker).to_be_visible()
+    picker.click()
+    expect(page.get_by_role("option")).to_have_count(3)
+    page.get_by_role("option", name="partition 2").click()
+    expect(page).to_have_url(f"{console}/topics/{name}?tab=anatomy&partition=2")

@@ -337,3 +337,55 @@ def test_a_host_that_others_reach_needs_a_login() -> None:
     assert ended.returncode == 1
     assert "--auth USER:PASSWORD" in ended.stderr
     assert "Traceback" not in ended.stderr
+
+
+def test_a_group_and_a_member_with_hostile_names(
+    page: Page, console: str, bootstrap_servers: str, topic: str
+) -> None:
+    name = f"a/b?c#{time.time_ns()} <b onclick=alert(3)>x</b>"
+    settings = {"group.id": name, "client.id": HOSTILE, "auto.offset.reset": "earliest"}
+    consumer = Consumer({"bootstrap.servers": bootstrap_servers, **settings})
+    try:
+        consumer.subscribe([topic])
+        while not consumer.consume(1, 1.0):
+            pass
+        consumer.commit(asynchronous=False)
+        page.goto(f"{console}/groups")
+        page.get_by_role("link", name=name).click()
+        expect(page.get_by_role("heading", level=1)).to_have_text(name)
+        expect(page.locator("svg text", has_text="onerror=alert(1)").first).to_be_visible()
+    finally:
+        consumer.close()
+
+
+def test_a_group_that_is_not_there_is_said(page: Page, console: str) -> None:
+    page.goto(f"{console}/groups/nobody")
+    expect(page.get_by_text("There is no group nobody in this cluster now")).to_be_visible()
+
+
+def test_an_expression_without_end_is_given_up(
+    page: Page, console: str, bootstrap_servers: str
+) -> None:
+    name = f"endless-{time.time_ns()}"
+    producer = Producer({"bootstrap.servers": bootstrap_servers})
+    admin = AdminClient({"bootstrap.servers": bootstrap_servers})
+    admin.create_topics([NewTopic(name, 1)])[name].result(90)
+    producer.produce(name, "a" * 60 + "b")
+    producer.flush(90)
+    page.goto(f"{console}/topics/{name}")
+    page.get_by_label("Search text").fill("(a|aa)+$")
+    page.get_by_role("checkbox", name="regular expression").click()
+    page.get_by_role("button", name="Search all").click()
+    expect(page.get_by_text("The regular expression needs more than 1 s")).to_be_visible()
+
+
+def test_what_is_counted_is_said(page: Page, console: str, topic: str) -> None:
+    page.goto(f"{console}/topics")
+    expect(page.get_by_title("Offsets that are held.")).to_have_text("Records")
+    page.get_by_label("Search topics").fill(topic)
+    row = page.get_by_role("row").filter(has=page.get_by_role("link", name=topic, exact=True))
+    expect(row.get_by_role("cell").nth(3)).to_have_text("202")
+    page.get_by_role("link", name=topic, exact=True).click()
+    page.get_by_role("tab", name="Partitions").click()
+    page.get_by_role("button", name="Messages of partition 1").click()
+    expect(page).to_have_url(f"{console}/topics/{topic}?partition=1")

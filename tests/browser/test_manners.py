@@ -40,6 +40,8 @@ def test_a_viewer_looks_and_changes_nothing(page: Page, guarded_console: str) ->
     expect(page.get_by_role("button", name="Start").first).to_be_disabled()
     page.goto(f"{guarded_console}/admin/quotas")
     expect(page.get_by_role("button", name="Set a quota")).to_be_disabled()
+    # The console's own password would go wherever a cluster that somebody adds is.
+    expect(page.get_by_role("button", name="Add a cluster")).to_have_count(0)
     page.get_by_role("button", name="Settings").click()
     expect(page.get_by_text("Logged in as guest (viewer)")).to_be_visible()
     page.get_by_role("button", name="Log out").click()

@@ -61,11 +61,14 @@ def settings(cluster: ClusterView, topic: str) -> list[Setting]:
 
 def _setting(entry: DescribeConfigsResourceResult) -> Setting:
     below = [s for s in entry.synonyms if s.source != 1]
+    value = HIDDEN if entry.is_sensitive else str(entry.value or "")
+    source = SOURCES.get(entry.config_source, "not known")
     return Setting(
         key=entry.name,
-        value=HIDDEN if entry.is_sensitive else str(entry.value or ""),
-        source=SOURCES.get(entry.config_source, "not known"),
-        default=_default(entry.name, below[0]) if below else "",
+        value=value,
+        source=source,
+        # Where no broker's key stands behind it, the default is told only while it is in force.
+        default=_default(entry.name, below[0]) if below else value if source != OWN else "",
         type=TYPES.get(entry.config_type, ""),
         documentation=entry.documentation or "",
     )

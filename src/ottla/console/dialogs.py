@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 from nicegui import ui
 
@@ -16,6 +16,7 @@ from ottla.console.formatting import moment_ms
 from ottla.console.layout import passing_dialog, path, zone, zone_name
 
 Action = Callable[[], Any]
+T = TypeVar("T")
 
 
 class ActionDialog:
@@ -80,13 +81,20 @@ def config_of(text: str) -> dict[str, str]:
     return found
 
 
-async def clone_topic(cluster: ClusterView, topic: str) -> None:
-    """Ask for a topic with another's partitions and settings; records are not copied."""
+async def _asked(question: Callable[[str], T], name: str) -> T | None:
+    """What Kafka answers; None when it does not, which the page has then said."""
     try:
-        entries = await asyncio.to_thread(cluster.topic_configs, topic)
-        numbers = await asyncio.to_thread(cluster.partition_numbers, topic)
+        return await asyncio.to_thread(question, name)
     except ClusterError as error:
         ui.notify(str(error), type="negative")
+        return None
+
+
+async def clone_topic(cluster: ClusterView, topic: str) -> None:
+    """Ask for a topic with another's partitions and settings; records are not copied."""
+    entries = await _asked(cluster.topic_configs, topic)
+    numbers = await _asked(cluster.partition_numbers, topic)
+    if entries is None or numbers is None:
         return
     template = {e["key"]: str(e["value"]) for e in entries if e["is_own"]}
     create_topic(cluster, f"{topic}-copy", len(numbers), template)
@@ -168,11 +176,10 @@ def empty_topic(cluster: ClusterView, topic: str) -> None:
 
 
 async def add_partitions(cluster: ClusterView, topic: str) -> None:
-    try:
-        now = len(await asyncio.to_thread(cluster.partition_numbers, topic))
-    except ClusterError as error:
-        ui.notify(str(error), type="negative")
+    numbers = await _asked(cluster.partition_numbers, topic)
+    if numbers is None:
         return
+    now = len(numbers)
     box = ActionDialog(cluster, f"Partitions of {topic}", "Add", "add partitions", topic=topic)
     with box.card:
         ui.label(

@@ -12,7 +12,7 @@ import csv
 import io
 import json
 import shlex
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,12 +22,15 @@ CSV_COLUMNS = (
     "partition", "offset", "timestamp", "key", "key_base64", "value", "value_base64", "headers",
 )  # fmt: skip
 REST_PROXY = "http://localhost:8082"
-BINARY_TYPE, JSON_TYPE = (
-    "application/vnd.kafka.binary.v2+json",
-    "application/vnd.kafka.json.v2+json",
-)
+#: The console's own settings of its clients, which are no part of a command.
+OWN_SETTINGS = frozenset({"bootstrap.servers", "client.id", "log_level"})
+SECRET_PARTS = ("password", "secret", "pem", "sasl.oauthbearer.config")
+IN_ITS_PLACE = '"$KAFKA_SECRET"'
 #: A value that is longer is not made into a command.
 MAX_COMMAND_BYTES = 64 * 1024
+TOO_LARGE = "The record has {:,} bytes: too many for a command line. Export it."
+#: A cell of an imported file may be as large as a record.
+MAX_CELL_BYTES = 64 * 1024 * 1024
 
 
 class ImportFormatError(Exception):
@@ -90,16 +93,22 @@ def records_of(name: str, content: bytes) -> Iterator[NewRecord]:
     Errors: `ImportFormatError`.
     """
     try:
-        text = content.decode()
+        text = content.decode("utf-8-sig")  # spreadsheets begin with a mark
     except UnicodeDecodeError:
         raise ImportFormatError(f"{name} is not text in UTF-8.") from None
     if name.endswith(".csv"):
+        csv.field_size_limit(MAX_CELL_BYTES)
         rows = csv.DictReader(io.StringIO(text, newline=""))
-        for number, row in enumerate(rows, 2):
-            yield _record(_csv_object(row, number), number)
+        try:
+            for row in rows:
+                yield _record(_csv_object(row, rows.line_num), rows.line_num)
+        except csv.Error as error:
+            raise ImportFormatError(f"Line {rows.line_num + 1} is not CSV: {error}.") from None
         return
     is_json = name.endswith((".jsonl", ".json", ".ndjson"))
-    for number, line in enumerate(text.splitlines(), 1):
+    # Not splitlines(): a text may hold what that takes for line ends, such as U+2028.
+    for number, line in enumerate(text.split("\n"), 1):
+        line = line.removesuffix("\r")
         if not line.strip():
             continue
         if not is_json:
@@ -157,48 +166,108 @@ def _bytes(line: dict[str, Any], name: str) -> bytes | None:
     return value.encode() if isinstance(value, str) else json.dumps(value).encode()
 
 
-def as_curl(topic: str, record: RecordView) -> str:
-    """A command that produces the record once more through a REST proxy."""
+def as_curl(cluster_id: str | None, topic: str, record: RecordView) -> str:
+    """A command that produces the record once more through a REST proxy.
+
+    An object or list in JSON is sent as such; of any other text and of bytes each one stays.
+    """
     if record.size > MAX_COMMAND_BYTES:
-        return f"The record has {record.size:,} bytes: too many for a command line. Export it."
-    body: dict[str, Any] = {"records": [{}]}
-    content_type = JSON_TYPE
-    try:
-        pairs = [("key", record.key), ("value", record.value)]
-        for name, data in pairs:
-            if data is not None:
-                body["records"][0][name] = json.loads(data)
-    except (ValueError, RecursionError):
-        content_type = BINARY_TYPE
-        body["records"][0] = {
-            name: base64.b64encode(data).decode()
-            for name, data in (("key", record.key), ("value", record.value))
-            if data is not None
-        }
-    note = "# headers cannot be sent this way\n" if record.headers else ""
+        return TOO_LARGE.format(record.size)
+    if cluster_id is None:
+        return "The cluster's id, which the address needs, is not known: Kafka did not answer."
+    body: dict[str, Any] = {"partition_id": record.partition}
+    if record.headers:
+        body["headers"] = [
+            {"name": n, "value": None if v is None else base64.b64encode(v).decode()}
+            for n, v in record.headers
+        ]
+    for name, data in (("key", record.key), ("value", record.value)):
+        if data is not None:
+            body[name] = _typed(data)
     return (
-        f"{note}curl -X POST -H 'Content-Type: {content_type}' \\\n"
+        "curl -X POST -H 'Content-Type: application/json' \\\n"
         f"  --data {shlex.quote(json.dumps(body, ensure_ascii=False))} \\\n"
-        f"  {REST_PROXY}/topics/{shlex.quote(topic)}"
+        f'  "${{REST_PROXY:-{REST_PROXY}}}"/v3/clusters/{shlex.quote(cluster_id)}'
+        f"/topics/{shlex.quote(topic)}/records"
     )
 
 
-def as_kcat(servers: str, topic: str, record: RecordView) -> str:
-    """A command that produces the record once more with kcat, whatever its bytes are."""
-    if record.size > MAX_COMMAND_BYTES:
-        return f"The record has {record.size:,} bytes: too many for a command line. Export it."
-    words = ["kcat", "-P", "-b", servers, "-t", topic, "-p", str(record.partition), "-e"]
-    for name, value in record.headers:
-        words += ["-H", f"{name}={(value or b'').decode('utf-8', 'replace')}"]
-    if record.key is not None:
-        words += ["-k", record.key.decode("utf-8", "backslashreplace")]
-    if record.value is None:
-        return f"printf '' | {shlex.join([*words, '-Z'])}"
-    packed = base64.b64encode(record.value).decode()
+def _typed(data: bytes) -> dict[str, Any]:
+    """A key or value in the words of the REST API's third version."""
     try:
-        text = record.value.decode()
+        text = data.decode()
     except UnicodeDecodeError:
-        text = "\n"
-    if "\n" in text or "\x00" in text:
-        return f"printf %s {packed} | base64 -d > value && {shlex.join([*words, 'value'])}"
-    return f"printf %s {shlex.quote(text)} | {shlex.join(words)}"
+        return {"type": "BINARY", "data": base64.b64encode(data).decode()}
+    try:
+        found = json.loads(text)
+        json.dumps(found, allow_nan=False)
+    except (ValueError, RecursionError):
+        found = None
+    if isinstance(found, dict | list):
+        return {"type": "JSON", "data": found}
+    return {"type": "STRING", "data": text}
+
+
+def as_kcat(settings: Mapping[str, str], topic: str, record: RecordView) -> str:
+    """A command that produces the record once more with kcat, whatever its bytes are.
+
+    `settings` are those of the console's own clients; a secret among them is not told, but a
+    variable of the shell's stands for it.
+    """
+    if record.size > MAX_COMMAND_BYTES:
+        return TOO_LARGE.format(record.size)
+    if record.key is None and not record.value:
+        return "kcat sends no record that has neither a key nor a value. Use curl."
+    notes, words = _header_words(record)
+    words = ["-t", topic, "-p", str(record.partition), *words]
+    key, value = record.key, record.value or b""
+    if value and _is_one_line(value) and (key is None or _is_one_line(key)):
+        words += [] if key is None else ["-k", key.decode()]
+        source = f"printf %s {shlex.quote(value.decode())}"
+    else:
+        # Key and value come in one stream, with marks after them that neither holds.
+        key_mark, end_mark = (_mark(name, key or b"", value) for name in ("key", "end"))
+        stream = b"" if key is None else key + key_mark.encode()
+        words += ["-D", end_mark] + ([] if key is None else ["-K", key_mark])
+        words += ["-Z"] if record.value is None else []
+        packed = base64.b64encode(stream + value + end_mark.encode()).decode()
+        source = f"printf %s {packed} | base64 -d"
+    servers = shlex.join(["kcat", "-P", "-b", settings["bootstrap.servers"]])
+    return f"{notes}{source} | {servers}{_security(settings)} {shlex.join(words)}"
+
+
+def _is_one_line(data: bytes) -> bool:
+    """Whether a shell's word can hold it."""
+    try:
+        text = data.decode()
+    except UnicodeDecodeError:
+        return False
+    return "\n" not in text and "\x00" not in text
+
+
+def _mark(name: str, *texts: bytes) -> str:
+    mark = f"<{name}>"
+    while any(mark.encode() in text for text in texts):
+        mark = f"<{mark}>"
+    return mark
+
+
+def _header_words(record: RecordView) -> tuple[str, list[str]]:
+    """Comments about headers that cannot be sent, and kcat's words for the others."""
+    notes, words = "", []
+    for name, value in record.headers:
+        if "=" in name or not _is_one_line(name.encode()) or not _is_one_line(value or b""):
+            notes += f"# kcat cannot send the header {name!r} as it is\n"
+        else:
+            words += ["-H", name if value is None else f"{name}={value.decode()}"]
+    return notes, words
+
+
+def _security(settings: Mapping[str, str]) -> str:
+    """The clients' settings beside the address, as kcat's words."""
+    words = ""
+    for key, value in settings.items():
+        if key not in OWN_SETTINGS:
+            is_secret = any(part in key for part in SECRET_PARTS)
+            words += f" -X {key}=" + (IN_ITS_PLACE if is_secret else shlex.quote(str(value)))
+    return words

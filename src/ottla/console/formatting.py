@@ -7,6 +7,9 @@ from datetime import UTC, datetime, tzinfo
 from typing import Any
 
 MAX_PREVIEW_CHARACTERS = 300
+NULL = "∅ null"
+#: Control characters as the small pictures that Unicode has for them.
+CONTROL_PICTURES = {**{n: 0x2400 + n for n in range(32)}, 127: 0x2421}
 
 
 def count(number: float) -> str:
@@ -86,10 +89,21 @@ def text_of(data: bytes | None) -> str:
     return text
 
 
+def cut(data: bytes, limit: int) -> bytes:
+    """At most so many of the first bytes, and no half of a character."""
+    if len(data) <= limit:
+        return data
+    while limit and data[limit] & 0xC0 == 0x80:
+        limit -= 1
+    return data[:limit]
+
+
 def preview(data: bytes | None) -> str:
-    """One short line of a key or value."""
-    head = text_of(None if data is None else data[: MAX_PREVIEW_CHARACTERS * 4])
-    line = " ".join(head.split())
+    """One short line of a key or value; null looks unlike the text of that name."""
+    if data is None:
+        return NULL
+    line = " ".join(text_of(cut(data, MAX_PREVIEW_CHARACTERS * 4)).split())
+    line = line.translate(CONTROL_PICTURES)
     return line if len(line) <= MAX_PREVIEW_CHARACTERS else line[:MAX_PREVIEW_CHARACTERS] + "…"
 
 

@@ -11,8 +11,8 @@ from urllib.parse import quote
 
 from nicegui import app, ui
 
-from ottla.console import login
-from ottla.console.cluster import ClusterView
+from ottla.console import actions, login
+from ottla.console.cluster import ClusterError, ClusterView
 from ottla.console.clusters import Clusters
 from ottla.console.style import PRIMARY, STYLE, WARM
 
@@ -68,9 +68,7 @@ def frame(clusters: Clusters, title: str, here: str) -> Iterator[ClusterView]:
     """Build a page's frame and its content inside; gives the cluster it is about."""
     cluster = clusters.current(app.storage.user.get("cluster"))
     dark = dress(title)
-    with (
-        ui.header().classes("items-center q-py-none q-px-md no-wrap gap-0").props("height-hint=48")
-    ):
+    with ui.header().classes("items-center q-px-md no-wrap gap-0").style("padding-block: 6px"):
         ui.link("Ottla", "/").classes("text-h6 text-white no-underline q-mr-md")
         with ui.element("nav").classes("row no-wrap").props('aria-label="Pages"'):
             for name, target, icon, key in PAGES:
@@ -100,9 +98,10 @@ def _cluster_choice(clusters: Clusters, cluster: ClusterView) -> None:
         ).props('dense dark borderless aria-label="Cluster"').classes("q-mr-sm")
     else:
         ui.label(cluster.bootstrap_servers).classes("mono ellipsis max-lg:hidden")
-    ui.button(icon="add_link", on_click=lambda: _add_dialog(clusters)).props(
-        'flat round dense color=white aria-label="Add a cluster"'
-    ).tooltip("Add a cluster")
+    if login.actor().is_admin:  # others could have the console's password sent where they like
+        ui.button(icon="add_link", on_click=lambda: _add_dialog(clusters, cluster)).props(
+            'flat round dense color=white aria-label="Add a cluster"'
+        ).tooltip("Add a cluster")
 
 
 def _settings(dark: ui.dark_mode) -> None:
@@ -175,8 +174,8 @@ def _switch(name: str) -> None:
     ui.navigate.to("/")
 
 
-def _add_dialog(clusters: Clusters) -> None:
-    """Ask for a cluster's name and bootstrap servers."""
+def _add_dialog(clusters: Clusters, here: ClusterView) -> None:
+    """Ask for a cluster's name and bootstrap servers; that it was added is noted `here`."""
     with passing_dialog() as dialog, ui.card().classes("w-96"):
         ui.label("Add a cluster").classes("text-h6")
         name = ui.input("Name").classes("w-full")
@@ -191,15 +190,22 @@ def _add_dialog(clusters: Clusters) -> None:
         properties.classes("w-full mono").props("autogrow")
         fault = ui.label().classes("text-negative").props("role=alert")
 
-        def add() -> None:
+        def act() -> None:
             problem = clusters.add(
                 name.value, servers.value, metrics.value or "", properties.value or ""
             )
             if problem:
-                fault.set_text(problem)
-            else:
-                dialog.close()
-                _switch(name.value.strip())
+                raise ClusterError(problem)
+
+        async def add() -> None:
+            details = {"cluster": name.value, "bootstrap_servers": servers.value}
+            try:
+                await actions.perform(here, "add cluster", details, act)
+            except ClusterError as error:
+                fault.set_text(str(error))
+                return
+            dialog.close()
+            _switch(name.value.strip())
 
         with ui.row().classes("justify-end w-full"):
             ui.button("Cancel", on_click=dialog.close).props("flat no-caps")

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
+import regex
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from ottla.console.cluster import ClusterError, ClusterView, reason_of
@@ -26,6 +27,9 @@ LOOK_BACK_FACTOR = 10
 MAX_LOOKED_BACK = 50_000
 #: Keys of which the latest record is kept.
 MAX_KEYS = 100_000
+#: How long a person's regular expression may work on one text. Some would take years, and so
+#: these are matched by a library that can be told when to give up and lets others work meanwhile.
+MATCH_S = 1.0
 #: A record that a browser gets is cut to this many bytes; export keeps all.
 MAX_SHOWN_BYTES = 256 * 1024
 
@@ -94,13 +98,11 @@ def _bytes(value: Any) -> bytes | None:
 def filter_of(
     text: str, where: str = "anywhere", *, is_regex: bool = False, json_path: str = ""
 ) -> Predicate:
-    """A predicate from what a person typed. Errors: `ClusterError` for a bad pattern."""
+    """A predicate from what a person typed. Errors: `ClusterError` for a bad pattern, and from
+    the predicate for one that finds no end."""
     if not text and not json_path:
         return lambda _: True
-    try:
-        pattern = re.compile(text if is_regex else re.escape(text), re.IGNORECASE)
-    except re.error as error:
-        raise ClusterError(f"That is not a regular expression: {error}") from None
+    is_in = _expression(text) if is_regex else re.compile(re.escape(text), re.IGNORECASE).search
     steps = [s for s in re.split(r"[.\[\]]+", json_path.removeprefix("$")) if s]
 
     def parts(record: RecordView) -> Iterator[str]:
@@ -117,7 +119,26 @@ def filter_of(
             for name, value in record.headers:
                 yield f"{name}: {(value or b'').decode('utf-8', 'replace')}"
 
-    return lambda record: any(pattern.search(part) for part in parts(record))
+    return lambda record: any(is_in(part) for part in parts(record))
+
+
+def _expression(text: str) -> Callable[[str], Any]:
+    """Whether a regular expression is found in a text; both as a person typed them."""
+    try:
+        pattern = regex.compile(text, regex.IGNORECASE)
+    except regex.error as error:
+        raise ClusterError(f"That is not a regular expression: {error}") from None
+
+    def is_in(part: str) -> Any:
+        try:
+            return pattern.search(part, timeout=MATCH_S, concurrent=True)
+        except TimeoutError:
+            raise ClusterError(
+                f"The regular expression needs more than {MATCH_S:.0f} s for one record. Nested"
+                " repetitions, such as (a+)+, do that: write it without."
+            ) from None
+
+    return is_in
 
 
 def reach(value: bytes | None, steps: list[str]) -> Any:

@@ -17,8 +17,8 @@ REQUEST_MS = 10_000
 
 #: What error codes mean to a person, where their names say it badly.
 MEANINGS = {
-    ErrorCode.SECURITY_DISABLED: "The cluster has no authorizer: set authorizer.class.name on its"
-    " brokers to use access lists.",
+    ErrorCode.SECURITY_DISABLED: "The cluster has no authorizer, so nothing is forbidden to"
+    " anybody: set authorizer.class.name on its brokers to use access lists.",
     ErrorCode.CLUSTER_AUTHORIZATION_FAILED: "This user may not do that on the cluster.",
     ErrorCode.ELECTION_NOT_NEEDED: "The preferred replica leads already.",
     ErrorCode.NO_REASSIGNMENT_IN_PROGRESS: "Nothing is being moved.",

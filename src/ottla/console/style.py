@@ -32,7 +32,9 @@ body { background: var(--page) !important; font-size: 14px; }
 .card { border-radius: 8px; box-shadow: none !important; border: 1px solid var(--line);
   background: var(--panel) !important; }
 .q-table__card { background: var(--panel); }
-.q-table th { font-weight: 600; color: var(--dim); }
+.q-table th { font-weight: 600; color: var(--dim); white-space: nowrap; }
+.q-table th abbr { text-decoration: underline dotted; cursor: help; }
+.short td:first-child { max-width: 0; width: 100%; overflow: hidden; text-overflow: ellipsis; }
 .clickable tbody tr { cursor: pointer; }
 .q-table__bottom--nodata .q-icon { display: none; }
 .q-tab { padding: 0 12px; min-height: 40px; }
@@ -45,7 +47,8 @@ body { background: var(--page) !important; font-size: 14px; }
 .tiles { display: grid; width: 100%; gap: 8px;
   grid-template-columns: repeat(auto-fit, minmax(90px, 1fr)); }
 .tile { padding: 7px 11px 8px 11px; gap: 0; min-width: 0; }
-.tile .name { font-size: 12px; white-space: nowrap; color: var(--dim); line-height: 1.5; }
+.tile .name { font-size: 12px; white-space: nowrap; overflow: hidden; text-overflow: ellipsis;
+  max-width: 100%; color: var(--dim); line-height: 1.5; }
 .tile .value { font-size: 18px; line-height: 1.35; white-space: nowrap;
   max-width: 100%; font-variant-numeric: tabular-nums;
   overflow: hidden; text-overflow: ellipsis; }

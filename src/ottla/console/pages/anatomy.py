@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from typing import Any
 
@@ -220,9 +221,13 @@ class GroupPanel:
         update_html(self.picture, group_svg(picture, lags, found.moved_at))
 
 
-def log_tab(cluster: ClusterView, topic: str, partition: int) -> None:
+async def log_tab(cluster: ClusterView, topic: str, partition: int) -> None:
     """A topic's own Anatomy: one partition at a time."""
-    numbers = [row["partition"] for row in cluster.partitions(topic)] or [0]
+    try:
+        # Asked of Kafka: the topic, or some of its partitions, may be younger than the last sample.
+        numbers = await asyncio.to_thread(cluster.partition_numbers, topic)
+    except ClusterError:
+        numbers = [row["partition"] for row in cluster.partitions(topic)] or [0]
     partition = partition if partition in numbers else numbers[0]
     here = path("topics", topic)
     if len(numbers) > 1:

@@ -12,6 +12,12 @@ from typing import Any
 
 from nicegui import ui
 
+#: Kafka tells offsets only, so that is what is counted.
+WHAT_IS_COUNTED = (
+    "Offsets that are held. Those of transactions' markers, of what was aborted and of what"
+    " compaction took hold no record."
+)
+
 
 def column(
     name: str, label: str, *, right: bool = False, is_sortable: bool = True
@@ -27,6 +33,15 @@ def column(
         "align": "right" if right else "left",
         "sortable": is_sortable,
     }
+
+
+def explained(table: ui.table, name: str, text: str) -> None:
+    """The column's heading says what stands below it, to who points at it or hears it read."""
+    with table.add_slot(f"header-cell-{name}"), ui.element("th").classes("text-right") as cell:
+        inner = ui.element("abbr").props(f"tabindex=0 title={json.dumps(text)}")
+    inner.props[":textContent"] = "props.col.label"
+    for element in (cell, inner):
+        element.props[":id"] = "undefined"
 
 
 def link_cells(table: ui.table, name: str, folder: str) -> None:

@@ -50,8 +50,8 @@ def line_chart(
         "animation": False,
         "grid": {"left": 52, "right": 14, "top": 30 if len(names) > 1 else 12, "bottom": 24},
         "legend": {
-            "show": len(names) > 1, "top": 0, "textStyle": {"color": AXIS}, "itemHeight": 8,
-            "icon": "roundRect",
+            "show": len(names) > 1, "top": 0, "type": "scroll", "itemHeight": 8,
+            "textStyle": {"color": AXIS}, "icon": "roundRect",
         },
         "xAxis": {
             "type": "time" if is_time else "value", "splitLine": {"show": False}, **axis,

@@ -19,6 +19,8 @@ from ottla.console.vitals import Vitals
 from ottla.lag.store import GroupStatus, PartitionStatus
 
 PAGE_ROWS = 50
+#: The states of groups that are not there.
+GONE = ("dead", "")
 EMPTY_GROUP = 'flat dense no-data-label="Nothing committed yet"'
 EMPTY_LIST = 'flat dense no-data-label="There is no group yet"'
 
@@ -30,7 +32,7 @@ def register(clusters: Clusters) -> None:
             await asyncio.to_thread(cluster.wait_until_known, 2.0)
             GroupList(cluster, clusters.vitals_of(cluster)).build()
 
-    @page("/groups/{group}")
+    @page("/groups/{group:path}")  # a group's name may hold any character
     async def group_page(group: str) -> None:
         with frame(clusters, group, "/groups") as cluster:
             await asyncio.to_thread(cluster.wait_until_known, 2.0)
@@ -138,6 +140,11 @@ class GroupDetail:
                 lambda: dialogs.delete_group(self.cluster, self.group),
                 is_dangerous=True,
             )
+        self.absent = ui.label(
+            f"There is no group {self.group} in this cluster now: its name may be another, or it"
+            " was deleted, or its offsets have expired."
+        ).props("role=status")
+        self.absent.set_visibility(False)
         with ui.element("div").classes("tiles"):
             self.tiles = {
                 name: tile(name, "–")
@@ -185,6 +192,8 @@ class GroupDetail:
             self.table.rows = [self._row(p) for p in judged.partitions]
         picture = self.panel.watched().picture
         if picture is not None:
+            is_there = judged is not None or picture.state.lower() not in GONE
+            self.absent.set_visibility(not is_there)
             values["State"] = picture.state or "not there"
             values["Kind"] = picture.kind
             values["Assignor"] = picture.assignor or "–"

@@ -317,14 +317,14 @@ class RecordDialog:
 
     def open(self) -> None:
         record = self.record
-        value = record.value if record.value is None else record.value[:MAX_SHOWN_BYTES]
+        value = _shown(record.value)
         views = {
             "JSON": formatting.pretty(value),
             "text": formatting.text_of(value),
             "raw": formatting.raw(value),
             "hex": formatting.hex_dump(record.value),
-            "curl": exchange.as_curl(self.topic, record),
-            "kcat": exchange.as_kcat(self.cluster.bootstrap_servers, self.topic, record),
+            "curl": exchange.as_curl(self.cluster.cluster_id, self.topic, record),
+            "kcat": exchange.as_kcat(self.cluster.client_config, self.topic, record),
         }
         with (
             passing_dialog() as dialog,
@@ -342,12 +342,11 @@ class RecordDialog:
                 "link text-caption"
             )
             ui.label("Key").classes("text-caption text-dim")
-            key = record.key if record.key is None else record.key[:MAX_SHOWN_BYTES]
-            ui.label(formatting.text_of(key)).classes("mono")
+            ui.label(formatting.text_of(_shown(record.key))).classes("mono")
             if record.headers:
                 ui.label("Headers").classes("text-caption text-dim")
             for name, data in record.headers:
-                ui.label(f"{name}: {formatting.text_of(data)}").classes("mono")
+                ui.label(f"{name}: {formatting.text_of(_shown(data))}").classes("mono")
             self._views(views)
             if record.value is not None and len(record.value) > MAX_SHOWN_BYTES:
                 ui.label("Only the first 256 KiB are shown; an export has all.")
@@ -365,6 +364,10 @@ class RecordDialog:
                     ui.button(
                         "Copy", icon="content_copy", on_click=lambda text=text: _copy(text)
                     ).props("flat dense no-caps").classes("q-mt-sm")
+
+
+def _shown(data: bytes | None) -> bytes | None:
+    return None if data is None else formatting.cut(data, MAX_SHOWN_BYTES)
 
 
 def _copy(text: Any) -> None:

@@ -16,6 +16,11 @@ from ottla.console.pages.drawing import line_chart
 from ottla.console.vitals import APIS, Vitals
 
 BUSIEST = 8
+#: As `formatting.size` does it.
+BYTES_AT_AXIS = (
+    "n => { let i = 0; while (n >= 1024 && i < 4) { n /= 1024; i++ }"
+    " return +n.toFixed(1) + ' ' + ['B', 'KiB', 'MiB', 'GiB', 'TiB'][i] }"
+)
 
 
 def register(clusters: Clusters) -> None:
@@ -52,6 +57,7 @@ class Overview:
             with ui.card().classes("card q-pa-md gap-1"):
                 self.bytes_title = section("Bytes per second")
                 self.bytes = _chart("in", "out")
+                self.bytes.options["yAxis"]["axisLabel"][":formatter"] = BYTES_AT_AXIS
                 self.no_bytes = ui.label().classes("text-dim")
             with ui.card().classes("card q-pa-md gap-1"):
                 self.latency_title = section("Milliseconds per request (a fetch waits for records)")
@@ -200,7 +206,7 @@ def _table(nothing: str, target: str, *columns: dict[str, Any]) -> ui.table:
     key = columns[0]["name"]
     table = (
         ui.table(columns=list(columns), rows=[], row_key=key)
-        .classes("w-full clickable")
+        .classes("w-full clickable short")
         .props(f'flat dense no-data-label="{nothing}"')
     )
     link_cells(table, key, target)

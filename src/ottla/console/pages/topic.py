@@ -12,7 +12,7 @@ from ottla.console.cluster import ClusterView
 from ottla.console.clusters import Clusters
 from ottla.console.layout import admin_button, frame, heading, page, path, tile
 from ottla.console.pages.anatomy import log_tab
-from ottla.console.pages.columns import column, link_cells
+from ottla.console.pages.columns import WHAT_IS_COUNTED, button_cells, column, link_cells
 from ottla.console.pages.configuration import ConfigurationPanel
 from ottla.console.pages.messages import MessagesPanel, Place
 from ottla.console.pages.producers import Producers
@@ -69,6 +69,7 @@ class TopicPage:
                 tile(name, "–") for name in ("Partitions", "Records", "Records per second",
                                              "Size", "Consumer groups")
             ]  # fmt: skip
+        self.tiles[1].tooltip(WHAT_IS_COUNTED)
         self.refresh()
         ui.timer(2.0, self.refresh)
         with ui.tabs().classes("w-full").props("align=left no-caps dense") as tabs:
@@ -113,7 +114,7 @@ class TopicPage:
             elif tab == "statistics":
                 await StatisticsPanel(cluster, topic).build()
             elif tab == "anatomy":
-                log_tab(cluster, topic, self.place.partition)
+                await log_tab(cluster, topic, self.place.partition)
             else:
                 await ConfigurationPanel(cluster, topic).build()
 
@@ -143,6 +144,12 @@ def partitions_table(cluster: ClusterView, vitals: Vitals, topic: str) -> None:
         row_key="partition",
         pagination=50,
     ).classes("w-full card clickable").props("flat dense")  # fmt: skip
+
+    def look(row: dict[str, Any]) -> None:
+        ui.navigate.to(f"{path('topics', topic)}?partition={row['partition']}")
+
+    button_cells(table, "partition", "Messages of partition", look)
+    table.on("rowClick", lambda e: look(e.args[1]))
 
     def refresh() -> None:
         sizes = vitals.disks.sizes if vitals.disks else {}

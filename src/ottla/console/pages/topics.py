@@ -10,7 +10,7 @@ from ottla.console import dialogs, formatting
 from ottla.console.cluster import ClusterView, TopicRow
 from ottla.console.clusters import Clusters
 from ottla.console.layout import admin_button, frame, heading, page, path
-from ottla.console.pages.columns import column, link_cells
+from ottla.console.pages.columns import WHAT_IS_COUNTED, column, explained, link_cells
 from ottla.console.vitals import Vitals
 
 PAGE_ROWS = 50
@@ -71,6 +71,7 @@ class TopicList:
             .props("flat dense")
         )
         link_cells(self.table, "name", "topics")
+        explained(self.table, "records", WHAT_IS_COUNTED)
         self.table.on("rowClick", lambda e: ui.navigate.to(path("topics", e.args[1]["name"])))
         with ui.row().classes("w-full justify-center"):
             self.pages = ui.pagination(1, 1, direction_links=True, on_change=self.refresh)
