@@ -113,7 +113,11 @@ def speed(bench: Bench) -> None:
         sender.finish()
         rates[acks] = round(count / (time.monotonic() - start))
         screen.draw([_speed_line(screen, s, rates) for s in senders.values()])
-    bench.count(records_per_s=rates)
+    waits = {
+        acks: {"half_ms": round(s.wait_ms(0.5), 2), "p99_ms": round(s.wait_ms(0.99), 2)}
+        for acks, s in senders.items()
+    }
+    bench.count(records_per_s=rates, waits=waits)
     for sender in senders.values():
         bench.wait_until_shown(sender.topic)
     there = {acks: len(bench.read(sender.topic)) for acks, sender in senders.items()}
@@ -233,6 +237,7 @@ def deaths(bench: Bench, directory: Path) -> None:
     """A killed process, and a power cut, under both kinds of durability."""
     screen = bench.screen
     lost: dict[str, dict[str, int]] = {}
+    acknowledged: dict[str, dict[str, int]] = {}
     for name, title, durability, end in (
         ("kill", "the broker's process is killed (page-cache)", "page-cache", _kill),
         ("cut", "the power fails; page-cache: answers do not wait", "page-cache", _cut),
@@ -242,8 +247,9 @@ def deaths(bench: Bench, directory: Path) -> None:
         (directory / name).mkdir()
         found = _send_until(bench, directory / name, durability, end)
         lost[name] = {acks: gone for acks, _, gone in found}
+        acknowledged[name] = {acks: len(s.acknowledged) for acks, s, _ in found}
         screen.draw([_outcome(screen, f"acks={acks}", s, gone) for acks, s, gone in found])
-    bench.count(lost=lost)
+    bench.count(acknowledged=acknowledged, lost=lost)
     screen.say("")
     bench.check(
         "a plain kill loses nothing that was written and acknowledged (acks 1, all)",
