@@ -221,6 +221,12 @@ def test_a_cluster_with_settings_of_its_own_is_added(
     page.get_by_role("button", name="Add", exact=True).click()
     expect(page.get_by_role("combobox", name="Cluster")).to_have_value(name)
     expect(page.locator(".tile", has_text="Brokers")).to_contain_text("1")
+    # What the address names holds for whoever gets the link.
+    expect(page).to_have_url(f"{console}/?cluster={name}")
+    page.goto(f"{console}/topics?cluster=local")
+    expect(page.get_by_role("combobox", name="Cluster")).to_have_value("local")
+    page.goto(f"{console}/groups?cluster={name}")
+    expect(page.get_by_role("combobox", name="Cluster")).to_have_value(name)
 
 
 def test_unknown_topic_is_said(page: Page, console: str) -> None:

@@ -68,6 +68,8 @@ class Audit:
 
 
 _audits: dict[str, Audit] = {}
+#: Notes about what failed that are being written.
+_notes: set[asyncio.Task[None]] = set()
 
 
 def audit_of(cluster: ClusterView) -> Audit:
@@ -85,13 +87,8 @@ async def perform(
     person = login.actor()
     if not person.is_admin:
         raise ClusterError("A viewer may only look.")
-    outcome = "done"
-    try:
-        return await asyncio.to_thread(act)
-    except (ClusterError, ValueError) as error:
-        outcome = f"failed: {error}"
-        raise
-    finally:
+
+    async def note(outcome: str) -> None:
         entry = {
             "time": int(time.time() * 1000),
             "user": person.user,
@@ -102,3 +99,14 @@ async def perform(
         problem = await asyncio.to_thread(audit_of(cluster).write, entry)
         if problem is not None:
             print(f"console: {AUDIT_TOPIC} could not be written: {problem}", file=sys.stderr)
+
+    try:
+        result = await asyncio.to_thread(act)
+    except (ClusterError, ValueError) as error:
+        # Whoever waits is told at once: what hindered this may hinder the note as well.
+        noting = asyncio.create_task(note(f"failed: {error}"))
+        _notes.add(noting)
+        noting.add_done_callback(_notes.discard)
+        raise
+    await note("done")
+    return result

@@ -109,7 +109,10 @@ def produce(
         raise ClusterError(reason_of(error)) from None
     producer.flush(TIMEOUT_S)
     if not outcome:
-        raise ClusterError("The record was not acknowledged in time.")
+        raise ClusterError(
+            "Nobody has acknowledged the record in time: Kafka does not answer. It may or may not"
+            " be in the topic; look before you send it again."
+        )
     result = outcome[0]
     if not isinstance(result, tuple):
         raise ClusterError(result.str())

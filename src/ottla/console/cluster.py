@@ -13,8 +13,14 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import Any
 
-from confluent_kafka import KafkaException, TopicCollection
-from confluent_kafka.admin import AdminClient, ConfigResource, ConfigSource, ResourceType
+from confluent_kafka import KafkaError, KafkaException, TopicCollection
+from confluent_kafka.admin import (
+    AdminClient,
+    ConfigResource,
+    ConfigSource,
+    ResourceType,
+    TopicDescription,
+)
 
 from ottla.console.lag_history import LagHistory
 from ottla.lag.evaluation import Status
@@ -28,6 +34,17 @@ SAMPLE_SHARE = 0.2
 DESCRIBE_SAMPLES = 5
 #: Ten minutes of samples for the charts.
 SAMPLES = 300
+#: What the client library says when nobody answered it.
+SILENCE = frozenset(
+    {
+        KafkaError._TIMED_OUT,
+        KafkaError._TRANSPORT,
+        KafkaError._ALL_BROKERS_DOWN,
+        KafkaError._RESOLVE,
+        KafkaError._MSG_TIMED_OUT,
+        KafkaError._TIMED_OUT_QUEUE,
+    }
+)
 
 
 class ClusterError(Exception):
@@ -70,7 +87,7 @@ class ClusterView:
         self.rates = Rates()
         self.cluster_id: str | None = None
         self.controller: int | None = None
-        self.problem: str | None = None
+        self._described_problem = ""
         self._admin: AdminClient | None = None
         self._stop = threading.Event()
         self._sampler = threading.Thread(target=self._sample, name="console-rates", daemon=True)
@@ -102,14 +119,12 @@ class ClusterView:
         count = 0
         while not self._stop.is_set():
             began = time.monotonic()
-            if count % DESCRIBE_SAMPLES == 0 or self.problem:
+            if count % DESCRIBE_SAMPLES == 0 or self._described_problem:
                 try:
                     self._describe_cluster()
-                    self.problem = None
+                    self._described_problem = ""
                 except (KafkaException, TimeoutError) as error:
-                    self.problem = (
-                        f"Kafka at {self.bootstrap_servers} does not answer: {reason_of(error)}"
-                    )
+                    self._described_problem = reason_of(error)
             self._look()
             count += 1
             self._stop.wait(max(SAMPLE_S, (time.monotonic() - began) / SAMPLE_SHARE))
@@ -181,6 +196,15 @@ class ClusterView:
         self.rates.read.append(advanced / seconds)
 
     # --- reading what is known
+
+    @property
+    def problem(self) -> str:
+        """Why Kafka cannot be asked, and what to do about it; empty while it can."""
+        reason = self.feed.problem or self._described_problem
+        return reason and (
+            f"Kafka at {self.bootstrap_servers} does not answer: {reason.rstrip('.')}. Is a broker"
+            " running there, and is that its address? This page goes on by itself once it answers."
+        )
 
     def brokers(self) -> dict[int, str]:
         with self.feed.lock:
@@ -317,10 +341,17 @@ class ClusterView:
         return sorted(rows, key=lambda r: (not r["is_own"], r["is_default"], r["key"]))
 
     def topic_exists(self, topic: str) -> bool:
-        """Asked of Kafka itself, for a topic younger than the last sample."""
+        """Asked of Kafka itself, for a topic younger than the last sample.
+
+        Errors: `ClusterError` when Kafka does not say.
+        """
+        if self.problem:
+            raise ClusterError(self.problem)
         try:
-            self.partition_numbers(topic, timeout_s=10)
-        except ClusterError:
+            self._describe_topic(topic, 10)
+        except (KafkaException, TimeoutError, ValueError) as error:
+            if is_silence(error):
+                raise ClusterError(reason_of(error)) from None
             return False
         return True
 
@@ -328,10 +359,15 @@ class ClusterView:
         """Asked of Kafka itself: what acts on all partitions must not act on those of the last
         sample only. Errors: `ClusterError`."""
         try:
-            found = self.admin.describe_topics(TopicCollection([topic]))[topic].result(timeout_s)
+            found = self._describe_topic(topic, timeout_s)
         except (KafkaException, TimeoutError, ValueError) as error:
             raise ClusterError(reason_of(error)) from None
         return sorted(p.id for p in found.partitions)
+
+    def _describe_topic(self, topic: str, timeout_s: float) -> TopicDescription:
+        asked = self.admin.describe_topics(TopicCollection([topic]))[topic]
+        found: TopicDescription = asked.result(timeout_s)
+        return found
 
     def wait_until_known(self, timeout_s: float) -> None:
         """Return once ends have been read, or after the time-out."""
@@ -345,8 +381,17 @@ def _some(names: list[str]) -> str:
     return shown if len(names) <= 3 else f"{shown} and {len(names) - 3} more"
 
 
+def is_silence(error: Exception) -> bool:
+    """Whether nobody answered, which says nothing about what was asked."""
+    if isinstance(error, KafkaException) and error.args and isinstance(error.args[0], KafkaError):
+        return error.args[0].code() in SILENCE
+    return isinstance(error, TimeoutError)
+
+
 def reason_of(error: Exception) -> str:
     """One sentence of what the client library reported."""
+    if is_silence(error):
+        return "Kafka does not answer. Is its broker running, and can this machine reach it?"
     if isinstance(error, KafkaException) and error.args:
         first = error.args[0]
         text = first.str() if hasattr(first, "str") else str(first)

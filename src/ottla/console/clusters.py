@@ -14,6 +14,8 @@ from ottla.client.settings import parse_bootstrap_servers
 from ottla.console.cluster import ClusterView, reason_of
 from ottla.console.vitals import Vitals
 
+#: The cluster that the console was started for.
+FIRST = "local"
 ZOOKEEPER_PORTS = re.compile(r":(2181|2182|2183)\b")
 
 
@@ -27,7 +29,7 @@ class Clusters:
         self._client_id = {"client.id": client_config.get("client.id", "ottla-console")}
         self._by_name: dict[str, ClusterView] = {}
         self._vitals: dict[str, Vitals] = {}
-        problem = self.add("local", bootstrap_servers, metrics_url or "")
+        problem = self.add(FIRST, bootstrap_servers, metrics_url or "")
         assert problem is None
 
     def names(self) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import zoneinfo
 from collections.abc import Callable, Iterator
 from datetime import UTC, tzinfo
@@ -13,7 +14,7 @@ from nicegui import app, ui
 
 from ottla.console import actions, login
 from ottla.console.cluster import ClusterError, ClusterView
-from ottla.console.clusters import Clusters
+from ottla.console.clusters import FIRST, Clusters
 from ottla.console.style import PRIMARY, STYLE, WARM
 
 PAGES = (
@@ -28,6 +29,12 @@ THEMES = {"auto": "as the system", "light": "light", "dark": "dark"}
 BROWSER_ZONE = "return Intl.DateTimeFormat().resolvedOptions().timeZone"
 
 
+PROBLEM_S = 2.0
+#: The address becomes the given one; a cluster that it does not name is named.
+ADDRESS = (
+    "{{ const to = new URL({}, location), name = {}; if (name && !to.searchParams.has('cluster'))"
+    " to.searchParams.set('cluster', name); history.replaceState(history.state, '', to) }}"
+)
 #: A page is built within a fraction of a second, unless Kafka or this machine is slow.
 PAGE_LIMIT_S = 30.0
 
@@ -40,6 +47,12 @@ def page(route: str) -> ui.page:
 def path(*parts: str) -> str:
     """A deep link; names may hold any character."""
     return "/" + "/".join(quote(part, safe="") for part in parts)
+
+
+def show_address(address: str) -> None:
+    """The browser's address is this one, of the same cluster; nothing is loaded."""
+    named = "new URL(location).searchParams.get('cluster')"
+    ui.run_javascript(ADDRESS.format(json.dumps(address), named))
 
 
 def zone() -> tzinfo:
@@ -66,6 +79,9 @@ def dress(title: str) -> ui.dark_mode:
 @contextlib.contextmanager
 def frame(clusters: Clusters, title: str, here: str) -> Iterator[ClusterView]:
     """Build a page's frame and its content inside; gives the cluster it is about."""
+    asked = ui.context.client.request.query_params.get("cluster")
+    if asked in clusters.names():
+        app.storage.user["cluster"] = asked  # a link from somebody else, who looked at that one
     cluster = clusters.current(app.storage.user.get("cluster"))
     dark = dress(title)
     with ui.header().classes("items-center q-px-md no-wrap gap-0").style("padding-block: 6px"):
@@ -78,7 +94,24 @@ def frame(clusters: Clusters, title: str, here: str) -> Iterator[ClusterView]:
         _settings(dark)
     _keys()
     with ui.column().classes("w-full max-w-screen-xl mx-auto q-px-md q-pt-md q-pb-xl gap-3"):
+        if cluster.name != FIRST:
+            ui.run_javascript(ADDRESS.format("location.href", json.dumps(cluster.name)))
+        if here != "/":  # the overview lists all problems
+            _problem_of(cluster)
         yield cluster
+
+
+def _problem_of(cluster: ClusterView) -> None:
+    """A page says, for as long as it is so, that its cluster cannot be asked."""
+    with ui.card().classes("card problem w-full q-py-sm").props("role=alert") as card:
+        text = ui.label(cluster.problem)
+    card.set_visibility(bool(cluster.problem))
+
+    def refresh() -> None:
+        text.set_text(cluster.problem)
+        card.set_visibility(bool(cluster.problem))
+
+    ui.timer(PROBLEM_S, refresh)
 
 
 def _page_link(name: str, target: str, icon: str, key: str, *, is_here: bool) -> None:

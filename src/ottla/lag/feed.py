@@ -76,6 +76,9 @@ class LagFeed:
         self.offset_refresh_s = offset_refresh_s
         self.lock = threading.Lock()
         self.is_ready = threading.Event()
+        #: Why the ends could not be read at the last try; empty when they could.
+        self.problem = ""
+        self._said = ""
         self._stop = threading.Event()
         self._threads = [
             threading.Thread(target=self._run, args=(work,), name=name, daemon=True)
@@ -106,8 +109,14 @@ class LagFeed:
             try:
                 work()
             except (KafkaException, ClientError, TimeoutError) as error:
-                reason = error.args[0] if error.args else "no answer in time"
-                log.warning("Kafka at %s: %s", self.client_config["bootstrap.servers"], reason)
+                reason = str(error.args[0] if error.args else "no answer in time")
+                if work == self._follow_ends:
+                    self.problem = reason
+                # Said once, and not by each thread at each try, until it is well again.
+                level = logging.DEBUG if reason == self._said else logging.WARNING
+                self._said = reason
+                servers = self.client_config["bootstrap.servers"]
+                log.log(level, "Kafka at %s: %s", servers, reason)
                 self._stop.wait(2)
 
     def _follow_ends(self) -> None:
@@ -120,6 +129,7 @@ class LagFeed:
             while not self._stop.is_set():
                 began = time.monotonic()
                 self._refresh_ends(cluster)
+                self.problem = self._said = ""
                 self._has_ends.set()
                 # Thousands of partitions are asked for less often rather than all the time.
                 took = time.monotonic() - began

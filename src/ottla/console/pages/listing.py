@@ -58,8 +58,10 @@ class Listing:
         except ClusterError as error:
             self.rows = []
             self.fault.set_text(str(error))
+            self.table.props("no-data-label='Not known'")
         else:
             self.fault.set_text("")
+            self.table.props(f'no-data-label="{self.nothing}"')
         fields = {self.row_key, *(c["name"] for c in self.columns)}
         rows = [{name: row.get(name) for name in fields} for row in self.shown()]
         self.table.rows = rows

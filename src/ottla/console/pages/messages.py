@@ -16,6 +16,7 @@ from nicegui import ui
 
 from ottla.console import dialogs, exchange, formatting
 from ottla.console.cluster import ClusterError, ClusterView
+from ottla.console.clusters import FIRST
 from ottla.console.layout import admin_button, passing_dialog, path, zone, zone_name
 from ottla.console.messages import (
     MAX_SHOWN_BYTES,
@@ -37,6 +38,8 @@ STARTS = {
     "time": "from a time",
 }
 LIVE_S = 1.0
+WITHOUT = "without a record to read: markers of transactions, aborted, not yet committed, compacted"
+NO_RECORD = 'flat dense wrap-cells no-data-label="No record to show"'
 Work = Callable[..., Iterator[Progress]]
 
 
@@ -80,7 +83,7 @@ class MessagesPanel:
             rows=[],
             row_key="id",
             pagination=50,
-        ).classes("w-full card clickable messages").props("flat dense wrap-cells")  # fmt: skip
+        ).classes("w-full card clickable messages").props(NO_RECORD)  # fmt: skip
         button_cells(
             self.table, "offset", "Open the record at offset", lambda r: self._show(r["index"])
         )
@@ -180,8 +183,22 @@ class MessagesPanel:
         except ClusterError as error:
             self.state.set_text(str(error))
             return
-        self.state.set_text(f"{len(self.records):,} records, {STARTS[wanted.start]}")
+        self.state.set_text(
+            f"{len(self.records):,} records, {STARTS[wanted.start]}{self._not_shown(wanted)}"
+        )
         self._fill()
+
+    def _not_shown(self, wanted: Range) -> str:
+        """Why there are fewer records than offsets, where all that there are were read."""
+        if wanted.start not in ("end", "beginning") or len(self.records) >= wanted.limit:
+            return ""
+        held = sum(
+            max(0, row["end"] - row["start"])
+            for row in self.cluster.partitions(self.topic)
+            if wanted.partition in (None, row["partition"])
+        )
+        empty = held - len(self.records)
+        return f"; {formatting.counted(empty, 'offset')} {WITHOUT}" if empty > 0 else ""
 
     def _leave(self) -> None:
         """The page was closed: nobody waits for what it was looking for."""
@@ -337,7 +354,9 @@ class RecordDialog:
             ui.label(f"{moment} {zone_name()} · {formatting.size(record.size)}").classes(
                 "text-caption text-dim"
             )
-            query = urlencode({"partition": record.partition, "offset": record.offset})
+            place = {"partition": record.partition, "offset": record.offset}
+            named = {} if self.cluster.name == FIRST else {"cluster": self.cluster.name}
+            query = urlencode({**place, **named})
             ui.link("Link to this record", f"{path('topics', self.topic)}?{query}").classes(
                 "link text-caption"
             )

@@ -8,9 +8,9 @@ from typing import Any
 from nicegui import ui
 
 from ottla.console import dialogs, formatting
-from ottla.console.cluster import ClusterView
+from ottla.console.cluster import ClusterError, ClusterView
 from ottla.console.clusters import Clusters
-from ottla.console.layout import admin_button, frame, heading, page, path, tile
+from ottla.console.layout import admin_button, frame, heading, page, path, show_address, tile
 from ottla.console.pages.anatomy import log_tab
 from ottla.console.pages.columns import WHAT_IS_COUNTED, button_cells, column, link_cells
 from ottla.console.pages.configuration import ConfigurationPanel
@@ -42,11 +42,17 @@ def register(clusters: Clusters) -> None:
         with frame(clusters, topic, "/topics") as cluster:
             await asyncio.to_thread(cluster.wait_until_known, 2.0)
             heading(topic, ("Topics", "/topics"))
-            if not cluster.partitions(topic) and not await asyncio.to_thread(
-                cluster.topic_exists, topic
-            ):
-                ui.label(f"There is no topic {topic} in this cluster; it may have been deleted.")
-                return
+            if not cluster.partitions(topic):
+                try:
+                    is_there = await asyncio.to_thread(cluster.topic_exists, topic)
+                except ClusterError as error:
+                    ui.label(f"Whether there is a topic {topic} cannot be known now. {error}")
+                    return
+                if not is_there:
+                    ui.label(
+                        f"There is no topic {topic} in this cluster; it may have been deleted."
+                    )
+                    return
             await TopicPage(
                 cluster, clusters.vitals_of(cluster), topic, Place(partition, offset, search)
             ).build(tab if tab in TABS else "messages")
@@ -97,7 +103,7 @@ class TopicPage:
     async def show(self, tab: str, *, is_first: bool = False) -> None:
         """The tab has its content, and the address names it."""
         if not is_first:
-            ui.navigate.history.replace(f"{path('topics', self.topic)}?tab={tab}")
+            show_address(f"{path('topics', self.topic)}?tab={tab}")
         if tab in self.built:
             return
         self.built.add(tab)

@@ -14,6 +14,7 @@ from ottla.console.pages.columns import WHAT_IS_COUNTED, column, explained, link
 from ottla.console.vitals import Vitals
 
 PAGE_ROWS = 50
+NO_TOPIC = 'flat dense no-data-label="There is no such topic"'
 ORDERS = {
     "name": lambda r: r.name.lower(),
     "records": lambda r: -r.records,
@@ -68,7 +69,7 @@ class TopicList:
                 row_key="name",
             )
             .classes("w-full card clickable")
-            .props("flat dense")
+            .props(NO_TOPIC)
         )
         link_cells(self.table, "name", "topics")
         explained(self.table, "records", WHAT_IS_COUNTED)
