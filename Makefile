@@ -43,13 +43,13 @@ dev: $(VENV)/.dev-ready ## prepare .venv with what the tests need, too
 run: $(VENV)/.run-ready ## start the platform, with the analytics demo's traffic and dashboard
 	@$(BIN)/ottla up --demo analytics --dash $(ARGS)
 
-# Playwright keeps an event loop running in its process, so the browser has one of its own.
+# Playwright keeps an event loop running in its process, so the browser's tests have their own.
 test: $(VENV)/.dev-ready ## run the tests
 ifdef ARGS
 	@$(BIN)/pytest $(ARGS)
 else
 	@$(BIN)/pytest -n 2 --ignore=tests/browser $(AGAIN)
-	@$(BIN)/pytest tests/browser $(AGAIN)
+	@$(BIN)/pytest -n 2 tests/browser $(AGAIN)
 endif
 
 # A fixed hash seed, so that sets come in the same order in every run.
