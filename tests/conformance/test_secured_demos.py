@@ -228,8 +228,6 @@ def test_a_user_without_rights_is_told_so_in_a_sentence(kafka: Secured, name: st
     "name", sorted(name for name in catalog.available() if catalog.runs_alone(name) is None)
 )
 def test_labs(kafka: Secured, name: str) -> None:
-    if catalog.brings_its_own_kafka(name):
-        return
     out = io.StringIO()
     result = catalog.run(name, kafka.settings, Screen(out), is_fast=True)
     assert result["verdict"] == "holds", out.getvalue()

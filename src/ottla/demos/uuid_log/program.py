@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import argparse
 import threading
+import time
 import uuid
 from collections.abc import Callable
-from datetime import datetime
 
 from ottla.demos.kafka_clients import (
     DemoError,
@@ -174,7 +174,7 @@ def consume(
                 stop.wait(1)
                 continue
             read += 1
-            report(f"consumer:  {datetime.now().astimezone():%Y-%m-%d %H:%M:%S}")
+            report(f"consumer:  {time.strftime('%Y-%m-%d %H:%M:%S')}")
             report(log_line(message.topic(), message.partition(), message.offset(),
                             message.key(), message.value()))  # fmt: skip
             consumer.store_offsets(message)
