@@ -11,6 +11,7 @@ from ottla.demos.instigator.worker import Worker
 from ottla.demos.kafka_clients import Settings
 
 LAST = 10
+BATCH = 500  # at most, committed together
 
 
 class MessageConsumer(Worker):
@@ -50,7 +51,7 @@ class MessageConsumer(Worker):
         try:
             consumer.subscribe([self.topic])
             while not self.stopping.is_set():
-                messages = [m for m in consumer.consume(100, 0.2) if m.error() is None]
+                messages = [m for m in consumer.consume(BATCH, 0.2) if m.error() is None]
                 self.partitions = sorted(p.partition for p in consumer.assignment())
                 if messages:
                     consumer.commit(asynchronous=False)
