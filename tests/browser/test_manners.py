@@ -158,3 +158,38 @@ def test_a_refresh_takes_nothing_that_is_being_used(
     assert page.evaluate("window.kept.length") > 6
     lost = "window.kept.filter(e => !e.isConnected).map(e => e.outerHTML.slice(0, 200))"
     assert page.evaluate(lost) == []
+
+
+def test_a_topic_is_made_written_and_deleted_with_the_keyboard_alone(
+    page: Page, console: str
+) -> None:
+    name = f"typed-{time.time_ns()}"
+    page.goto(console)
+    expect(page.get_by_text("Busiest topics")).to_be_visible()
+    page.keyboard.press("t")
+    page.get_by_role("button", name="Create a topic").press("Enter")
+    expect(page.get_by_label("Name", exact=True)).to_be_focused()
+    page.keyboard.type(name)
+    page.keyboard.press("Enter")
+    expect(page).to_have_url(f"{console}/topics/{name}")
+    page.get_by_role("button", name="Produce").press("Enter")
+    dialog = page.get_by_role("dialog")
+    expect(dialog.get_by_label("Key (empty: none)")).to_be_focused()
+    page.keyboard.type("by hand")
+    page.keyboard.press("Enter")
+    expect(dialog).to_have_count(0)
+    expect(page.get_by_role("cell", name="by hand")).to_be_visible()
+    page.get_by_role("button", name="Produce").press("Enter")
+    expect(dialog).to_have_count(1)
+    page.keyboard.press("Escape")
+    expect(dialog).to_have_count(0)
+    page.goto(f"{console}/topics/{name}?tab=partitions")
+    page.get_by_role("button", name="Delete").press("Enter")
+    expect(dialog.get_by_label(f"Type {name} to confirm")).to_be_focused()
+    page.keyboard.type("something else")
+    page.keyboard.press("Enter")
+    expect(dialog.get_by_text("That is not the topic's name.")).to_be_visible()
+    page.keyboard.press("Control+a")
+    page.keyboard.type(name)
+    page.keyboard.press("Enter")
+    expect(page).to_have_url(f"{console}/topics")

@@ -166,3 +166,19 @@ def test_partitions_are_added_and_a_topic_is_emptied(
     assert len(admin.list_topics(name, timeout=90).topics[name].partitions) == 2
     page.goto(f"{console}/topics/{name}")
     expect(page.get_by_text("0 records, newest")).to_be_visible()
+
+
+def test_live_means_the_newest(page: Page, console: str, table: str) -> None:
+    page.goto(f"{console}/topics/{table}")
+    start = page.get_by_role("combobox", name="Where to start")
+    live = page.get_by_role("switch", name="live")
+    start.click()
+    page.get_by_role("option", name="from the beginning").click()
+    live.click()
+    expect(start).to_have_value("newest")
+    start.click()
+    page.get_by_role("option", name="from an offset").click()
+    expect(live).not_to_be_checked()
+    page.get_by_label("offset", exact=True).fill("5")
+    page.get_by_label("offset", exact=True).press("Enter")
+    expect(page.get_by_text("records, from an offset")).to_be_visible()

@@ -16,6 +16,8 @@ from ottla.console.formatting import moment_ms
 from ottla.console.layout import passing_dialog, path, zone, zone_name
 
 Action = Callable[[], Any]
+#: The return key in a field of one line does what the dialog's button does.
+ENTER = "e => { if (e.target.matches('input:not([role=combobox]):not([type=checkbox])')) emit() }"
 T = TypeVar("T")
 
 
@@ -50,6 +52,8 @@ class ActionDialog:
             fault = ui.label().classes("text-negative").props("role=alert")
 
             async def perform() -> None:
+                if not button.enabled:
+                    return  # the return key, pressed twice
                 button.disable()
                 try:
                     result = await actions.perform(self.cluster, self._audit, self.details, action)
@@ -67,6 +71,11 @@ class ActionDialog:
                 button = ui.button(self._button_text, on_click=perform).props(
                     f"no-caps unelevated color={self._color}"
                 )
+        self.card.on("keydown.enter", perform, js_handler=ENTER)
+        for element in self.card.descendants():
+            if isinstance(element, ui.input | ui.number | ui.textarea):
+                element.props("autofocus")
+                break
         self.dialog.open()
 
 

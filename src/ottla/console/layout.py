@@ -211,7 +211,7 @@ def _add_dialog(clusters: Clusters, here: ClusterView) -> None:
     """Ask for a cluster's name and bootstrap servers; that it was added is noted `here`."""
     with passing_dialog() as dialog, ui.card().classes("w-96"):
         ui.label("Add a cluster").classes("text-h6")
-        name = ui.input("Name").classes("w-full")
+        name = ui.input("Name").classes("w-full").props("autofocus")
         servers = ui.input("Bootstrap servers", placeholder="host:9092,host:9093").classes("w-full")
         metrics = ui.input(
             "Metrics endpoint (may be empty)", placeholder="http://host:9644/metrics"

@@ -17,6 +17,7 @@ RIGHT_X, RIGHT_WIDTH = 540, 278
 #: So long a partition that moved is drawn bold.
 FRESH_S = 4.0
 MAX_PARTITIONS = 60
+MAX_NAME = 40
 
 
 def group_svg(
@@ -99,6 +100,11 @@ def _partition(name: str, lag: int | None, y: float, color: str) -> Markup:
     )  # fmt: skip
 
 
+def _shortened(name: str) -> str:
+    """What fits: the ends of a member's name tell most."""
+    return name if len(name) <= MAX_NAME else f"{name[: MAX_NAME - 14]}…{name[-13:]}"
+
+
 def _member(name: str, note: str, y: float, color: str, *, is_idle: bool) -> Markup:
     return join(
         tag(
@@ -106,6 +112,9 @@ def _member(name: str, note: str, y: float, color: str, *, is_idle: bool) -> Mar
             fill_opacity=0.04 if is_idle else 0.16, stroke=color,
             stroke_dasharray="4 3" if is_idle else None,
         ),
-        tag("text", name, x=RIGHT_X + 10, y=y - 3, font_weight="600"),
+        tag(
+            "text", tag("title", name) if len(name) > MAX_NAME else None, _shortened(name),
+            x=RIGHT_X + 10, y=y - 3, font_weight="600",
+        ),
         tag("text", note, x=RIGHT_X + 10, y=y + 12, class_="dim"),
     )  # fmt: skip

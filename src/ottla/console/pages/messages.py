@@ -110,7 +110,7 @@ class MessagesPanel:
                 'dense outlined aria-label="How many"'
             )
             ui.button("Read", on_click=self.read).props("no-caps unelevated")
-            self.live = ui.switch("live", on_change=self.read)
+            self.live = ui.switch("live", on_change=self._switch_live)
             ui.space()
             admin_button(
                 "Produce",
@@ -150,10 +150,20 @@ class MessagesPanel:
             self.keys_button = ui.button("Latest per key", on_click=self.keys).props(
                 "no-caps outline"
             )
-        self.text.on("keydown.enter", self.search)
+        for field in (self.text, self.path):
+            field.on("keydown.enter", self.search)
+        self.position.on("keydown.enter", self.read)
+
+    async def _switch_live(self) -> None:
+        """Live is what comes: the newest records, again and again."""
+        if self.live.value:
+            self.start.set_value("end")
+            await self.read()
 
     def _show_inputs(self) -> None:
         kind = self.start.value
+        if kind != "end":
+            self.live.set_value(False)
         self.position.set_visibility(kind in ("offset", "time"))
         label = "offset" if kind == "offset" else "2026-01-31 12:00"
         self.position.props(f'label="{label}"')
