@@ -12,7 +12,7 @@ from nicegui import ui
 from ottla.console import actions, administration
 from ottla.console.cluster import ClusterError, ClusterView
 from ottla.console.configuration import Setting
-from ottla.console.formatting import moment_ms
+from ottla.console.formatting import in_words, moment_ms
 from ottla.console.layout import passing_dialog, path, zone, zone_name
 
 Action = Callable[[], Any]
@@ -214,8 +214,9 @@ def set_config(
         if setting.documentation:
             ui.label(setting.documentation).style("max-height: 12rem; overflow-y: auto")
         ui.label(
-            f"Now {setting.value or '(empty)'}, set by {setting.source};"
-            f" default here {setting.default or '(empty)'}. {setting.type.capitalize()}."
+            f"Now {in_words(key, setting.value) or '(empty)'}, set by {setting.source};"
+            f" default here {in_words(key, setting.default) or '(empty)'}."
+            f" {setting.type.capitalize()}."
         ).classes("text-dim")
         field = ui.input("Value (empty: the default)", value=setting.value).classes("w-full mono")
 

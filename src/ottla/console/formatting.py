@@ -8,6 +8,8 @@ from typing import Any
 
 MAX_PREVIEW_CHARACTERS = 300
 NULL = "∅ null"
+#: What Kafka's settings say for never.
+NEVER = 2**63 - 1
 #: Control characters as the small pictures that Unicode has for them.
 CONTROL_PICTURES = {**{n: 0x2400 + n for n in range(32)}, 127: 0x2421}
 
@@ -55,6 +57,15 @@ def duration(milliseconds: float | None) -> str:
             part = rest // smaller[1]
             return f"{whole} {name} {part} {smaller[0]}" if part else f"{whole} {name}"
     return f"{seconds} s"
+
+
+def in_words(key: str, value: str) -> str:
+    """A setting's value as a person says it, where its key tells the unit: 7 d, 1.0 GiB."""
+    if not value.isdigit() or not 1000 <= int(value) < NEVER:
+        return value
+    if key.endswith(".ms"):
+        return f"{value} ({duration(int(value))})"
+    return f"{value} ({size(int(value))})" if key.endswith(".bytes") else value
 
 
 def moment(timestamp_ms: int | None, zone: tzinfo | None = UTC) -> str:

@@ -45,7 +45,7 @@ body { background: var(--page) !important; font-size: 14px; }
 .problem { border-left: 4px solid var(--bad) !important; }
 .fine { border-left: 4px solid var(--good) !important; }
 .tiles { display: grid; width: 100%; gap: 8px;
-  grid-template-columns: repeat(auto-fit, minmax(90px, 1fr)); }
+  grid-template-columns: repeat(auto-fit, minmax(84px, 1fr)); }
 .tile { padding: 7px 11px 8px 11px; gap: 0; min-width: 0; }
 .tile .name { font-size: 12px; white-space: nowrap; overflow: hidden; text-overflow: ellipsis;
   max-width: 100%; color: var(--dim); line-height: 1.5; }
@@ -90,6 +90,11 @@ body { background: var(--page) !important; font-size: 14px; }
   width: 100%; }
 .grid2 { display: grid; grid-template-columns: repeat(auto-fit, minmax(420px, 1fr)); gap: 12px;
   width: 100%; }
+/* A picture, and what happened beside it; below it where both would be too small to read. */
+.beside { display: grid; width: 100%; gap: 24px;
+  grid-template-columns: minmax(0, 2fr) minmax(240px, 1fr); }
+@media (max-width: 1200px) { .beside { grid-template-columns: minmax(0, 1fr); gap: 12px; }
+  .tile { padding: 7px 8px 8px 8px; } .tile .value { font-size: 15px; line-height: 1.6; } }
 .wide svg { width: 100%; height: auto; display: block; }
 svg text { fill: currentColor; font-size: 11px; font-family: inherit; }
 svg text.dim { fill: var(--dim); }

@@ -144,11 +144,7 @@ class LogPanel:
         self.fault = ui.label().classes("text-negative")
         self.fault.set_visibility(False)
         self.picture = raw_html().classes("w-full")
-        with (
-            ui.element("div")
-            .classes("w-full")
-            .style("display:grid;grid-template-columns:minmax(0,2fr) minmax(240px,1fr);gap:24px")
-        ):
+        with ui.element("div").classes("beside"):
             with ui.column().classes("gap-1 overflow-auto"):
                 section("Segments and their files")
                 self.segments = raw_html().classes("w-full")
@@ -182,11 +178,7 @@ class GroupPanel:
 
     def build(self) -> None:
         self.state = raw_html()
-        with (
-            ui.element("div")
-            .classes("w-full")
-            .style("display:grid;grid-template-columns:minmax(0,2fr) minmax(240px,1fr);gap:24px")
-        ):
+        with ui.element("div").classes("beside"):
             self.picture = raw_html().classes("w-full")
             with ui.column().classes("gap-1"):
                 section("What happened")
