@@ -71,7 +71,7 @@ def leader_dies(bench: Bench, kafka: ApacheKafka, acks: str) -> tuple[Sender, in
     own.wait(lambda: _is_settled(followers[0].port, topic), "the new leader shows not all it has")
     there = {row.value or "" for row in own.read(topic)}
     lost = len(sender.acknowledged - there)
-    drawn = screen.paint(bar(len(there), sender.sent, 30), "cyan")
+    drawn = screen.paint(bar(len(there), sender.sent, 24), "cyan")
     screen.say(
         f"  {drawn} {sender.sent} sent, {len(sender.acknowledged)} acknowledged, "
         f"{sender.refused} refused, {lost} lost"

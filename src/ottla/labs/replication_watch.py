@@ -190,7 +190,7 @@ class Watch:
             leader = "-" if replicas.leader < 0 else replicas.leader
             lines.append(
                 f"  {lane.title}: leader {leader}, in sync {in_sync or '-':<5}"
-                f"{len(lane.acknowledged):>7,} acknowledged{waiting:>4} waiting"
+                f"{len(lane.acknowledged):>6,} acknowledged{waiting:>4} waiting"
             )
             lines.append(f"    {lane.curve(screen)}")
         return lines
