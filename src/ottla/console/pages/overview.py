@@ -16,10 +16,10 @@ from ottla.console.pages.drawing import line_chart
 from ottla.console.vitals import APIS, Vitals
 
 BUSIEST = 8
-#: As `formatting.size` does it.
+#: In powers of ten, for round numbers at the lines.
 BYTES_AT_AXIS = (
-    "n => { let i = 0; while (n >= 1024 && i < 4) { n /= 1024; i++ }"
-    " return +n.toFixed(1) + ' ' + ['B', 'KiB', 'MiB', 'GiB', 'TiB'][i] }"
+    "n => { let i = 0; while (n >= 1000 && i < 4) { n /= 1000; i++ }"
+    " return +n.toFixed(1) + ' ' + ['B', 'kB', 'MB', 'GB', 'TB'][i] }"
 )
 
 
