@@ -138,4 +138,8 @@ def replay(targets: list[Target], path: Path) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        print("stopped; what was learned stays in .fuzz")
+        sys.exit(130)
