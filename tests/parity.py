@@ -19,6 +19,7 @@ from ottla.engine.distribution import find
 from ottla.engine.errors import MissingJavaError, MissingKafkaError
 
 #: The console's are a person's in a browser; without Chromium they say that they did not run.
+#: They have a process of their own: in it Playwright keeps an event loop running.
 TESTS = ("tests/apps", "tests/browser")
 
 
@@ -53,11 +54,16 @@ def main(words: list[str]) -> int:
 
 
 def run(size: int, more: list[str]) -> int:
-    """The tests on a cluster of so many nodes; pytest's status."""
+    """The tests on a cluster of so many nodes; how many of pytest's runs failed."""
     with ApacheKafka(brokers=size, properties=ORACLE_PROPERTIES) as kafka:
         environment = {**os.environ, "OTTLA_TEST_BOOTSTRAP_SERVERS": kafka.bootstrap_servers}
-        command = [sys.executable, "-m", "pytest", *TESTS, "-q", *more]
-        return subprocess.run(command, env=environment, check=False).returncode
+        return sum(
+            subprocess.run(
+                [sys.executable, "-m", "pytest", tests, "-q", *more], env=environment, check=False
+            ).returncode
+            != 0
+            for tests in TESTS
+        )
 
 
 if __name__ == "__main__":
