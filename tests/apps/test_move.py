@@ -18,6 +18,7 @@ from confluent_kafka.admin import NewPartitions
 from ottla.cli import main
 from ottla.client.cluster import Cluster
 from ottla.labs.chaos_proxy import ChaosProxy, Faults, broker_behind
+from ottla.moving import copier
 from ottla.moving.copier import Copier
 from ottla.moving.errors import MoveError
 from ottla.moving.partitions import Where
@@ -103,6 +104,24 @@ def test_records_configuration_and_offsets_arrive(
     resource = ConfigResource(ResourceType.TOPIC, unique)
     configs = target.admin.describe_configs([resource])[resource].result(90)
     assert configs["retention.ms"].value == "7200000"
+
+
+def test_more_partitions_than_an_answer_has_room_for_arrive_in_full(
+    source: KafkaForTests,
+    target: KafkaForTests,
+    unique: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(copier, "FETCH_BYTES", 20_000)
+    monkeypatch.setattr(copier, "PARTITION_FETCH_BYTES", 10_000)
+    source.new_topic(12, {}, unique)
+    producer = source.producer()
+    for n in range(2_400):
+        producer.produce(unique, f"{n}".ljust(200), partition=n % 12)
+    assert producer.flush(90) == 0
+    assert move(source, target, tmp_path / "state", "--topics", unique) == 0
+    assert contents(target.records(unique)) == contents(source.records(unique))
 
 
 def test_running_it_again_copies_nothing_twice_and_goes_on(

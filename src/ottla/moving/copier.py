@@ -38,6 +38,8 @@ FETCH_VERSION: Final = 12
 FETCH_BYTES: Final = 32 * 1024 * 1024
 PARTITION_FETCH_BYTES: Final = 4 * 1024 * 1024
 SAVE_S: Final = 0.5
+#: How long a partition may take that seems to hold nothing more; a cold disk, a remote store.
+EMPTY_WAIT_MS: Final = 1_000
 
 
 class Copier:
@@ -120,12 +122,31 @@ class Copier:
         for node, led in leaders(self.source, partitions).items():
             # A different partition first each time, so that none starves.
             turn = int(time.monotonic() * 10) % len(led)
-            fetched = self._fetch(self.source.broker(node), led[turn:] + led[:turn])
-            self.writer.write(
-                {where: self._carry(where, data, goals[where]) for where, data in fetched.items()}
-            )
+            connection = self.source.broker(node)
+            fetched = self._fetch(connection, led[turn:] + led[:turn])
+            self.writer.write({where: self._carry(where, data) for where, data in fetched.items()})
+            if not any(data.records for data in fetched.values()):
+                for where in fetched:
+                    self._go_over_what_is_gone(connection, where, goals[where])
 
-    def _fetch(self, connection: Connection, led: list[Where]) -> dict[Where, PartitionData]:
+    def _go_over_what_is_gone(self, connection: Connection, where: Where, goal: int) -> None:
+        """Compaction may have emptied the end of a log: then nothing is left before the goal.
+
+        A partition without records in an answer says nothing of the kind: others may have used
+        up the bytes allowed, a quota may hold the client back, a new leader may not show again
+        yet what the old one had. So it is asked for alone, with time, and believed only if it
+        shows all up to the goal.
+        """
+        state = self._of(where)
+        if state.next_offset < goal:
+            data = self._fetch(connection, [where], max_wait_ms=EMPTY_WAIT_MS).get(where)
+            if data is not None and not data.records and data.last_stable_offset >= goal:
+                state.next_offset = goal
+
+    def _fetch(
+        self, connection: Connection, led: list[Where], max_wait_ms: int = 0
+    ) -> dict[Where, PartitionData]:
+        """What the partitions hold next; none of them while a quota holds us back."""
         topics = [
             FetchTopic(
                 topic=where.topic,
@@ -141,7 +162,7 @@ class Copier:
         ]
         request = FetchRequest(
             replica_id=-1,
-            max_wait_ms=0,
+            max_wait_ms=max_wait_ms,
             min_bytes=1,
             max_bytes=FETCH_BYTES,
             isolation_level=READ_COMMITTED,
@@ -156,10 +177,11 @@ class Copier:
                 where = Where(topic.topic, data.partition_index)
                 if data.error_code:
                     refused("reading", where, data.error_code)
-                found[where] = data
+                if data.records or not response.throttle_time_ms:
+                    found[where] = data
         return found
 
-    def _carry(self, where: Where, data: PartitionData, goal: int) -> list[tuple[int, Carried]]:
+    def _carry(self, where: Where, data: PartitionData) -> list[tuple[int, Carried]]:
         """Batches to produce, each with the source offset after it."""
         state = self._of(where)
         aborted = [(a.producer_id, a.first_offset) for a in data.aborted_transactions or ()]
@@ -171,9 +193,6 @@ class Copier:
                 state.next_offset = next_offset  # nothing to wait for before it
             else:
                 found[-1] = (next_offset, found[-1][1])
-        if not found and state.next_offset < goal and not data.records:
-            # Compaction may have emptied the end of the log.
-            state.next_offset = goal
         return found
 
 
