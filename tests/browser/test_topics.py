@@ -103,7 +103,7 @@ def test_a_key_says_what_it_means(page: Page, console: str, table: str) -> None:
     page.get_by_label("Search settings").fill("retention.ms")
     page.get_by_role("button", name="Change retention.ms", exact=True).click()
     dialog = page.get_by_role("dialog")
-    expect(dialog.get_by_text("Now 7300000, set by this topic")).to_be_visible()
+    expect(dialog.get_by_text("Now 7300000 (2 h 1 min), set by this topic")).to_be_visible()
 
 
 def test_records_appear_live_and_a_big_one_breaks_nothing(

@@ -16,7 +16,9 @@ from typing import Any, Literal
 import regex
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
+from ottla.client.offsets import LATEST, find_offsets, partition_leaders
 from ottla.console.cluster import ClusterError, ClusterView, reason_of
+from ottla.console.raw import raw_cluster
 from ottla.lag.feed import quiet_logger
 
 POLL_S = 0.5
@@ -183,22 +185,22 @@ class Reader:
         self.consumer.close()
 
     def bounds(self, wanted: Range) -> dict[int, tuple[int, int]]:
-        """First offset and end of each wanted partition."""
+        """First offset and end of what can be read of each wanted partition."""
         try:
-            metadata = self.consumer.list_topics(self.topic, timeout=10).topics[self.topic]
-            if metadata.error is not None:
-                raise ClusterError(f"There is no topic {self.topic}.")
-            numbers = sorted(metadata.partitions)
-            if wanted.partition is not None:
-                numbers = [n for n in numbers if n == wanted.partition]
             found = {
                 n: self.consumer.get_watermark_offsets(TopicPartition(self.topic, n), timeout=10)
-                for n in numbers
+                for n in self._numbers(wanted)
             }
             starts = self._starts(wanted, found)
         except KafkaException as error:
             raise ClusterError(reason_of(error)) from None
         return {n: (starts[n], high) for n, (_, high) in found.items()}
+
+    def _numbers(self, wanted: Range) -> list[int]:
+        metadata = self.consumer.list_topics(self.topic, timeout=10).topics[self.topic]
+        if metadata.error is not None:
+            raise ClusterError(f"There is no topic {self.topic}.")
+        return [n for n in sorted(metadata.partitions) if wanted.partition in (None, n)]
 
     def _starts(self, wanted: Range, found: dict[int, tuple[int, int]]) -> dict[int, int]:
         if wanted.start == "beginning":
@@ -254,24 +256,60 @@ class Reader:
             )
 
 
+@dataclass(frozen=True, slots=True)
+class Slice:
+    """Records, and where all there are were read, how many offsets held none of them."""
+
+    records: list[RecordView]
+    empty_offsets: int = 0
+
+
 def read_slice(cluster: ClusterView, topic: str, wanted: Range) -> list[RecordView]:
     """At most `limit` records, newest first when reading from the end."""
+    return slice_of(cluster, topic, wanted).records
+
+
+def slice_of(cluster: ClusterView, topic: str, wanted: Range) -> Slice:
+    """The same, with what the offsets say."""
     reader = Reader(cluster, topic)
     try:
+        # Asked first, so that a record that comes meanwhile is not taken for an empty offset.
+        ends = _ends(cluster, topic)
         if wanted.start == "end":
-            return _newest(reader, wanted)
+            return _newest(reader, wanted, ends)
         records: list[RecordView] = []
-        for batch in reader.read(reader.bounds(wanted)):
+        bounds = reader.bounds(wanted)
+        for batch in reader.read(bounds):
             records += batch
             if len(records) >= wanted.limit:
                 break
     finally:
         reader.close()
     records.sort(key=lambda r: (r.timestamp_ms, r.partition, r.offset))
-    return records[: wanted.limit]
+    return _sliced(records, bounds, ends, wanted.limit)
 
 
-def _newest(reader: Reader, wanted: Range) -> list[RecordView]:
+def _ends(cluster: ClusterView, topic: str) -> dict[int, int]:
+    """The high watermarks: beyond what can be read where a transaction is open."""
+    with raw_cluster(cluster) as client:
+        leaders = partition_leaders(client, [topic])
+        found = find_offsets(client, dict.fromkeys(leaders, LATEST), leaders=leaders)
+    return {number: answer.offset for (_, number), answer in found.items()}
+
+
+def _sliced(
+    records: list[RecordView],
+    bounds: dict[int, tuple[int, int]],
+    ends: dict[int, int],
+    limit: int,
+) -> Slice:
+    if len(records) >= limit:
+        return Slice(records[:limit])
+    offsets = sum(max(0, ends.get(n, end) - start) for n, (start, end) in bounds.items())
+    return Slice(records, max(0, offsets - len(records)))
+
+
+def _newest(reader: Reader, wanted: Range, ends: dict[int, int]) -> Slice:
     """Looks further back where the last offsets hold few records, or none."""
     lows = {n: low for n, (low, _) in reader.bounds(replace(wanted, start="beginning")).items()}
     back = wanted.limit
@@ -283,7 +321,7 @@ def _newest(reader: Reader, wanted: Range) -> list[RecordView]:
             break
         back *= LOOK_BACK_FACTOR
     records.sort(key=lambda r: (r.timestamp_ms, r.partition, r.offset), reverse=True)
-    return records[: wanted.limit]
+    return _sliced(records, bounds, ends, wanted.limit)
 
 
 def covered(bounds: dict[int, tuple[int, int]], positions: dict[int, int]) -> int:

@@ -6,7 +6,13 @@ import contextlib
 from collections.abc import Iterator
 
 from ottla.client.cluster import Cluster
-from ottla.client.errors import ClientError, ResponseError, check
+from ottla.client.errors import (
+    CannotConnectError,
+    ClientError,
+    ConnectionLostError,
+    ResponseError,
+    check,
+)
 from ottla.client.security import secured
 from ottla.client.settings import Settings
 from ottla.console.cluster import ClusterError, ClusterView
@@ -49,6 +55,10 @@ def words_for_errors() -> Iterator[None]:
     except ResponseError as error:
         known = MEANINGS.get(error.code) if isinstance(error.code, ErrorCode) else None
         raise ClusterError(known or error.message or str(error)) from None
+    except (CannotConnectError, ConnectionLostError) as error:
+        raise ClusterError(
+            f"Kafka does not answer: {error}. Is its broker running, and can this machine reach it?"
+        ) from None
     except ClientError as error:
         raise ClusterError(str(error)) from None
 

@@ -25,8 +25,8 @@ from ottla.console.messages import (
     RecordView,
     filter_of,
     latest_per_key,
-    read_slice,
     search,
+    slice_of,
 )
 from ottla.console.pages.columns import button_cells, column
 from ottla.console.pages.importing import import_dialog
@@ -189,26 +189,15 @@ class MessagesPanel:
         """Show a slice of the topic by the controls."""
         try:
             wanted = self._range()
-            self.records = await asyncio.to_thread(read_slice, self.cluster, self.topic, wanted)
+            found = await asyncio.to_thread(slice_of, self.cluster, self.topic, wanted)
         except ClusterError as error:
             self.state.set_text(str(error))
             return
-        self.state.set_text(
-            f"{len(self.records):,} records, {STARTS[wanted.start]}{self._not_shown(wanted)}"
-        )
+        self.records = found.records
+        empty = formatting.counted(found.empty_offsets, "offset")
+        note = f"; {empty} {WITHOUT}" if found.empty_offsets else ""
+        self.state.set_text(f"{len(self.records):,} records, {STARTS[wanted.start]}{note}")
         self._fill()
-
-    def _not_shown(self, wanted: Range) -> str:
-        """Why there are fewer records than offsets, where all that there are were read."""
-        if wanted.start not in ("end", "beginning") or len(self.records) >= wanted.limit:
-            return ""
-        held = sum(
-            max(0, row["end"] - row["start"])
-            for row in self.cluster.partitions(self.topic)
-            if wanted.partition in (None, row["partition"])
-        )
-        empty = held - len(self.records)
-        return f"; {formatting.counted(empty, 'offset')} {WITHOUT}" if empty > 0 else ""
 
     def _leave(self) -> None:
         """The page was closed: nobody waits for what it was looking for."""
