@@ -218,7 +218,8 @@ def _add_dialog(clusters: Clusters, here: ClusterView) -> None:
         )
         metrics.classes("w-full")
         properties = ui.textarea(
-            "Client properties (may be empty)", placeholder="security.protocol=SASL_SSL"
+            "Client properties (empty: those of the first cluster)",
+            placeholder="security.protocol=SASL_SSL",
         )
         properties.classes("w-full mono").props("autogrow")
         fault = ui.label().classes("text-negative").props("role=alert")
