@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -220,7 +221,7 @@ def test_a_cluster_with_settings_of_its_own_is_added(
     page.get_by_label("Client properties").fill("client.id=me\nsocket.timeout.ms=9000")
     page.get_by_role("button", name="Add", exact=True).click()
     expect(page.get_by_role("combobox", name="Cluster")).to_have_value(name)
-    expect(page.locator(".tile", has_text="Brokers")).to_contain_text("1")
+    expect(page.locator(".tile", has_text="Brokers")).to_contain_text(re.compile("[1-9]"))
     # What the address names holds for whoever gets the link.
     expect(page).to_have_url(f"{console}/?cluster={name}")
     page.goto(f"{console}/topics?cluster=local")
